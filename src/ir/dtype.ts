@@ -1,0 +1,32 @@
+/**
+ * The number types a program is made of. bf16 and f16 will join this union; every table over it is a Record, so the
+ * type checker will name each place that has to say something about them.
+ */
+export type DType = "f32" | "f64" | "i32" | "u32" | "bool";
+export type Float = "f32" | "f64";
+
+type Row<A> = {
+  readonly bytes: number;
+  readonly float: boolean;
+  /** A zeroed host array of n elements, or a view of existing bytes. */
+  readonly array: { new (n: number): A; new (buffer: ArrayBuffer, at?: number, n?: number): A };
+};
+
+/** The host array of each dtype; a bool is one byte, 0 or 1. */
+export type Arrays = {
+  f32: Float32Array<ArrayBuffer>;
+  f64: Float64Array<ArrayBuffer>;
+  i32: Int32Array<ArrayBuffer>;
+  u32: Uint32Array<ArrayBuffer>;
+  bool: Uint8Array<ArrayBuffer>;
+};
+
+export const dtypes: { readonly [D in DType]: Row<Arrays[D]> } = {
+  f32: { bytes: 4, float: true, array: Float32Array },
+  f64: { bytes: 8, float: true, array: Float64Array },
+  i32: { bytes: 4, float: false, array: Int32Array },
+  u32: { bytes: 4, float: false, array: Uint32Array },
+  bool: { bytes: 1, float: false, array: Uint8Array },
+};
+
+export const isFloat = (d: DType): d is Float => dtypes[d].float;

@@ -1,0 +1,61 @@
+/**
+ * Errors that teach: what, where, why, and what to do.
+ *
+ *   matmul: f32[2,3] · f32[4,5]: the inner sizes 3 and 4 differ
+ *     hint: …
+ *     at net.layers.0 (examples/digits.ts:4)
+ */
+
+/** A mistake in what the user gave us, as opposed to a fault of ours. The command line prints its message alone. */
+export class DownhillError extends Error {
+  override readonly name = "DownhillError";
+}
+
+let path: string[] = [];
+
+/** Run `body` inside a module: what it traces, and what fails in it, carries the path. */
+export function within<T>(name: string, body: () => T): T {
+  const outer = path;
+  path = [...outer, name];
+  try {
+    return body();
+  } finally {
+    path = outer;
+  }
+}
+
+/** The module path in force, such as `net.layers.0`; empty outside of any module. */
+export const modulePath = (): string => path.join(".");
+
+/** Throw a DownhillError that names the module path and the first line outside this library. */
+export function fail(message: string, hint?: string): never {
+  const lines = [message];
+  if (hint) lines.push(`  hint: ${hint}`);
+  const at = where(modulePath(), userLine(new Error().stack));
+  if (at) lines.push(`  at ${at}`);
+  throw new DownhillError(lines.join("\n"));
+}
+
+export const where = (module: string, line: string | undefined): string =>
+  module && line ? `${module} (${line})` : module || line || "";
+
+const here = import.meta.url.slice(0, import.meta.url.lastIndexOf("/ir/") + 1);
+
+/** `file:line` of the innermost frame that is neither this library nor the host. Undefined when there is none. */
+export function userLine(stack: string | undefined): string | undefined {
+  for (const frame of stack?.split("\n").slice(1) ?? []) {
+    const [, file, line] = /\(?((?:file:\/\/|\/|[A-Za-z]:[\\/]|https?:\/\/)[^()]*?):(\d+):\d+\)?$/.exec(frame) ?? [];
+    if (!file || !line || file.includes("node:") || file.includes("node_modules")) continue;
+    const url = file.startsWith("/") ? `file://${file}` : file;
+    if (url.startsWith(here)) continue;
+    return `${shorten(file)}:${line}`;
+  }
+  return undefined;
+}
+
+/** Relative to the working folder where there is one, so that messages are the same on every machine. */
+function shorten(file: string): string {
+  const plain = decodeURIComponent(file.replace(/^file:\/\//, ""));
+  const base = typeof process === "object" ? `${process.cwd()}/` : "";
+  return base && plain.startsWith(base) ? plain.slice(base.length) : plain;
+}
