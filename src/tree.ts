@@ -2,9 +2,8 @@
  * Trees: plain objects and arrays with leaves in them. Parameters, state, optimizer state and batches are such trees,
  * so they are saved, compared and sent with no code of their own.
  *
- * A leaf is anything that is not a plain object or an array: a Tensor, a number, null. A host `Value` is a leaf too.
+ * A leaf is anything that is not a plain object or an array: a Tensor, a Value, a number, null.
  */
-import { isValue } from "./ir/value.ts";
 
 export type Tree<L> = L | readonly Tree<L>[] | { readonly [key: string]: Tree<L> };
 
@@ -20,7 +19,7 @@ export type Mapped<T, From, To> = T extends From
 /** A node to descend into, as opposed to a leaf. */
 export function isBranch(x: unknown): x is readonly unknown[] | Readonly<Record<string, unknown>> {
   if (Array.isArray(x)) return true;
-  if (typeof x !== "object" || x === null || isValue(x)) return false;
+  if (typeof x !== "object" || x === null) return false;
   const proto = Object.getPrototypeOf(x);
   return proto === Object.prototype || proto === null;
 }
