@@ -1,0 +1,177 @@
+/**
+ * Scalar expressions: what a kernel computes at one index, and the index itself. An integer expression carries its
+ * interval [lo, hi]; intervals and one rule for splitting are all the algebra that reshapes and windows need.
+ *
+ * Equal expressions are one object inside a `fresh` scope, so that identity is equality and a value that is used
+ * twice is computed once.
+ */
+import type { DType } from "./dtype.ts";
+import type { Elementwise } from "./ops.ts";
+import type { Shape } from "./shape.ts";
+
+/** `mod`, `and` and `clamp` serve indices; `load` reads a buffer; `acc` is the result of a reduction of the kernel. */
+export type ExprOp = Elementwise | "var" | "const" | "load" | "acc" | "mod" | "and" | "clamp";
+/** The name of a variable or an accumulator, the value of a constant, the key of a buffer. */
+export type ExprArg = string | number | null;
+
+type Scope = { readonly table: Map<string, Expr>; count: number };
+let scope: Scope = { table: new Map(), count: 0 };
+
+/** Run `body` with a table of its own, so that expressions live no longer than the compilation they belong to. */
+export function fresh<T>(body: () => T): T {
+  const outer = scope;
+  scope = { table: new Map(), count: 0 };
+  try {
+    return body();
+  } finally {
+    scope = outer;
+  }
+}
+
+export class Expr {
+  readonly id: number;
+  readonly op: ExprOp;
+  readonly src: readonly Expr[];
+  readonly arg: ExprArg;
+  readonly dtype: DType;
+  readonly lo: number;
+  readonly hi: number;
+
+  private constructor(op: ExprOp, src: readonly Expr[], arg: ExprArg, dtype: DType, lo: number, hi: number) {
+    this.id = scope.count++;
+    this.op = op;
+    this.src = src;
+    this.arg = arg;
+    this.dtype = dtype;
+    this.lo = lo;
+    this.hi = hi;
+  }
+
+  static make(op: ExprOp, src: readonly Expr[], arg: ExprArg, dtype: DType, lo = -Infinity, hi = Infinity): Expr {
+    const value = Object.is(arg, -0) ? "-0" : arg;
+    const key = `${op} ${src.map((s) => s.id).join()} ${value} ${dtype} ${lo} ${hi}`;
+    const known = scope.table.get(key);
+    if (known) return known;
+    const e = new Expr(op, src, arg, dtype, lo, hi);
+    scope.table.set(key, e);
+    return e;
+  }
+
+  static value(v: number, d: DType): Expr {
+    return Expr.make("const", [], v, d, v, v);
+  }
+  static int(v: number): Expr {
+    return Expr.value(v, "i32");
+  }
+  static bool(v: boolean): Expr {
+    return Expr.value(+v, "bool");
+  }
+  /** A loop variable, 0 ≤ name < n. */
+  static index(name: string, n: number): Expr {
+    return n === 1 ? Expr.int(0) : Expr.make("var", [], name, "i32", 0, n - 1);
+  }
+
+  get const(): number | undefined {
+    return this.op === "const" ? (this.arg as number) : undefined;
+  }
+
+  add(b: Expr | number): Expr {
+    if (typeof b === "number") return this.add(Expr.int(b));
+    if (this.const !== undefined && b.const !== undefined) return Expr.int(this.const + b.const);
+    if (b.const === 0) return this;
+    if (this.const === 0) return b;
+    return Expr.make("add", [this, b], null, "i32", this.lo + b.lo, this.hi + b.hi);
+  }
+
+  mul(b: number): Expr {
+    if (b === 1) return this;
+    if (b === 0) return Expr.int(0);
+    if (this.const !== undefined) return Expr.int(this.const * b);
+    if (this.op === "add") return this.src[0]!.mul(b).add(this.src[1]!.mul(b));
+    if (this.op === "mul") return this.src[0]!.mul(this.src[1]!.const! * b);
+    const [p, q] = [this.lo * b, this.hi * b];
+    return Expr.make("mul", [this, Expr.int(b)], null, "i32", Math.min(p, q), Math.max(p, q));
+  }
+
+  /** Quotient rounded down, of a non-negative number. */
+  div(n: number): Expr {
+    if (n === 1) return this;
+    if (this.const !== undefined) return Expr.int(Math.floor(this.const / n));
+    if (this.lo >= 0 && this.hi < n) return Expr.int(0);
+    const { high } = this.split(n);
+    if (high) return high;
+    return Expr.make("div", [this, Expr.int(n)], null, "i32", Math.floor(this.lo / n), Math.floor(this.hi / n));
+  }
+
+  mod(n: number): Expr {
+    if (n === 1) return Expr.int(0);
+    if (this.const !== undefined) return Expr.int(this.const % n);
+    if (this.lo >= 0 && this.hi < n) return this;
+    const { low } = this.split(n);
+    return low ?? Expr.make("mod", [this, Expr.int(n)], null, "i32", 0, n - 1);
+  }
+
+  /**
+   * A sum whose terms are either multiples of n or, together, stay within 0 … n − 1, splits into quotient and rest at
+   * no cost: this is what makes merging and splitting axes free.
+   */
+  private split(n: number): { high?: Expr; low?: Expr } {
+    let high = Expr.int(0);
+    let low = Expr.int(0);
+    for (const term of terms(this)) {
+      const scale = term.const ?? (term.op === "mul" ? term.src[1]!.const! : 1);
+      if (scale % n !== 0) low = low.add(term);
+      else high = high.add(term.const !== undefined ? scale / n : term.src[0]!.mul(scale / n));
+    }
+    return low.lo >= 0 && low.hi < n ? { high, low } : {};
+  }
+
+  /** lo ≤ this < hi, leaving out a side that is null or that the interval already proves. */
+  within(lo: number | null, hi: number | null): Expr {
+    const test = (a: Expr, b: Expr) => Expr.make("lt", [a, b], null, "bool", 0, 1);
+    const above = lo === null || this.lo >= lo ? Expr.bool(true) : test(Expr.int(lo - 1), this);
+    const below = hi === null || this.hi < hi ? Expr.bool(true) : test(this, Expr.int(hi));
+    return above.and(below);
+  }
+
+  and(b: Expr): Expr {
+    return this.const ? b : b.const ? this : Expr.make("and", [this, b], null, "bool", 0, 1);
+  }
+
+  /** The nearest number in 0 … n − 1, so that a stray index reads a wrong row and never foreign memory. */
+  clamp(n: number): Expr {
+    if (this.lo >= 0 && this.hi < n) return this;
+    return Expr.make("clamp", [this, Expr.int(n - 1)], null, "i32", 0, n - 1);
+  }
+}
+
+/** The addends of an integer sum. */
+export const terms = (e: Expr): Expr[] => (e.op === "add" && e.dtype === "i32" ? e.src.flatMap(terms) : [e]);
+
+/** e = constant + Σ coefficient · variable, or undefined where it is not of that form. */
+export function linear(e: Expr): { constant: number; of: Map<string, number> } | undefined {
+  const of = new Map<string, number>();
+  let constant = 0;
+  for (const t of terms(e)) {
+    const [x, scale] = t.op === "mul" && t.src[1]!.const !== undefined ? [t.src[0]!, t.src[1]!.const] : [t, 1];
+    if (t.const !== undefined) constant += t.const;
+    else if (x.op === "var") of.set(x.arg as string, (of.get(x.arg as string) ?? 0) + scale);
+    else return undefined;
+  }
+  return { constant, of };
+}
+
+/** Row-major position of an index. */
+export const ravel = (i: readonly Expr[], s: Shape): Expr =>
+  i.reduce((sum, x, k) => sum.mul(s[k]!).add(x), Expr.int(0));
+
+/** The index at a row-major position. */
+export function unravel(flat: Expr, s: Shape): Expr[] {
+  const out: Expr[] = [];
+  let rest = flat;
+  for (let k = s.length - 1; k >= 0; k--) {
+    out.unshift(k === 0 ? rest : rest.mod(s[k]!));
+    rest = rest.div(s[k]!);
+  }
+  return out;
+}
