@@ -18,7 +18,6 @@ export default defineConfig({
   resolve: { alias },
   test: {
     include: ["test/**/*.test.ts"],
-    exclude: ["test/house/fixtures/**"],
     globalSetup: "test/house/cache.ts",
     pool: "forks", // a native program runs in the test's process: a crash takes one file with it, not the run
     testTimeout: 20_000,

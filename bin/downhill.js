@@ -18,6 +18,8 @@ if (existsSync(main)) {
   const { main: run } = await import(main.href);
   process.exitCode = await run(process.argv.slice(2));
 } else {
-  console.error("downhill: dist/cli/main.js is missing; run `npm run build` in the clone, or install the package again");
+  console.error(
+    "downhill: dist/cli/main.js is missing; run `npm run build` in the clone, or install the package again",
+  );
   process.exitCode = 1;
 }

@@ -28,11 +28,18 @@ function compile(project) {
 const run = (file, args, options) => node(["--enable-source-maps", file, ...args], options).status ?? 1;
 
 const names = () =>
-  existsSync("examples") ? readdirSync("examples").filter((f) => f.endsWith(".ts")).map((f) => basename(f, ".ts")).sort() : [];
+  existsSync("examples")
+    ? readdirSync("examples")
+        .filter((f) => f.endsWith(".ts"))
+        .map((f) => basename(f, ".ts"))
+        .sort()
+    : [];
 
 function example([name, ...args]) {
   if (!names().includes(name)) {
-    console.error(`example: ${name ? `there is no examples/${name}.ts` : "which one?"} There are: ${names().join(", ")}`);
+    console.error(
+      `example: ${name ? `there is no examples/${name}.ts` : "which one?"} There are: ${names().join(", ")}`,
+    );
     return 2;
   }
   compile("tsconfig.examples.json");
@@ -47,7 +54,9 @@ function examples() {
     console.log(`\n── ${title}`);
     const start = performance.now();
     const status = run(file, [], { timeout: 180_000 });
-    console.log(`── ${title}: ${status === 0 ? "done" : "FAILED"} in ${((performance.now() - start) / 1000).toFixed(1)} s`);
+    console.log(
+      `── ${title}: ${status === 0 ? "done" : "FAILED"} in ${((performance.now() - start) / 1000).toFixed(1)} s`,
+    );
     return status !== 0;
   });
   console.log(`\n${programs.length - failed.length} of ${programs.length} programs run`);

@@ -37,7 +37,9 @@ function installed() {
   const want = JSON.parse(readFileSync(at("package-lock.json"), "utf8")).packages;
   const same = (a, b) => a.version === b.version && a.integrity === b.integrity;
   // Optional packages are binaries of other platforms, so they may be absent; "" is this package itself.
-  const complete = Object.entries(want).every(([path, p]) => path === "" || (have[path] ? same(have[path], p) : p.optional));
+  const complete = Object.entries(want).every(
+    ([path, p]) => path === "" || (have[path] ? same(have[path], p) : p.optional),
+  );
   return complete && Object.keys(have).every((path) => want[path]);
 }
 
@@ -134,7 +136,9 @@ if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.me
   const [major, minor] = process.versions.node.split(".").map(Number);
   try {
     if (major < 20 || (major === 20 && minor < 19)) {
-      throw new SetupError(`Node ${process.versions.node} is too old; Downhill needs 20.19 or newer (https://nodejs.org)`);
+      throw new SetupError(
+        `Node ${process.versions.node} is too old; Downhill needs 20.19 or newer (https://nodejs.org)`,
+      );
     }
     await setup();
   } catch (error) {

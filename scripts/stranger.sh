@@ -6,7 +6,6 @@ source=$PWD
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
-npx --no-install publint --strict
 npm pack --silent --pack-destination "$folder"
 cd "$folder"
 echo '{ "private": true, "type": "module" }' >package.json
