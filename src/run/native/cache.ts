@@ -1,0 +1,266 @@
+/**
+ * From C text to a shared object on disk, compiled once per machine.
+ *
+ *   <cache>/objects/<key>/<sum>.so     key: what was asked (text, flags, compiler, CPU); sum: what came out
+ *   <cache>/failed/<key>-0.c           the text of a program that did not compile
+ *   <cache>/compilers/<key>.json       what a compiler said about itself
+ *
+ * An object's name is its own checksum. One rename puts it in place, so there is no moment at which object and checksum
+ * disagree, two processes that compile the same thing cannot harm each other, and a file that a crash, a full disk or a
+ * fault has damaged is recognised before it is loaded, removed, and built again.
+ */
+import { createHash } from "node:crypto";
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { fail } from "../../ir/fail.ts";
+import { build, type Compiler, probeCompiler, type Unit, unitName } from "./compiler.ts";
+import {
+  cacheFolder,
+  codeOf,
+  existingPrivateFolder,
+  privateFolder,
+  reasonOf,
+  unwritable,
+  workFolder,
+  workPrefix,
+} from "./folder.ts";
+
+const DAY = 24 * 60 * 60 * 1000; // ms
+const KEPT = 60 * DAY; // ms since the last use
+
+export interface CompileOptions {
+  /** -O3 for kernels (default); -O2 for text that is already unrolled, such as GEMM tiles. */
+  readonly optimize?: Unit["optimize"];
+  /** "relaxed" (default) lets the compiler reorder sums, which vectorises them; "exact" keeps the order of the text. */
+  readonly math?: Unit["math"];
+  /** More flags for the link. */
+  readonly link?: readonly string[];
+}
+
+/** One of several translation units of a program; what it leaves out is taken from the options. */
+export interface Source extends Pick<CompileOptions, "optimize" | "math"> {
+  readonly text: string;
+}
+
+export interface CompiledObject {
+  readonly path: string;
+  /** True when the compiler did not have to run. */
+  readonly cached: boolean;
+  readonly milliseconds: number;
+}
+
+/**
+ * The shared object for a program: from the cache, else compiled now. Several sources are compiled side by side and linked
+ * to one object.
+ *
+ * Throws when there is no compiler, when the text does not compile (the text is kept and named), and when there is no
+ * space left in the cache folder and in the temporary one.
+ */
+export function compileToObject(program: string | readonly Source[], options: CompileOptions = {}): CompiledObject {
+  const start = performance.now();
+  const compiler = probeCompiler();
+  if (!compiler.found) fail(`native: ${compiler.reason}`, compiler.remedy);
+  const { optimize = "-O3", math = "relaxed", link = [] } = options;
+  const sources = typeof program === "string" ? [{ text: program }] : program;
+  if (sources.length === 0) fail("native: a program without C text");
+  const units = sources.map(
+    (source): Unit => ({ text: source.text, optimize: source.optimize ?? optimize, math: source.math ?? math }),
+  );
+  const key = keyOf(compiler, units, link);
+  const done = (path: string, cached: boolean) => ({ path, cached, milliseconds: performance.now() - start });
+
+  for (const folder of [cacheFolder(), existingPrivateFolder()]) {
+    const path = folder && find(folder, key);
+    if (path) return done(path, true);
+  }
+  return done(create(compiler, units, link, key), false);
+}
+
+function keyOf({ flags, fullVersion, cpu }: Compiler, units: readonly Unit[], link: readonly string[]): string {
+  // -march=native makes an object specific to the CPU, and a home directory may be shared by many.
+  const asked = ["object 1", units, link, flags, fullVersion, cpu, process.arch, process.platform];
+  return createHash("sha256").update(JSON.stringify(asked)).digest("hex").slice(0, 40);
+}
+
+const sumOf = (bytes: Buffer): string => createHash("sha256").update(bytes).digest("hex");
+
+const entryFolder = (folder: string, key: string): string => join(folder, "objects", key);
+
+/** A sound object under `key`, or undefined. Damaged ones are removed. */
+function find(folder: string, key: string): string | undefined {
+  const home = entryFolder(folder, key);
+  for (const name of list(home)) {
+    const path = join(home, name);
+    try {
+      if (`${sumOf(readFileSync(path))}.so` === name) {
+        touch(path);
+        return path;
+      }
+      unlinkSync(path);
+    } catch {
+      // removed by another process, or a read-only folder: as good as missing
+    }
+  }
+  return undefined;
+}
+
+/** Marks an object as used today. */
+function touch(path: string): void {
+  const now = Date.now();
+  if (now - statSync(path).mtimeMs < DAY) return;
+  try {
+    utimesSync(path, new Date(now), new Date(now));
+  } catch {
+    // a read-only cache is never pruned either
+  }
+}
+
+function create(compiler: Compiler, units: readonly Unit[], link: readonly string[], key: string): string {
+  const folder = cacheFolder();
+  try {
+    const path = createIn(folder, compiler, units, link, key);
+    prune(folder);
+    return path;
+  } catch (problem) {
+    if (!unwritable(problem)) throw problem;
+    const elsewhere = privateFolder(folder, reasonOf(problem));
+    try {
+      return createIn(elsewhere, compiler, units, link, key);
+    } catch (second) {
+      if (!unwritable(second)) throw second;
+      fail(
+        `native: a program can be compiled neither in ${folder} (${reasonOf(problem)}) ` +
+          `nor in ${elsewhere} (${reasonOf(second)})`,
+        "set DOWNHILL_CACHE to a folder of yours with free space",
+      );
+    }
+  }
+}
+
+function createIn(
+  folder: string,
+  compiler: Compiler,
+  units: readonly Unit[],
+  link: readonly string[],
+  key: string,
+): string {
+  const work = workFolder(folder);
+  try {
+    const built = build(compiler, units, work, key, link);
+    if (!built.ok) reject(folder, compiler, units, key, built.message);
+    const home = entryFolder(folder, key);
+    const path = join(home, `${sumOf(readFileSync(built.path))}.so`);
+    place(built.path, path, home);
+    return path;
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+/** Rename into the entry's folder; twice, because a process that prunes may remove that folder while it is empty. */
+function place(from: string, to: string, home: string): void {
+  for (let attempt = 0; ; attempt++) {
+    mkdirSync(home, { recursive: true, mode: 0o700 });
+    try {
+      renameSync(from, to);
+      return;
+    } catch (problem) {
+      if (codeOf(problem) !== "ENOENT" || attempt > 0) throw problem;
+    }
+  }
+}
+
+class NoSpace extends Error {
+  readonly code = "ENOSPC";
+}
+
+/** Throws for a compiler that failed: as a full disk where that was the cause, else with the text kept for a report. */
+function reject(folder: string, compiler: Compiler, units: readonly Unit[], key: string, message: string): never {
+  if (/no space left on device|disk quota exceeded/i.test(message)) throw new NoSpace("no space left on device");
+  const kept = units.map((unit, i) => {
+    const path = join(folder, "failed", unitName(key, i));
+    mkdirSync(join(folder, "failed"), { recursive: true, mode: 0o700 });
+    writeFileSync(path, unit.text, { mode: 0o600 });
+    return path;
+  });
+  const lines = message
+    .split("\n")
+    .slice(0, 8)
+    .map((line) => `  ${line}`);
+  fail(
+    [
+      `native: ${compiler.version} could not compile the C text of a program, kept in ${kept.join(", ")}`,
+      ...lines,
+    ].join("\n"),
+    "the text is printed by Downhill: please report this, with that file",
+  );
+}
+
+/** Removes what was not used for 60 days, at most once a day. What a process has open stays valid when it is unlinked. */
+function prune(folder: string): void {
+  const stamp = join(folder, "pruned");
+  const now = Date.now();
+  if (now - age(stamp, 0) < DAY) return;
+  try {
+    writeFileSync(stamp, "");
+    for (const key of list(join(folder, "objects"))) {
+      const home = entryFolder(folder, key);
+      for (const name of list(home)) removeOlder(join(home, name), now - KEPT);
+      if (list(home).length === 0) rmdirSync(home);
+    }
+    for (const kind of ["failed", "compilers"]) {
+      for (const name of list(join(folder, kind))) removeOlder(join(folder, kind, name), now - KEPT);
+    }
+    for (const name of list(folder)) if (name.startsWith(workPrefix)) removeOlder(join(folder, name), now - DAY);
+  } catch {
+    // another process prunes at the same time, or it is not ours to remove
+  }
+}
+
+/** Time of the last change, in ms; `missing` where there is nothing. */
+function age(path: string, missing: number): number {
+  return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? missing;
+}
+
+function removeOlder(path: string, than: number): void {
+  if (age(path, Infinity) < than) rmSync(path, { recursive: true, force: true });
+}
+
+function list(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+export interface CacheReport {
+  readonly folder: string;
+  readonly objects: number;
+  readonly bytes: number;
+}
+
+/** What the cache holds: compiled objects and their size. */
+export function cacheReport(): CacheReport {
+  const folder = cacheFolder();
+  let objects = 0;
+  let bytes = 0;
+  for (const key of list(join(folder, "objects"))) {
+    for (const name of list(entryFolder(folder, key))) {
+      objects += 1;
+      bytes += statSync(join(entryFolder(folder, key), name), { throwIfNoEntry: false })?.size ?? 0;
+    }
+  }
+  return { folder, objects, bytes };
+}

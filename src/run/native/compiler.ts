@@ -1,0 +1,375 @@
+/**
+ * The C compiler of this machine: which one it is, what it can build, and the flags that C text is compiled with.
+ *
+ * The compiler itself is asked which instructions it will use (its predefined macros), instead of guessing from the CPU:
+ * that is right for -march=native, for an older compiler that does not know the CPU, and for DOWNHILL_MARCH alike. Asking
+ * costs three processes (about 0.1 s), so the answer is kept on disk under the identity of compiler and CPU.
+ *
+ * Tested: Linux on x86-64 with gcc 12. Written from the manuals and untested: macOS, arm64, musl.
+ */
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import {
+  accessSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { cpus } from "node:os";
+import { delimiter, join, resolve } from "node:path";
+import { cacheFolder, privateFolder, reasonOf, unwritable, workFolder } from "./folder.ts";
+
+export type Simd = "avx512" | "avx2" | "neon" | "generic";
+
+/** How many f32 values one vector holds. Generic C gets four: every 64-bit target has 16-byte vectors. */
+const LANES: Record<Simd, 16 | 8 | 4> = { avx512: 16, avx2: 8, neon: 4, generic: 4 };
+
+export interface Compiler {
+  readonly found: true;
+  /** Full path of the program, and the words that `CC` puts after it. */
+  readonly command: string;
+  readonly words: readonly string[];
+  /** First line of `--version`, and all of it. */
+  readonly version: string;
+  readonly fullVersion: string;
+  readonly cpu: Cpu;
+  readonly simd: Simd;
+  /** f32 lanes of one vector. */
+  readonly lanes: 16 | 8 | 4;
+  readonly flags: Flags;
+}
+
+/** Why there is no native code on this machine, and what to do about it: one sentence each. */
+export interface NoCompiler {
+  readonly found: false;
+  readonly reason: string;
+  readonly remedy: string;
+}
+
+export interface Cpu {
+  readonly model: string;
+  /** The feature line of /proc/cpuinfo; empty where there is none. */
+  readonly features: string;
+}
+
+export interface Flags {
+  /** For every translation unit: IEEE arithmetic, with multiply and add fused where the text allows it. */
+  readonly base: readonly string[];
+  /** What lets sums vectorise, by reordering them. */
+  readonly relaxed: readonly string[];
+  /** For the link. */
+  readonly link: readonly string[];
+}
+
+/** A translation unit. */
+export interface Unit {
+  readonly text: string;
+  readonly optimize: "-O2" | "-O3";
+  /** "relaxed" lets the compiler reorder sums and multiply by reciprocals; "exact" computes what the text says. */
+  readonly math: "relaxed" | "exact";
+}
+
+const darwin = process.platform === "darwin";
+
+function flagsFor(march: string | undefined, simd: Simd | undefined): Flags {
+  const arm = process.arch === "arm64";
+  return {
+    base: [
+      march ? `-march=${march}` : arm ? "-mcpu=native" : "-march=native",
+      ...(simd === "avx512" ? ["-mprefer-vector-width=512"] : []), // compilers otherwise stay at 256 bits
+      "-std=gnu11", // gcc 15 reads C23 by default, where `bool` and `()` mean something else
+      "-fPIC",
+      "-fno-semantic-interposition",
+      "-w",
+      "-fno-math-errno",
+      "-fno-trapping-math",
+      "-ffp-contract=fast",
+    ],
+    // Never -ffast-math: at the link it makes gcc and clang switch denormals off in the whole thread, JavaScript's numbers
+    // included; in a unit it allows reciprocal estimates (sigmoid(-200) = NaN) and deletes tests for NaN.
+    relaxed: ["-fno-signed-zeros", "-fassociative-math", "-freciprocal-math"],
+    // Symbols bind inside the object (a function `step` was once taken from libc), and the object never leaves the process:
+    // threads may still run its code at exit. Mach-O binds this way by itself; there the binding pins what it opens.
+    link: darwin
+      ? ["-shared", "-pthread", "-lm"]
+      : ["-shared", "-Wl,-Bsymbolic", "-Wl,-z,nodelete", "-pthread", "-ldl", "-lm"],
+  };
+}
+
+/** Model and feature line of the first processor. Reads the start of /proc/cpuinfo: all of it is slow with many cores. */
+export function processor(): Cpu {
+  try {
+    const file = openSync("/proc/cpuinfo", "r");
+    try {
+      const bytes = Buffer.alloc(8192);
+      const text = bytes.toString("latin1", 0, readSync(file, bytes)).split("\n\n")[0] ?? "";
+      const line = (name: string) => new RegExp(`^${name}\\s*: (.*)$`, "m").exec(text)?.[1]?.trim();
+      const part = ["CPU implementer", "CPU part", "CPU variant"]
+        .map((name) => line(name) ?? "")
+        .join(" ")
+        .trim(); // arm
+      return { model: line("model name") ?? part, features: line("flags") ?? line("Features") ?? "" };
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    return { model: cpus()[0]?.model ?? "", features: "" };
+  }
+}
+
+const remedy = darwin
+  ? "install one: xcode-select --install"
+  : "install one: apt-get install gcc libc6-dev (Debian, Ubuntu), dnf install gcc (Fedora), apk add gcc musl-dev (Alpine)";
+
+const none = (reason: string, what = remedy): NoCompiler => ({ found: false, reason, remedy: what });
+
+let asked: { question: string; answer: Compiler | NoCompiler } | undefined;
+
+/** The compiler of this machine, looked for once: `CC`, else cc, gcc, clang. Never throws. */
+export function probeCompiler(): Compiler | NoCompiler {
+  const { CC, DOWNHILL_MARCH, DOWNHILL_CACHE, PATH } = process.env;
+  const question = JSON.stringify([CC, DOWNHILL_MARCH, DOWNHILL_CACHE, PATH]);
+  if (asked?.question !== question) {
+    let answer: Compiler | NoCompiler;
+    try {
+      answer = search(CC?.trim() || undefined, DOWNHILL_MARCH?.trim() || undefined);
+    } catch (problem) {
+      answer = none(
+        `the C compiler could not be tried: ${reasonOf(problem)}`,
+        "set DOWNHILL_CACHE to a folder of yours",
+      );
+    }
+    asked = { question, answer };
+  }
+  return asked.answer;
+}
+
+function search(cc: string | undefined, march: string | undefined): Compiler | NoCompiler {
+  if (process.platform === "win32") {
+    return none("the native backend does not know Windows", "use the Windows Subsystem for Linux");
+  }
+  if (cc) {
+    // `CC="ccache gcc"` is customary, and so is a path with a space in it: the whole wins where it exists.
+    const [first = "", ...words] = onPath(cc) ? [cc] : cc.split(/\s+/);
+    const command = onPath(first);
+    if (!command) return none(`no C compiler: CC names \`${first}\`, which was not found`, `correct CC, or unset it`);
+    return probe(command, words, march);
+  }
+  let failure: NoCompiler | undefined;
+  for (const name of ["cc", "gcc", "clang"]) {
+    const command = onPath(name);
+    if (!command) continue;
+    // On a Mac without the developer tools /usr/bin/cc is a stub that opens a dialog.
+    if (darwin && command.startsWith("/usr/bin/") && spawnSync("xcode-select", ["-p"]).status !== 0) continue;
+    const answer = probe(command, [], march);
+    if (answer.found) return answer;
+    failure ??= answer;
+  }
+  return failure ?? none("no C compiler: none of `cc`, `gcc`, `clang` was found");
+}
+
+function onPath(name: string): string | undefined {
+  const folders = (process.env["PATH"] ?? "").split(delimiter);
+  const candidates = name.includes("/") ? [resolve(name)] : folders.map((folder) => resolve(folder, name));
+  return candidates.find((path) => {
+    try {
+      accessSync(path, constants.X_OK);
+      return statSync(path).isFile();
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** What the compiler said about itself, as kept on disk. */
+interface Answer {
+  readonly fullVersion: string;
+  readonly simd: Simd;
+}
+
+function probe(command: string, words: readonly string[], march: string | undefined): Compiler | NoCompiler {
+  const cpu = processor();
+  const real = realpathSync(command);
+  const { mtimeMs, size } = statSync(real);
+  const identity = ["probe 1", command, real, mtimeMs, size, ...words, march, cpu.model, cpu.features, process.arch];
+  const key = createHash("sha256").update(JSON.stringify(identity)).digest("hex").slice(0, 32);
+  const kept = readAnswer(key);
+  const answer = kept ?? ask(command, words, march);
+  if ("found" in answer) return answer; // failures are not kept: the next process sees the repair
+  if (!kept) keepAnswer(key, answer);
+  const { fullVersion, simd } = answer;
+  return {
+    found: true,
+    command,
+    words,
+    version: fullVersion.split("\n")[0] ?? "",
+    fullVersion,
+    cpu,
+    simd,
+    lanes: LANES[simd],
+    flags: flagsFor(march, simd),
+  };
+}
+
+const answerFile = (key: string): string => join(cacheFolder(), "compilers", `${key}.json`);
+
+function readAnswer(key: string): Answer | undefined {
+  try {
+    const { fullVersion, simd } = JSON.parse(readFileSync(answerFile(key), "utf8")) as Partial<Answer>;
+    return typeof fullVersion === "string" && simd !== undefined && simd in LANES ? { fullVersion, simd } : undefined;
+  } catch {
+    return undefined; // missing or damaged: ask again
+  }
+}
+
+function keepAnswer(key: string, answer: Answer): void {
+  const file = answerFile(key);
+  const draft = `${file}.${process.pid}.${Math.random().toString(36).slice(2)}`;
+  try {
+    mkdirSync(join(cacheFolder(), "compilers"), { recursive: true, mode: 0o700 });
+    writeFileSync(draft, JSON.stringify(answer), { mode: 0o600 });
+    renameSync(draft, file);
+  } catch {
+    rmSync(draft, { force: true }); // only a saving of time is lost
+  }
+}
+
+function ask(command: string, words: readonly string[], march: string | undefined): Answer | NoCompiler {
+  const version = run(command, [...words, "--version"]);
+  const simd = simdOf(command, words, march);
+  if (typeof simd !== "string") return simd;
+  const native = march ? simdOf(command, words, undefined) : simd;
+  if (typeof native === "string" && LANES[simd] > LANES[native]) {
+    return none(`DOWNHILL_MARCH=${march} needs ${simd}, which this CPU does not have`, "unset DOWNHILL_MARCH");
+  }
+  // The headers are those the binding needs: a gcc without the C library's development files is found out here.
+  const trial = "#include <dlfcn.h>\n#include <pthread.h>\nfloat dh_trial(float x) { return 2 * x; }\n";
+  const flags = flagsFor(march, simd);
+  const folder = trialFolder();
+  try {
+    const built = build(
+      { command, words, flags },
+      [{ text: trial, optimize: "-O2", math: "relaxed" }],
+      folder,
+      "trial",
+    );
+    if (built.ok) return { fullVersion: version.status === 0 ? version.stdout.trim() : "version unknown", simd };
+    return none(`\`${command}\` cannot build a shared object: ${firstError(built.message)}`);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function trialFolder(): string {
+  try {
+    return workFolder(cacheFolder());
+  } catch (problem) {
+    if (!unwritable(problem)) throw problem;
+    return workFolder(privateFolder(cacheFolder(), reasonOf(problem)));
+  }
+}
+
+/** The widest vectors the compiler will use, from the macros it predefines. */
+function simdOf(command: string, words: readonly string[], march: string | undefined): Simd | NoCompiler {
+  const asked = run(command, [...words, ...flagsFor(march, undefined).base, "-dM", "-E", "-x", "c", "-"]);
+  if (asked.status !== 0) {
+    const what = march ? "correct DOWNHILL_MARCH, or unset it" : remedy;
+    return none(`\`${command}\` does not work: ${firstError(asked.stderr)}`, what);
+  }
+  const has = (...names: string[]) => names.every((name) => asked.stdout.includes(`#define __${name}__ `));
+  if (has("AVX512F", "AVX512BW", "AVX512DQ", "AVX512VL")) return "avx512";
+  if (has("AVX2", "FMA")) return "avx2";
+  return has("aarch64") ? "neon" : "generic";
+}
+
+/** The line of a compiler's output that says most. */
+const firstError = (output: string): string => {
+  const lines = output.split("\n").filter((line) => line.trim() !== "");
+  return (lines.find((line) => /error|not found|cannot/i.test(line)) ?? lines[0] ?? "it said nothing").trim();
+};
+
+interface Output {
+  /** Exit status; null when the program did not end by itself. */
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** One run of the compiler for the probe. A compiler that hangs (a licence server, a dialog) is one that does not work. */
+function run(command: string, words: readonly string[]): Output {
+  const env = { ...process.env, LC_ALL: "C" };
+  const { status, stdout, stderr, error } = spawnSync(command, words, {
+    input: "",
+    encoding: "utf8",
+    env,
+    timeout: 30_000,
+  });
+  return { status: error ? null : status, stdout: stdout ?? "", stderr: error?.message ?? stderr };
+}
+
+export type Built = { readonly ok: true; readonly path: string } | { readonly ok: false; readonly message: string };
+
+/** The name of unit `i` of a program inside its work folder. */
+export const unitName = (name: string, i: number): string => `${name}-${i}.c`;
+
+/**
+ * Compile `units` in the folder `work` and link them to one shared object there. Several units are compiled side by side,
+ * one process each. The file names depend on `name` alone, so the same text gives the same object.
+ *
+ * →       the object, or the compiler's messages
+ * Throws what writing to `work` throws.
+ */
+export function build(
+  compiler: Pick<Compiler, "command" | "words" | "flags">,
+  units: readonly Unit[],
+  work: string,
+  name: string,
+  link: readonly string[] = [],
+): Built {
+  const { command, words, flags } = compiler;
+  const object = "object.so";
+  const cc = [command, ...words];
+  const compile = (unit: Unit) => [
+    ...cc,
+    unit.optimize,
+    ...flags.base,
+    ...(unit.math === "relaxed" ? flags.relaxed : []),
+  ];
+  const linked = ["-o", object, ...flags.link, ...link];
+  units.forEach((unit, i) => writeFileSync(join(work, unitName(name, i)), unit.text));
+  const [first, ...others] = units;
+  let script: string;
+  if (first && others.length === 0) {
+    script = `exec ${shell([...compile(first), unitName(name, 0), ...linked])}`;
+  } else {
+    const starts = units.map((unit, i) => {
+      const line = shell([...compile(unit), "-c", unitName(name, i), "-o", `${i}.o`]);
+      return `${line} 2> ${i}.err & p${i}=$!`;
+    });
+    const waits = units.map((_, i) => `wait $p${i} || failed=1; cat ${i}.err >&2`);
+    const join = `exec ${shell([...cc, ...units.map((_, i) => `${i}.o`), ...linked])}`;
+    script = [...starts, "failed=", ...waits, '[ "$failed" ] && exit 1', join].join("\n");
+  }
+  // The compiler's own temporary files go to `work` too, which is private and is removed whatever happens.
+  const env = { ...process.env, LC_ALL: "C", TMPDIR: work };
+  const { status, signal, stderr, error } = spawnSync("/bin/sh", ["-c", script], {
+    cwd: work,
+    encoding: "utf8",
+    env,
+    maxBuffer: 1 << 26,
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  if (status === 0) return { ok: true, path: join(work, object) };
+  return { ok: false, message: stderr?.trim() || error?.message || `it ended with ${signal ?? `status ${status}`}` };
+}
+
+/** Words as one line for the shell, each in single quotes. */
+const shell = (words: readonly string[]): string => words.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");

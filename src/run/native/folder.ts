@@ -1,0 +1,92 @@
+/**
+ * The folder on disk where compiled programs are kept, and what makes it safe to load code from it.
+ *
+ * Code is loaded from here into the process, so nobody else may be able to write here: the folder is made with mode 0700,
+ * and one that belongs to somebody else, or that others can write to, is not used. Where there is no usable folder (a
+ * read-only home, a full disk) a private temporary one serves this process alone, with one warning.
+ */
+import { mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { homedir, tmpdir } from "node:os";
+import { isAbsolute, join, resolve } from "node:path";
+import { fail } from "../../ir/fail.ts";
+
+/** Where the user wants the cache: $DOWNHILL_CACHE, else `downhill` in the user's cache directory. */
+function wanted(): string {
+  const { DOWNHILL_CACHE: ours, XDG_CACHE_HOME: xdg } = process.env;
+  if (ours) return resolve(ours);
+  if (xdg && isAbsolute(xdg)) return join(xdg, "downhill"); // the XDG specification ignores relative ones
+  return join(homedir(), ...(process.platform === "darwin" ? ["Library", "Caches"] : [".cache"]), "downhill");
+}
+
+/** Why code must not be loaded from `path`, or undefined where it may be. */
+function danger(path: string): string | undefined {
+  const { uid, mode } = statSync(path); // follows a link: the user may have moved the cache to another disk
+  const user = process.getuid?.();
+  if (user !== undefined && uid !== user) return `it belongs to user ${uid}, not to you (${user})`;
+  if (mode & 0o022) return `others can write to it (mode ${(mode & 0o777).toString(8)})`;
+  return undefined;
+}
+
+let known: { wanted: string; path: string } | undefined;
+
+/** The cache folder, made when missing (mode 0700); a private temporary one where the wanted one cannot be trusted. */
+export function cacheFolder(): string {
+  const path = wanted();
+  if (known?.wanted === path) return known.path;
+  let reason: string | undefined;
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    reason = danger(path);
+  } catch (problem) {
+    reason = reasonOf(problem);
+  }
+  known = { wanted: path, path: reason === undefined ? path : privateFolder(path, reason) };
+  return known.path;
+}
+
+let temporary: string | undefined;
+
+/** The private folder of this process, if there is one. */
+export const existingPrivateFolder = (): string | undefined => temporary;
+
+/** A folder for this process alone, removed when it ends. Warns once, saying why `instead` is not used. */
+export function privateFolder(instead: string, reason: string): string {
+  if (temporary !== undefined) return temporary;
+  let path: string;
+  try {
+    path = mkdtempSync(join(tmpdir(), "downhill-")); // mode 0700
+  } catch (problem) {
+    fail(
+      `native: compiled programs can be kept neither in ${instead} (${reason}) nor in ${tmpdir()} (${reasonOf(problem)})`,
+      "set DOWNHILL_CACHE to a folder of yours with free space",
+    );
+  }
+  process.once("exit", () => rmSync(path, { recursive: true, force: true }));
+  process.emitWarning(
+    `compiled programs cannot be kept in ${instead}: ${reason}. This process compiles into a temporary folder instead; ` +
+      "set DOWNHILL_CACHE to a folder of yours to keep them.",
+    "DownhillWarning",
+  );
+  temporary = path;
+  return path;
+}
+
+/** A fresh folder for one compilation, inside `folder` so that its result can be renamed into place. */
+export function workFolder(folder: string): string {
+  return mkdtempSync(join(folder, workPrefix));
+}
+
+export const workPrefix = "work-";
+
+/** True for errors that say "not in this folder": read-only, forbidden, full. */
+export const unwritable = (problem: unknown): boolean =>
+  ["EROFS", "EACCES", "EPERM", "ENOSPC", "EDQUOT"].includes(codeOf(problem) ?? "");
+
+export const codeOf = (problem: unknown): string | undefined =>
+  problem instanceof Error && "code" in problem && typeof problem.code === "string" ? problem.code : undefined;
+
+/** What the system says, without the call and the path that Node adds: `read-only file system`. */
+export function reasonOf(problem: unknown): string {
+  const message = problem instanceof Error ? problem.message : String(problem);
+  return /^E[A-Z]+: ([^,]*)/.exec(message)?.[1] ?? message;
+}

@@ -1,0 +1,72 @@
+/**
+ * Native memory that cleans up after itself: a block, the buffers that view it, and its end.
+ *
+ * Nobody has to free anything: when neither a block nor any of its views can be reached any more, its memory goes back.
+ * `free` is for giving it back earlier; it detaches the views first, so that a stale one is empty instead of deadly.
+ */
+import { DownhillError } from "../../ir/fail.ts";
+import { loadBinding } from "./binding.ts";
+
+/** A view keeps its block alive: the memory must not go while a typed array over it can be reached. */
+const blockOf = new WeakMap<ArrayBuffer, NativeBlock>();
+
+const dropped = new FinalizationRegistry<number>((address) => loadBinding().free(address));
+
+/** Blocks that a running call uses, and by how many calls. Also what keeps them reachable until the calls are over. */
+const inUse = new Map<NativeBlock, number>();
+
+export class NativeBlock {
+  /** 64-byte aligned; 2 MiB aligned for large blocks. */
+  readonly address: number;
+  readonly bytes: number;
+  private views: Map<string, ArrayBuffer> | undefined = new Map();
+
+  /** A zeroed block. Throws a DownhillError when the system has no such memory. */
+  constructor(bytes: number) {
+    this.address = loadBinding().alloc(Math.max(bytes, 1)); // an empty block still has an address
+    this.bytes = bytes;
+    dropped.register(this, this.address, this);
+  }
+
+  /**
+   * `bytes` from `offset` on as a buffer that shares the memory; all of the block unless told. The same range gives the
+   * same buffer. Throws beyond the block, and above `maxView` bytes in one piece.
+   */
+  view(offset = 0, bytes = this.bytes - offset): ArrayBuffer {
+    if (!this.views) throw new DownhillError("native: this block has been freed");
+    if (!(offset >= 0 && bytes >= 0 && offset + bytes <= this.bytes)) {
+      throw new DownhillError(`native: bytes ${offset} to ${offset + bytes} are not inside a block of ${this.bytes}`);
+    }
+    const range = `${offset}+${bytes}`;
+    let view = this.views.get(range);
+    if (!view) {
+      view = loadBinding().view(this.address + offset, bytes);
+      this.views.set(range, view);
+      blockOf.set(view, this);
+    }
+    return view;
+  }
+
+  /** `call`, during which the block is neither collected nor freed. */
+  async during<T>(call: Promise<T>): Promise<T> {
+    inUse.set(this, (inUse.get(this) ?? 0) + 1);
+    try {
+      return await call;
+    } finally {
+      const others = (inUse.get(this) ?? 1) - 1;
+      if (others > 0) inUse.set(this, others);
+      else inUse.delete(this);
+    }
+  }
+
+  /** Give the memory back now; a second time is nothing. Its views become empty. Throws while a call uses it. */
+  free(): void {
+    if (!this.views) return;
+    if (inUse.has(this)) throw new DownhillError("native: a block cannot be freed while a call uses it");
+    const binding = loadBinding();
+    for (const view of this.views.values()) binding.detach(view);
+    this.views = undefined;
+    dropped.unregister(this);
+    binding.free(this.address);
+  }
+}
