@@ -1,0 +1,215 @@
+/**
+ * Elementary functions in C. In f32 they are branch-free plain text that -O3 turns into full-width vectors, with no libm
+ * and no headers: a range reduction, a polynomial, and selects for the special inputs. In f64 they are libm's, declared by
+ * hand, so the file is linked with -lm.
+ *
+ * Two rules keep them right under `-fassociative-math`. What must not be reassociated is a fused multiply-add (`DH_FMA`);
+ * machines without one take the sum in f64, which is as exact and needs no libm. And a sign, an infinity or a NaN is put in
+ * by bits or by a select, never left to arithmetic.
+ */
+
+export type MathFunction = "exp" | "expm1" | "log" | "log1p" | "sin" | "cos" | "tanh" | "erf";
+
+type Row = {
+  /** Name of the C function of one float. */
+  readonly f32: string;
+  /** Name of the C function of one double: libm's. */
+  readonly f64: string;
+  /** Definition of the f32 function. */
+  readonly text: string;
+  /** Functions its text calls. */
+  readonly needs: readonly MathFunction[];
+  /** Bound on the error of the f32 function in units in the last place; a test holds it. */
+  readonly ulps: number;
+};
+
+/** What a file needs to call the f32 and f64 forms of `used`: each definition once, after those it rests on. */
+export function mathPrelude(used: Iterable<MathFunction>): string {
+  const wanted = new Set<MathFunction>();
+  const want = (name: MathFunction) => {
+    mathFunctions[name].needs.forEach(want);
+    wanted.add(name);
+  };
+  for (const name of used) want(name);
+  if (wanted.size === 0) return "";
+  return [support, ...[...wanted].map((name) => `double ${mathFunctions[name].f64}(double);\n${mathFunctions[name].text}`)].join("\n");
+}
+
+// Conversions and rounding without a call: rintf is one instruction from SSE4.1 on, and before it a conversion to int.
+const support = `#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+#define DH_FMA __builtin_fmaf
+#else
+static inline float dh_fma(float a, float b, float c) { return (float)((double)a * (double)b + (double)c); }
+#define DH_FMA dh_fma
+#endif
+#if defined(__SSE4_1__) || defined(__aarch64__)
+#define DH_ROUND __builtin_rintf
+#else
+#define DH_ROUND(x) ((float)(int)((x) + ((x) < 0.f ? -.5f : .5f)))
+#endif
+#define DH_INFINITY __builtin_inff()
+#define DH_NAN __builtin_nanf("")
+static inline float dh_float(int bits) { union { int i; float f; } u; u.i = bits; return u.f; }
+static inline int dh_bits(float x) { union { int i; float f; } u; u.f = x; return u.i; }
+static inline float dh_abs(float x) { return dh_float(dh_bits(x) & 0x7fffffff); }
+static inline float dh_signed(float x, float sign) {
+  return dh_float((dh_bits(x) & 0x7fffffff) | (dh_bits(sign) & ~0x7fffffff));
+}
+`;
+
+// e^r - 1 - r = r² P(r) on |r| <= ln 2 / 2, after x = n ln 2 + r. Cephes, expf.
+const reduceExp = (x: string) => `  float n = DH_ROUND(${x} * 1.44269504f);
+  float r = DH_FMA(n, -1.42860677e-6f, DH_FMA(n, -0.693145752f, ${x}));
+  float p = 1.98756915e-4f;
+  p = DH_FMA(p, r, 1.39819995e-3f); p = DH_FMA(p, r, 8.33345191e-3f); p = DH_FMA(p, r, 4.16657959e-2f);
+  p = DH_FMA(p, r, 1.66666655e-1f); p = DH_FMA(p, r, 5.00000012e-1f);
+  p = DH_FMA(p * r, r, r);`;
+
+// log(1 + f) = f - f²/2 + f³ P(f) on sqrt(1/2) <= 1 + f < sqrt(2). Cephes, logf. k ln 2 is added in two parts.
+const finishLog = `  float z = f * f, p = 7.0376836292e-2f;
+  p = DH_FMA(p, f, -1.1514610310e-1f); p = DH_FMA(p, f, 1.1676998740e-1f); p = DH_FMA(p, f, -1.2420140846e-1f);
+  p = DH_FMA(p, f, 1.4249322787e-1f); p = DH_FMA(p, f, -1.6668057665e-1f); p = DH_FMA(p, f, 2.0000714765e-1f);
+  p = DH_FMA(p, f, -2.4999993993e-1f); p = DH_FMA(p, f, 3.3333331174e-1f);
+  float t = DH_FMA(-.5f, z, DH_FMA((float)k, -2.12194440e-4f, p * f * z));
+  float y = DH_FMA((float)k, 0.693359375f, f + t);`;
+
+// 2ᵉ mod 2π in [-π, π] for e = -1 … 104, the exponents of an f32 from 2²² on: with it any angle is an integer of 24 bits times
+// a small number. π has 80 decimals here; the largest exponent uses up 32 of them.
+const powersOfTwo = (() => {
+  const digits = 10n ** 80n;
+  const turn = 2n * 314159265358979323846264338327950288419716939937510582097494459230781640628620899n;
+  return Array.from({ length: 106 }, (_, i) => {
+    const rest = ((1n << BigInt(i)) * digits) / 2n % turn;
+    return Number(2n * rest > turn ? rest - turn : rest) / 1e80;
+  });
+})();
+
+export const mathFunctions: Record<MathFunction, Row> = {
+  exp: {
+    f32: "dh_exp_f32",
+    f64: "exp",
+    needs: [],
+    ulps: 1.5,
+    // The scale is applied in two halves, the first in the exponent's bits: overflow gives inf, underflow denormals, then 0.
+    text: `static inline float dh_exp_f32(float x) {
+  x = x < -104.f ? -104.f : x; x = x > 89.f ? 89.f : x;
+${reduceExp("x")}
+  int k = (int)n, half = k >> 1;
+  return dh_float(dh_bits(p + 1.f) + (half << 23)) * dh_float((k - half + 127) << 23);
+}
+`,
+  },
+  expm1: {
+    f32: "dh_expm1_f32",
+    f64: "expm1",
+    needs: [],
+    ulps: 4,
+    // 2ⁿ(e^r - 1) + (2ⁿ - 1), halved so that n = 128 still has a scale. x has the sign of the result, -0 included.
+    text: `static inline float dh_expm1_f32(float x) {
+  float c = x < -30.f ? -30.f : x; c = c > 89.f ? 89.f : c;
+${reduceExp("c")}
+  float scale = dh_float(((int)n + 126) << 23);
+  return dh_signed(2.f * DH_FMA(p, scale, scale - .5f), x);
+}
+`,
+  },
+  log: {
+    f32: "dh_log_f32",
+    f64: "log",
+    needs: [],
+    ulps: 2,
+    text: `static inline float dh_log_f32(float x) {
+  int tiny = x < 1.17549435e-38f;
+  int bits = dh_bits(tiny ? x * 8388608.f : x) - 0x3f3504f3, k = (bits >> 23) - (tiny ? 23 : 0);
+  float f = dh_float((bits & 0x007fffff) + 0x3f3504f3) - 1.f;
+${finishLog}
+  y = x == DH_INFINITY ? x : y;
+  y = x == 0.f ? -DH_INFINITY : y;
+  return x >= 0.f ? y : DH_NAN;
+}
+`,
+  },
+  log1p: {
+    f32: "dh_log1p_f32",
+    f64: "log1p",
+    needs: [],
+    ulps: 4,
+    // 1 + x = 2ᵏ(1 + f) with f = x 2⁻ᵏ + (2⁻ᵏ - 1), which loses nothing of a small x: there k = 0 and f = x;
+    // of a large one, the 1 is nothing.
+    text: `static inline float dh_log1p_f32(float x) {
+  int bits = dh_bits(1.f + x) - 0x3f3504f3, k = bits >> 23;
+  float scale = dh_float((127 - k) << 23), f = DH_FMA(x, scale, scale - 1.f);
+  f = k == 0 ? x : f;
+  f = k > 64 ? dh_float((bits & 0x007fffff) + 0x3f3504f3) - 1.f : f;
+${finishLog}
+  y = x == DH_INFINITY ? x : y;
+  y = x == -1.f ? -DH_INFINITY : dh_signed(y, x);
+  return x >= -1.f ? y : DH_NAN;
+}
+`,
+  },
+  sin: {
+    f32: "dh_sin_f32",
+    f64: "sin",
+    needs: [],
+    ulps: 2,
+    // |x| = q π/2 + r with |r| <= π/4 and a little: in three fused steps below 2²², and above in f64 by the table, where r is
+    // right to 1e-8. `quarters` is added to q. The polynomials are Cephes' sinf and cosf.
+    text: `static const double dh_powers[${powersOfTwo.length}] = {${powersOfTwo.join(", ")}};
+static inline float dh_circle(float a, int quarters) {
+  float q = DH_ROUND(a * 6.36619772e-1f);
+  float r = DH_FMA(q, 1.71512451e-15f, DH_FMA(q, 4.37113883e-8f, DH_FMA(q, -1.57079637f, a)));
+  int bits = dh_bits(a), e = (bits >> 23) - 149;
+  e = e < 0 ? 0 : e; e = e > 105 ? 105 : e;
+  double huge = (double)((bits & 0x007fffff) | 0x00800000) * dh_powers[e];
+  int turns = (int)(huge * 6.36619772367581343e-1);
+  r = a < 4194304.f ? r : (float)(huge - turns * 1.57079632679489662);
+  quarters += a < 4194304.f ? (int)q : turns;
+  float z = r * r;
+  float s = DH_FMA(DH_FMA(DH_FMA(-1.9515295891e-4f, z, 8.3321608736e-3f), z, -1.6666654611e-1f), z * r, r);
+  float c = DH_FMA(DH_FMA(DH_FMA(2.4433157118e-5f, z, -1.3887316255e-3f), z, 4.1666645683e-2f), z * z, DH_FMA(-.5f, z, 1.f));
+  int y = dh_bits(quarters & 1 ? c : s) ^ (quarters & 2) << 30;
+  return a < DH_INFINITY ? dh_float(y) : DH_NAN;
+}
+static inline float dh_sin_f32(float x) { return dh_float(dh_bits(dh_circle(dh_abs(x), 0)) ^ (dh_bits(x) & ~0x7fffffff)); }
+`,
+  },
+  cos: {
+    f32: "dh_cos_f32",
+    f64: "cos",
+    needs: ["sin"],
+    ulps: 2,
+    text: `static inline float dh_cos_f32(float x) { return dh_circle(dh_abs(x), 1); }
+`,
+  },
+  tanh: {
+    f32: "dh_tanh_f32",
+    f64: "tanh",
+    needs: ["expm1"],
+    ulps: 4,
+    // (e²ˣ - 1) / (e²ˣ + 1). From 10 on the quotient is 1.
+    text: `static inline float dh_tanh_f32(float x) {
+  float a = dh_abs(x), t = dh_expm1_f32(2.f * (a > 10.f ? 10.f : a));
+  return dh_signed(t / (t + 2.f), x);
+}
+`,
+  },
+  erf: {
+    f32: "dh_erf_f32",
+    f64: "erf",
+    needs: ["exp"],
+    ulps: 4,
+    // Small: an odd polynomial. Large: 1 - e^P(|x|), and 1 from 4 on. Both from N. Juffa's erff (public domain).
+    text: `static inline float dh_erf_f32(float x) {
+  float a = dh_abs(x), t = a > 4.f ? 4.f : a, s = t * t;
+  float e = DH_FMA(DH_FMA(-1.72853470e-5f, t, 3.83197126e-4f), s, DH_FMA(-3.88396438e-3f, t, 2.42546219e-2f));
+  e = DH_FMA(e, t, -1.06777877e-1f); e = DH_FMA(e, t, -6.34846687e-1f); e = DH_FMA(e, t, -1.28717512e-1f);
+  float large = 1.f - dh_exp_f32(DH_FMA(e, t, -t));
+  float p = -5.96761703e-4f;
+  p = DH_FMA(p, s, 4.99119423e-3f); p = DH_FMA(p, s, -2.67681349e-2f); p = DH_FMA(p, s, 1.12819925e-1f);
+  p = DH_FMA(p, s, -3.76125336e-1f); p = DH_FMA(p, s, 1.28379166e-1f);
+  return dh_signed(t > .927734375f ? large : DH_FMA(p, t, t), x);
+}
+`,
+  },
+};
