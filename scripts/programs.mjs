@@ -38,7 +38,7 @@ const names = () =>
 function example([name, ...args]) {
   if (!names().includes(name)) {
     console.error(
-      `example: ${name ? `there is no examples/${name}.ts` : "which one?"} There are: ${names().join(", ")}`,
+      `example: ${name ? `there is no examples/${name}.ts.` : "which one?"} There are: ${names().join(", ")}`,
     );
     return 2;
   }
@@ -72,7 +72,7 @@ function readme() {
   mkdirSync(folder, { recursive: true });
   for (const [k, block] of blocks.entries()) writeFileSync(`${folder}/block-${k + 1}.ts`, block);
   const compilerOptions = { rootDir: ".", outDir: "." };
-  const project = { extends: "../../tsconfig.examples.json", compilerOptions, include: ["*.ts"] };
+  const project = { extends: "../../tsconfig.examples.json", compilerOptions, include: ["*.ts"], exclude: [] };
   writeFileSync(`${folder}/tsconfig.json`, JSON.stringify(project));
   compile(`${folder}/tsconfig.json`);
   return blocks.map((_, k) => [`README.md, ts block ${k + 1}`, `${folder}/block-${k + 1}.js`]);

@@ -9,6 +9,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
 fresh() {
+  cd "$folder"
   rm -rf "$folder/clone"
   git clone --quiet "$source" "$folder/clone"
   cd "$folder/clone"
