@@ -5,9 +5,21 @@ import { foldIn, integer, key, normal, permutation, threefry2x32, uniform } from
 describe("threefry2x32", () => {
   // Random123, tests/kat_vectors: "threefry2x32 20 <counter> <key> <result>".
   test.each([
-    [[0, 0], [0, 0], [0x6b200159, 0x99ba4efe]],
-    [[0xffffffff, 0xffffffff], [0xffffffff, 0xffffffff], [0x1cb996fc, 0xbb002be7]],
-    [[0x243f6a88, 0x85a308d3], [0x13198a2e, 0x03707344], [0xc4923a9c, 0x483df7a0]],
+    [
+      [0, 0],
+      [0, 0],
+      [0x6b200159, 0x99ba4efe],
+    ],
+    [
+      [0xffffffff, 0xffffffff],
+      [0xffffffff, 0xffffffff],
+      [0x1cb996fc, 0xbb002be7],
+    ],
+    [
+      [0x243f6a88, 0x85a308d3],
+      [0x13198a2e, 0x03707344],
+      [0xc4923a9c, 0x483df7a0],
+    ],
   ] as const)("known answer for counter %j, key %j", (counter, k, result) => {
     expect(threefry2x32(k, counter)).toEqual([...result]);
   });

@@ -42,9 +42,7 @@ export function parseCsv(input: string | Uint8Array, options: CsvOptions = {}): 
   const sample = records(text, delimiter, source, sampled);
   const first = sample[0]!;
   const header = options.header ?? isHeader(first, sample.slice(1), options.decimal);
-  const names = header
-    ? first.map((name, k) => name || `column${k + 1}`)
-    : first.map((_, k) => `column${k + 1}`);
+  const names = header ? first.map((name, k) => name || `column${k + 1}`) : first.map((_, k) => `column${k + 1}`);
   return tableFromCells({ source, names, ...columns(text, delimiter, source, first, header) }, options);
 }
 
@@ -169,6 +167,6 @@ function explained(error: unknown, source: string): unknown {
     INVALID_OPENING_QUOTE: "a double quote stands in the middle of a cell",
     CSV_INVALID_CLOSING_QUOTE: "text follows the double quote that closes a cell",
   }[error.code as string];
-  const hint = "a cell with quotes in it is written \"like \"\"this\"\"\"";
+  const hint = 'a cell with quotes in it is written "like ""this"""';
   return new DownhillError(`${source}: ${line}${cell}: ${why ?? error.message}\n  hint: ${hint}`);
 }

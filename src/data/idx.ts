@@ -44,7 +44,10 @@ export function parseIdx(bytes: Uint8Array, source = "idx"): Idx {
   const reader = readers[bytes[2]!];
   if (bytes[0] !== 0 || bytes[1] !== 0 || !reader) {
     const magic = [...bytes.subarray(0, 4)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-    fail(`${source}: not an IDX file: it starts with 0x${magic}`, "images start with 0x00000803, labels with 0x00000801");
+    fail(
+      `${source}: not an IDX file: it starts with 0x${magic}`,
+      "images start with 0x00000803, labels with 0x00000801",
+    );
   }
   const rank = bytes[3]!;
   const start = 4 + 4 * rank;
@@ -70,7 +73,11 @@ export function parseIdx(bytes: Uint8Array, source = "idx"): Idx {
  * `idxImages(idx): f32[n, h, w]`.
  */
 export function idxImages(idx: Idx, { scale = 1 / 255 }: { readonly scale?: number } = {}): Value<"f32"> {
-  return new Value("f32", idx.shape, Float32Array.from(idx.data, (x) => x * scale));
+  return new Value(
+    "f32",
+    idx.shape,
+    Float32Array.from(idx.data, (x) => x * scale),
+  );
 }
 
 /** Class numbers, `i32[n]`. Throws when there is more than one axis, or a number is not a whole one from 0. */

@@ -57,7 +57,10 @@ export function split(rows: number, options: SplitOptions): Split {
     Int32Array.from(orders.flatMap((order, c) => [...order.subarray(from(c), to(c))])).sort();
   const heldOut = (c: number) => fromTest[c]! + fromValidation[c]!;
   return {
-    test: gather(() => 0, (c) => fromTest[c]!),
+    test: gather(
+      () => 0,
+      (c) => fromTest[c]!,
+    ),
     validation: gather((c) => fromTest[c]!, heldOut),
     train: gather(heldOut, (c) => sizes[c]!),
   };

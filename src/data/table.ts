@@ -150,7 +150,13 @@ function checkNames(source: string, names: readonly string[]): void {
   });
 }
 
-function infer(from: Origin, name: string, cells: readonly string[], options: TableOptions, known: Set<string>): Column {
+function infer(
+  from: Origin,
+  name: string,
+  cells: readonly string[],
+  options: TableOptions,
+  known: Set<string>,
+): Column {
   const missing = cells.map((cell) => isMissing(cell) || (known.size > 0 && known.has(cell.toLowerCase())));
   const categorical = (): Column => ({
     kind: "categorical",

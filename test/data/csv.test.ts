@@ -79,7 +79,10 @@ describe("delimiter", () => {
 describe("header", () => {
   test("names over numbers", () => expect(Object.keys(read(lines("a,b", "1,x")))).toEqual(["a", "b"]));
   test("numbers in the first row: no header", () => {
-    expect(read(lines("5.1,setosa", "4.9,virginica"))).toEqual({ column1: [5.1, 4.9], column2: ["setosa", "virginica"] });
+    expect(read(lines("5.1,setosa", "4.9,virginica"))).toEqual({
+      column1: [5.1, 4.9],
+      column2: ["setosa", "virginica"],
+    });
   });
   test("texts only: a header where all differ", () => {
     expect(read(lines("a,b", "x,y", "z,w"))).toEqual({ a: ["x", "z"], b: ["y", "w"] });
@@ -96,7 +99,14 @@ describe("header", () => {
 
 describe("what a column is", () => {
   test("codes that are words now and then are categories", () => {
-    expect(read(lines("doors", "2", "3", "4", "5more", "5more", "2")).doors).toEqual(["2", "3", "4", "5more", "5more", "2"]);
+    expect(read(lines("doors", "2", "3", "4", "5more", "5more", "2")).doors).toEqual([
+      "2",
+      "3",
+      "4",
+      "5more",
+      "5more",
+      "2",
+    ]);
   });
   test("can be declared", () => {
     expect(read(lines("zip", "01", "02"), { kinds: { zip: "categorical" } }).zip).toEqual(["01", "02"]);
@@ -134,7 +144,9 @@ describe("errors name file, line and column", () => {
       'some/data.csv: line 4, column "a": "oops" is not a number, while 2 cells of this column are',
     );
     const many = Array.from({ length: 100 }, (_, i) => (i % 40 === 20 ? "n.a" : `${i}`));
-    error(lines("a", ...many)).toThrow('line 22, column "a": "n.a" is not a number (and 1 more in this column), while 98');
+    error(lines("a", ...many)).toThrow(
+      'line 22, column "a": "n.a" is not a number (and 1 more in this column), while 98',
+    );
     error(lines("a,2020", "1,2", "3,4")).toThrow("if this line is the header, say so");
   });
   test("infinite numbers", () => {

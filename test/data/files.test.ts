@@ -19,7 +19,13 @@ describe("the example data, counted as their README counts them", () => {
 
   test.each([
     ["spambase.csv", 4601, 58, "spam", { 1: 1813, 0: 2788 }],
-    ["digits.csv.gz", 1797, 65, "digit", Object.fromEntries([178, 182, 177, 183, 181, 182, 181, 179, 174, 180].entries())],
+    [
+      "digits.csv.gz",
+      1797,
+      65,
+      "digit",
+      Object.fromEntries([178, 182, 177, 183, 181, 182, 181, 179, 174, 180].entries()),
+    ],
     ["iris.csv", 150, 5, "species", { setosa: 50, versicolor: 50, virginica: 50 }],
     ["wine.csv", 178, 14, "cultivar", { 0: 59, 1: 71, 2: 48 }],
     ["breast_cancer.csv", 569, 31, "diagnosis", { benign: 357, malignant: 212 }],
