@@ -4,7 +4,7 @@
  */
 import { constants } from "node:buffer";
 import { isMainThread } from "node:worker_threads";
-import { fail } from "../../ir/fail.ts";
+import { DownhillError, fail } from "../../ir/fail.ts";
 import { compileToObject } from "./cache.ts";
 import { codeOf } from "./folder.ts";
 import { GLUE } from "./glue.ts";
@@ -67,10 +67,19 @@ function loadGlue(): Glue {
 function wrap(glue: Glue): Binding {
   // A worker's memory goes with the worker; the main thread's with the process, which needs no help and may still be calling.
   if (!isMainThread) glue.freeAtExit();
+  const handles = new Set<number>(); // dlsym follows whatever it is given
   let last: Promise<unknown> = Promise.resolve();
   return {
     ...glue,
-    open: (path, global = false) => glue.open(path, global ? 1 : 0),
+    open(path, global = false) {
+      const handle = glue.open(path, global ? 1 : 0);
+      handles.add(handle);
+      return handle;
+    },
+    sym(handle, name) {
+      if (!handles.has(handle)) throw new DownhillError(`native: ${handle} is not the handle of an opened object`);
+      return glue.sym(handle, name);
+    },
     alloc(bytes) {
       try {
         return glue.alloc(bytes);

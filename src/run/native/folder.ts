@@ -27,21 +27,19 @@ function danger(path: string): string | undefined {
   return undefined;
 }
 
-let known: { wanted: string; path: string } | undefined;
-
-/** The cache folder, made when missing (mode 0700); a private temporary one where the wanted one cannot be trusted. */
+/**
+ * The cache folder, made when missing (mode 0700); a private temporary one where the wanted one cannot be trusted.
+ * Looked at each time, which takes microseconds: the user may delete the cache while we run.
+ */
 export function cacheFolder(): string {
   const path = wanted();
-  if (known?.wanted === path) return known.path;
-  let reason: string | undefined;
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
-    reason = danger(path);
+    const reason = danger(path);
+    return reason === undefined ? path : privateFolder(path, reason);
   } catch (problem) {
-    reason = reasonOf(problem);
+    return privateFolder(path, reasonOf(problem));
   }
-  known = { wanted: path, path: reason === undefined ? path : privateFolder(path, reason) };
-  return known.path;
 }
 
 let temporary: string | undefined;

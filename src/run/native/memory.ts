@@ -23,7 +23,7 @@ export class NativeBlock {
 
   /** A zeroed block. Throws a DownhillError when the system has no such memory. */
   constructor(bytes: number) {
-    this.address = loadBinding().alloc(Math.max(bytes, 1)); // an empty block still has an address
+    this.address = loadBinding().alloc(bytes === 0 ? 1 : bytes); // an empty block still has an address
     this.bytes = bytes;
     dropped.register(this, this.address, this);
   }
