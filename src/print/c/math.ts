@@ -38,9 +38,10 @@ export function mathPrelude(used: Iterable<MathFunction>): string {
 // Conversions and rounding without a call: rintf is one instruction from SSE4.1 on, and before it a conversion to int.
 const support = `#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
 #define DH_FMA __builtin_fmaf
+#define DH_EXACT __builtin_fmaf
 #else
-static inline float dh_fma(float a, float b, float c) { return (float)((double)a * (double)b + (double)c); }
-#define DH_FMA dh_fma
+#define DH_FMA(a, b, c) ((a) * (b) + (c))
+#define DH_EXACT(a, b, c) ((float)((double)(a) * (b) + (c)))
 #endif
 #if defined(__SSE4_1__) || defined(__aarch64__)
 #define DH_ROUND __builtin_rintf
@@ -59,7 +60,7 @@ static inline float dh_signed(float x, float sign) {
 
 // e^r - 1 - r = r² P(r) on |r| <= ln 2 / 2, after x = n ln 2 + r. Cephes, expf.
 const reduceExp = (x: string) => `  float n = DH_ROUND(${x} * 1.44269504f);
-  float r = DH_FMA(n, -1.42860677e-6f, DH_FMA(n, -0.693145752f, ${x}));
+  float r = DH_EXACT(n, -1.42860677e-6f, DH_EXACT(n, -0.693145752f, ${x}));
   float p = 1.98756915e-4f;
   p = DH_FMA(p, r, 1.39819995e-3f); p = DH_FMA(p, r, 8.33345191e-3f); p = DH_FMA(p, r, 4.16657959e-2f);
   p = DH_FMA(p, r, 1.66666655e-1f); p = DH_FMA(p, r, 5.00000012e-1f);
@@ -73,16 +74,16 @@ const finishLog = `  float z = f * f, p = 7.0376836292e-2f;
   float t = DH_FMA(-.5f, z, DH_FMA((float)k, -2.12194440e-4f, p * f * z));
   float y = DH_FMA((float)k, 0.693359375f, f + t);`;
 
-// 2ᵉ mod 2π in [-π, π] for e = -1 … 104, the exponents of an f32 from 2²² on: with it any angle is an integer of 24 bits times
-// a small number. π has 80 decimals here; the largest exponent uses up 32 of them.
-const powersOfTwo = (() => {
-  const digits = 10n ** 80n;
-  const turn = 2n * 314159265358979323846264338327950288419716939937510582097494459230781640628620899n;
-  return Array.from({ length: 106 }, (_, i) => {
-    const rest = ((1n << BigInt(i)) * digits) / 2n % turn;
-    return Number(2n * rest > turn ? rest - turn : rest) / 1e80;
-  });
+// 2/π · 2⁻⁷ as a binary fraction in words of 32 bits. The seven zeros let an f32 of 2¹⁸ or more start at bit 0.
+const twoOverPi = (() => {
+  const pi = 314159265358979323846264338327950288419716939937510582097494459230781640628620899n;
+  const fraction = ((2n * 10n ** 80n) << 185n) / pi;
+  return Array.from({ length: 6 }, (_, i) => `0x${((fraction >> BigInt(160 - 32 * i)) & 0xffffffffn).toString(16)}u`);
 })();
+
+/** Word i + `from` of it, i = 0 … 3. */
+const word = (from: number) =>
+  `i < 2 ? (i < 1 ? ${twoOverPi[from]} : ${twoOverPi[from + 1]}) : (i < 3 ? ${twoOverPi[from + 2]} : ${twoOverPi[from + 3]})`;
 
 export const mathFunctions: Record<MathFunction, Row> = {
   exp: {
@@ -109,7 +110,7 @@ ${reduceExp("x")}
   float c = x < -30.f ? -30.f : x; c = c > 89.f ? 89.f : c;
 ${reduceExp("c")}
   float scale = dh_float(((int)n + 126) << 23);
-  return dh_signed(2.f * DH_FMA(p, scale, scale - .5f), x);
+  return dh_signed(2.f * DH_EXACT(p, scale, scale - .5f), x);
 }
 `,
   },
@@ -153,22 +154,28 @@ ${finishLog}
     f64: "sin",
     needs: [],
     ulps: 2,
-    // |x| = q π/2 + r with |r| <= π/4 and a little: in three fused steps below 2²², and above in f64 by the table, where r is
-    // right to 1e-8. `quarters` is added to q. The polynomials are Cephes' sinf and cosf.
-    text: `static const double dh_powers[${powersOfTwo.length}] = {${powersOfTwo.join(", ")}};
-static inline float dh_circle(float a, int quarters) {
+    // |x| = q π/2 + r with |r| <= π/4 and a little. Below 2¹⁸ in three fused steps; above, x is an integer m of 24 bits times
+    // a power of two, and m times 64 bits of 2/π from that place on is the angle in full circles, in integers modulo 2⁶⁴
+    // (Payne and Hanek), right to 4e-10. `quarters` is added to q. The polynomials are Cephes' sinf and cosf.
+    text: `static inline float dh_circle(float a, int quarters) {
   float q = DH_ROUND(a * 6.36619772e-1f);
-  float r = DH_FMA(q, 1.71512451e-15f, DH_FMA(q, 4.37113883e-8f, DH_FMA(q, -1.57079637f, a)));
-  int bits = dh_bits(a), e = (bits >> 23) - 149;
-  e = e < 0 ? 0 : e; e = e > 105 ? 105 : e;
-  double huge = (double)((bits & 0x007fffff) | 0x00800000) * dh_powers[e];
-  int turns = (int)(huge * 6.36619772367581343e-1);
-  r = a < 4194304.f ? r : (float)(huge - turns * 1.57079632679489662);
-  quarters += a < 4194304.f ? (int)q : turns;
+  float near = DH_EXACT(q, 1.71512451e-15f, DH_EXACT(q, 4.37113883e-8f, DH_EXACT(q, -1.57079637f, a)));
+  int bits = dh_bits(a), e = (bits >> 23) - 145;
+  e = e < 0 ? 0 : e; e = e > 109 ? 109 : e;
+  int i = e >> 5, s = e & 31;
+  unsigned w0 = ${word(0)};
+  unsigned w1 = ${word(1)};
+  unsigned w2 = ${word(2)};
+  unsigned h = w0 << s | w1 >> 1 >> (31 - s), l = w1 << s | w2 >> 1 >> (31 - s);
+  unsigned m = (bits & 0x007fffff) | 0x00800000, low = m * l, high = m * h + (unsigned)((unsigned long long)m * l >> 32);
+  float far = (float)(int)(high << 2 | low >> 30) * 3.657295198167899e-10f;
+  int nearby = (int)q, distant = (int)((high + 0x20000000u) >> 30);
+  float r = a < 262144.f ? near : far;
+  quarters += a < 262144.f ? nearby : distant;
   float z = r * r;
-  float s = DH_FMA(DH_FMA(DH_FMA(-1.9515295891e-4f, z, 8.3321608736e-3f), z, -1.6666654611e-1f), z * r, r);
-  float c = DH_FMA(DH_FMA(DH_FMA(2.4433157118e-5f, z, -1.3887316255e-3f), z, 4.1666645683e-2f), z * z, DH_FMA(-.5f, z, 1.f));
-  int y = dh_bits(quarters & 1 ? c : s) ^ (quarters & 2) << 30;
+  float sine = DH_FMA(DH_FMA(DH_FMA(-1.9515295891e-4f, z, 8.3321608736e-3f), z, -1.6666654611e-1f), z * r, r);
+  float cosine = DH_FMA(DH_FMA(DH_FMA(2.4433157118e-5f, z, -1.3887316255e-3f), z, 4.1666645683e-2f), z * z, DH_FMA(-.5f, z, 1.f));
+  int y = dh_bits(quarters & 1 ? cosine : sine) ^ (quarters & 2) << 30;
   return a < DH_INFINITY ? dh_float(y) : DH_NAN;
 }
 static inline float dh_sin_f32(float x) { return dh_float(dh_bits(dh_circle(dh_abs(x), 0)) ^ (dh_bits(x) & ~0x7fffffff)); }
