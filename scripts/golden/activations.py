@@ -120,20 +120,22 @@ def row_case(f, x, cotangent):
 rowwise = []
 for row in ROWS:
     x = torch.tensor(row, requires_grad=True)
-    rowwise.append({
-        "x": row,
-        "softmax": row_case(lambda x: torch.softmax(x, 0), x, COTANGENT),
-        "logSoftmax": row_case(lambda x: torch.log_softmax(x, 0), x, COTANGENT) if min(row) > -1e9 else None,
-        "logSumExp": row_case(lambda x: torch.logsumexp(x, 0), x, torch.tensor(1.0)),
-    })  # fmt: skip
+    rowwise.append(
+        {
+            "x": row,
+            "softmax": row_case(lambda x: torch.softmax(x, 0), x, COTANGENT),
+            "logSoftmax": row_case(lambda x: torch.log_softmax(x, 0), x, COTANGENT) if min(row) > -1e9 else None,
+            "logSumExp": row_case(lambda x: torch.logsumexp(x, 0), x, torch.tensor(1.0)),
+        }
+    )
 
 write(
     "activations.json",
     {
-        "about": "scripts/golden/activations.py. pointwise: f, f', f'' at points; exact is null where the derivative does "
-        "not exist, and there torch holds the convention. torch is accurate to about 1e-15 absolute, exact to the last digit. "
-        "rowwise: value; first = gradient of sum(cotangent * value) "
-        "(of the value itself for logSumExp); second = gradient of sum(direction * first).",
+        "about": "scripts/golden/activations.py. pointwise: f, f', f'' at points; exact is null where the derivative "
+        "does not exist, and there torch holds the convention. torch is accurate to about 1e-15 absolute, "
+        "exact to the last digit. rowwise: value; first = gradient of sum(cotangent * value) (of the value "
+        "itself for logSumExp); second = gradient of sum(direction * first).",
         "library": f"torch {torch.__version__.split('+')[0]}, mpmath {mpmath.__version__}",
         "points": POINTS,
         "cotangent": COTANGENT,

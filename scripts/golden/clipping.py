@@ -52,38 +52,90 @@ for name, g in GRADIENTS.items():
         after, norm = with_torch(torch.nn.utils.clip_grad_norm_, g, limit)
         common = {"gradients": g, "limit": limit}
         cases += [
-            {"name": f"{name}-{limit}", "dialect": "torch", "kind": "globalNorm", **common, "norm": norm, "clipped": after},
-            {"name": f"{name}-{limit}", "dialect": "torch", "kind": "value", **common,
-             "clipped": with_torch(torch.nn.utils.clip_grad_value_, g, limit)[0]},
-            {"name": f"{name}-{limit}", "dialect": "optax", "kind": "globalNorm", **common,
-             "norm": float(optax.global_norm([jnp.asarray(x) for x in g])),
-             "clipped": with_optax(optax.clip_by_global_norm(limit), g)},
-            {"name": f"{name}-{limit}", "dialect": "optax", "kind": "value", **common,
-             "clipped": with_optax(optax.clip(limit), g)},
-            {"name": f"{name}-{limit}", "dialect": "keras", "kind": "tensorNorm", **common,
-             "clipped": with_keras("clipnorm", g, limit)},
-            {"name": f"{name}-{limit}", "dialect": "keras", "kind": "globalNorm", **common,
-             "clipped": with_keras("global_clipnorm", g, limit)},
-            {"name": f"{name}-{limit}", "dialect": "keras", "kind": "value", **common,
-             "clipped": with_keras("clipvalue", g, limit)},
-        ]  # fmt: skip
+            {
+                "name": f"{name}-{limit}",
+                "dialect": "torch",
+                "kind": "globalNorm",
+                **common,
+                "norm": norm,
+                "clipped": after,
+            },
+            {
+                "name": f"{name}-{limit}",
+                "dialect": "torch",
+                "kind": "value",
+                **common,
+                "clipped": with_torch(torch.nn.utils.clip_grad_value_, g, limit)[0],
+            },
+            {
+                "name": f"{name}-{limit}",
+                "dialect": "optax",
+                "kind": "globalNorm",
+                **common,
+                "norm": float(optax.global_norm([jnp.asarray(x) for x in g])),
+                "clipped": with_optax(optax.clip_by_global_norm(limit), g),
+            },
+            {
+                "name": f"{name}-{limit}",
+                "dialect": "optax",
+                "kind": "value",
+                **common,
+                "clipped": with_optax(optax.clip(limit), g),
+            },
+            {
+                "name": f"{name}-{limit}",
+                "dialect": "keras",
+                "kind": "tensorNorm",
+                **common,
+                "clipped": with_keras("clipnorm", g, limit),
+            },
+            {
+                "name": f"{name}-{limit}",
+                "dialect": "keras",
+                "kind": "globalNorm",
+                **common,
+                "clipped": with_keras("global_clipnorm", g, limit),
+            },
+            {
+                "name": f"{name}-{limit}",
+                "dialect": "keras",
+                "kind": "value",
+                **common,
+                "clipped": with_keras("clipvalue", g, limit),
+            },
+        ]
 for c in cases:
     c["dtype"] = "f64"
 
 g = GRADIENTS["example"]
 cases += [
-    {"name": "example-6.5", "dialect": "torch", "kind": "globalNorm", "gradients": g, "limit": 6.5,
-     "clipped": with_torch(torch.nn.utils.clip_grad_norm_, g, 6.5, torch.float32)[0], "dtype": "f32"},
-    {"name": "example-6.5", "dialect": "optax", "kind": "globalNorm", "gradients": g, "limit": 6.5,
-     "clipped": with_optax(optax.clip_by_global_norm(6.5), g, jnp.float32), "dtype": "f32"},
-]  # fmt: skip
+    {
+        "name": "example-6.5",
+        "dialect": "torch",
+        "kind": "globalNorm",
+        "gradients": g,
+        "limit": 6.5,
+        "clipped": with_torch(torch.nn.utils.clip_grad_norm_, g, 6.5, torch.float32)[0],
+        "dtype": "f32",
+    },
+    {
+        "name": "example-6.5",
+        "dialect": "optax",
+        "kind": "globalNorm",
+        "gradients": g,
+        "limit": 6.5,
+        "clipped": with_optax(optax.clip_by_global_norm(6.5), g, jnp.float32),
+        "dtype": "f32",
+    },
+]
 
 write(
     "clipping.json",
     {
         "about": "scripts/golden/clipping.py. gradients: a list of tensors; clipped: the same after clipping. "
-        "globalNorm: one norm over all tensors; tensorNorm: each tensor by its own; value: each entry to [-limit, limit]. "
-        "norm: before clipping. torch scales by min(1, limit/(norm + 1e-6)), the others by limit/norm.",
+        "globalNorm: one norm over all tensors; tensorNorm: each tensor by its own; value: each entry to "
+        "[-limit, limit]. norm: before clipping. torch scales by min(1, limit/(norm + 1e-6)), the others by "
+        "limit/norm.",
         "libraries": {"torch": torch.__version__.split("+")[0], "optax": optax.__version__, "keras": keras.__version__},
         "cases": cases,
     },

@@ -13,9 +13,14 @@ from emit import write
 def classification(name, truth, predicted, classes):
     labels = list(range(classes))
     keep = {"labels": labels, "zero_division": 0}
-    out = {"name": name, "truth": truth, "predicted": predicted, "classes": classes,
-           "accuracy": m.accuracy_score(truth, predicted),
-           "confusion": m.confusion_matrix(truth, predicted, labels=labels)}  # fmt: skip
+    out = {
+        "name": name,
+        "truth": truth,
+        "predicted": predicted,
+        "classes": classes,
+        "accuracy": m.accuracy_score(truth, predicted),
+        "confusion": m.confusion_matrix(truth, predicted, labels=labels),
+    }
     for average in ["macro", "micro", "weighted"] + (["binary"] if classes == 2 else []):
         p, r, f, _ = m.precision_recall_fscore_support(truth, predicted, average=average, **keep)
         out[average] = {"precision": p, "recall": r, "f1": f}
@@ -59,8 +64,12 @@ RANKING = [
 
 def log_loss(name, truth, probability):
     classes = len(probability[0]) if isinstance(probability[0], list) else 2
-    return {"name": name, "truth": truth, "probability": probability,
-            "logLoss": m.log_loss(truth, probability, labels=list(range(classes)))}  # fmt: skip
+    return {
+        "name": name,
+        "truth": truth,
+        "probability": probability,
+        "logLoss": m.log_loss(truth, probability, labels=list(range(classes))),
+    }
 
 
 LOG_LOSS = [
@@ -71,9 +80,15 @@ LOG_LOSS = [
 
 
 def regression(name, truth, predicted):
-    return {"name": name, "truth": truth, "predicted": predicted,
-            "mse": m.mean_squared_error(truth, predicted), "rmse": m.root_mean_squared_error(truth, predicted),
-            "mae": m.mean_absolute_error(truth, predicted), "r2": m.r2_score(truth, predicted)}  # fmt: skip
+    return {
+        "name": name,
+        "truth": truth,
+        "predicted": predicted,
+        "mse": m.mean_squared_error(truth, predicted),
+        "rmse": m.root_mean_squared_error(truth, predicted),
+        "mae": m.mean_absolute_error(truth, predicted),
+        "r2": m.r2_score(truth, predicted),
+    }
 
 
 REGRESSION = [
@@ -89,9 +104,9 @@ REGRESSION = [
 write(
     "metrics.json",
     {
-        "about": "scripts/golden/metrics.py. zero_division=0. confusion[i][j]: truth i predicted as j. binary: class 1 is "
-        "positive. auc: ties count one half; null where only one class is present. logLoss: mean, natural logarithm, "
-        "probabilities clipped to [2.22e-16, 1 - 2.22e-16].",
+        "about": "scripts/golden/metrics.py. zero_division=0. confusion[i][j]: truth i predicted as j. binary: class "
+        "1 is positive. auc: ties count one half; null where only one class is present. logLoss: mean, "
+        "natural logarithm, probabilities clipped to [2.22e-16, 1 - 2.22e-16].",
         "library": f"scikit-learn {sklearn.__version__}, numpy {np.__version__}",
         "classification": CLASSIFICATION,
         "ranking": RANKING,

@@ -3,8 +3,9 @@
 mlp32: 784-128-10, ReLU, mean softmax cross-entropy, Adam (PyTorch's defaults, lr 1e-3), one batch of 32, 20 steps.
 sgd1: logistic regression on 100 features, plain SGD, lr 0.01, batch 1, 50 examples in order.
 
-The formula, 32-bit unsigned integers: s ← s*1664525 + 1013904223 mod 2^32, u = s / 2^32, starting from a seed per tensor;
-the first number uses s after one step. Tensors are filled in row-major order.
+The formula, 32-bit unsigned integers: s ← s*1664525 + 1013904223 mod 2^32, u = s / 2^32, starting from a seed per
+tensor; the first number uses s after one step. Tensors are filled in row-major order. The product stays below 2^53, so
+a double holds it exactly.
   weight, bias: float32((2u - 1) / sqrt(fan_in)), in float64, then rounded
   x:            float32(u)
   label:        floor(u * classes)
@@ -85,18 +86,22 @@ def sample(array):
 write(
     "mlp32.json",
     {
-        "about": "scripts/golden/mlp32.py. s = (s*1664525 + 1013904223) mod 2^32 from each tensor's seed, u = s/2^32, one u "
-        "per entry in row-major order (the first u after one step). weights: float32((2u - 1)/sqrt(fanIn)); x: float32(u); "
-        "labels: floor(u*classes). Weights are [in, out] and y = x @ w + b. losses[i] is the loss before update i + 1. "
-        "final: sum and sum of absolute values of each tensor after the last update. first: the first three entries. "
-        "f64 runs start from the same float32 numbers.",
+        "about": "scripts/golden/mlp32.py. s = (s*1664525 + 1013904223) mod 2^32 from each tensor's seed, u = s/2^32,"
+        " one u per entry in row-major order (the first u after one step). weights: float32((2u - "
+        "1)/sqrt(fanIn)); x: float32(u); labels: floor(u*classes). Weights are [in, out] and y = x @ w + b. "
+        "losses[i] is the loss before update i + 1. final: sum and sum of absolute values of each tensor "
+        "after the last update. first: the first three entries. f64 runs start from the same float32 "
+        "numbers.",
         "library": f"torch {torch.__version__.split('+')[0]}",
         "mlp32": {
             "model": {"layers": [784, 128, 10], "activation": "relu", "loss": "softmax cross-entropy, mean over 32"},
             "optimizer": {"name": "adam", "lr": 1e-3, "b1": 0.9, "b2": 0.999, "eps": 1e-8},
             "steps": 20,
             "tensors": {
-                **{k: {"seed": s, "shape": d, "fanIn": f, "first": sample(weights(s, d, f))} for k, (s, d, f) in MLP.items()},
+                **{
+                    k: {"seed": s, "shape": d, "fanIn": f, "first": sample(weights(s, d, f))}
+                    for k, (s, d, f) in MLP.items()
+                },
                 "x": {"seed": X_SEED, "shape": [32, 784], "first": sample(data(X_SEED, (32, 784)))},
                 "labels": {"seed": Y_SEED, "shape": [32], "classes": 10, "first": sample(labels(Y_SEED, 32, 10))},
             },

@@ -266,7 +266,7 @@ def case(dialect, optimizer, variant, lr, settings, run, problems=("rosenbrock",
         shaken, _ = walk(run(base), problem, rate, noise=2.0**-52)
         change = max(np.abs(a[k] - b[k]).max() / np.abs(a[k]).max() for a, b in zip(points, shaken) for k in a)
         if not change < 1e-11:
-            raise SystemExit(f"{dialect}/{optimizer}-{variant}/{problem} at {base} amplifies rounding to {change:.1e}")
+            raise SystemExit(f"{dialect}/{optimizer}-{variant}/{problem}: lr {base} amplifies rounding to {change:.1e}")
         worst = max(worst, change)
         entry = {
             "name": f"{dialect}/{optimizer}{'-' + variant if variant else ''}/{problem}",
@@ -291,18 +291,27 @@ def case(dialect, optimizer, variant, lr, settings, run, problems=("rosenbrock",
 
 NAMES = {  # Downhill's option → the library's
     "torch": {
-        "b1": None, "b2": None, "rho": "alpha", "weightDecay": "weight_decay", "lrDecay": "lr_decay",
+        "b1": None,
+        "b2": None,
+        "rho": "alpha",
+        "weightDecay": "weight_decay",
+        "lrDecay": "lr_decay",
         "initialAccumulator": "initial_accumulator_value",
     },
     "optax": {
-        "rho": "decay", "weightDecay": "weight_decay", "initialAccumulator": "initial_accumulator_value",
+        "rho": "decay",
+        "weightDecay": "weight_decay",
+        "initialAccumulator": "initial_accumulator_value",
         "epsRoot": "eps_root",
     },
     "keras": {
-        "b1": "beta_1", "b2": "beta_2", "eps": "epsilon", "weightDecay": "weight_decay",
+        "b1": "beta_1",
+        "b2": "beta_2",
+        "eps": "epsilon",
+        "weightDecay": "weight_decay",
         "initialAccumulator": "initial_accumulator_value",
     },
-}  # fmt: skip
+}
 
 
 def arguments(dialect, settings):
@@ -315,8 +324,15 @@ def arguments(dialect, settings):
 
 def torch_case(optimizer, variant, make, lr, settings={}, **kw):
     args = arguments("torch", settings)
-    case("torch", optimizer, variant, lr, settings,
-         lambda base: torch_steps(lambda p: make(list(p.values()), lr=base, **args)), **kw)  # fmt: skip
+    case(
+        "torch",
+        optimizer,
+        variant,
+        lr,
+        settings,
+        lambda base: torch_steps(lambda p: make(list(p.values()), lr=base, **args)),
+        **kw,
+    )
 
 
 def optax_case(optimizer, variant, make, lr, settings={}, **kw):
@@ -365,27 +381,67 @@ torch_case("adamw", "default-decay", to.AdamW, 0.01, {}, **DECOUPLED)
 torch_case("adamw", "", to.AdamW, 0.01, {"weightDecay": 0.1}, problems=ALL, **DECOUPLED)
 torch_case("adamw", "amsgrad", to.AdamW, 0.01, {"weightDecay": 0.1, "amsgrad": True}, **DECOUPLED)
 torch_case("adamw", "halved", to.AdamW, 0.01, {"weightDecay": 0.1}, halve=True, **DECOUPLED)
-case("torch", "adamw", "matrices-only", 0.01, {"weightDecay": 0.5},
-     lambda base: torch_steps(lambda p: to.AdamW([{"params": [p["A"]], "weight_decay": 0.5},
-                                                  {"params": [p["b"]], "weight_decay": 0.0}], lr=base)),
-     problems=("twoTensors",), decay="decoupled", decayOnly="matrices")  # fmt: skip
-case("torch", "momentum", "l2-matrices-only", 0.02, {"momentum": 0.9, "weightDecay": 0.5},
-     lambda base: torch_steps(lambda p: to.SGD([{"params": [p["A"]], "weight_decay": 0.5},
-                                                {"params": [p["b"]], "weight_decay": 0.0}], lr=base, momentum=0.9)),
-     problems=("twoTensors",), decay="l2", decayOnly="matrices")  # fmt: skip
+case(
+    "torch",
+    "adamw",
+    "matrices-only",
+    0.01,
+    {"weightDecay": 0.5},
+    lambda base: torch_steps(
+        lambda p: to.AdamW(
+            [{"params": [p["A"]], "weight_decay": 0.5}, {"params": [p["b"]], "weight_decay": 0.0}], lr=base
+        )
+    ),
+    problems=("twoTensors",),
+    decay="decoupled",
+    decayOnly="matrices",
+)
+case(
+    "torch",
+    "momentum",
+    "l2-matrices-only",
+    0.02,
+    {"momentum": 0.9, "weightDecay": 0.5},
+    lambda base: torch_steps(
+        lambda p: to.SGD(
+            [{"params": [p["A"]], "weight_decay": 0.5}, {"params": [p["b"]], "weight_decay": 0.0}],
+            lr=base,
+            momentum=0.9,
+        )
+    ),
+    problems=("twoTensors",),
+    decay="l2",
+    decayOnly="matrices",
+)
 for name, lr, make, settings in (
     ("sgd", SMALL, to.SGD, {}),
     ("momentum", SMALL, to.SGD, {"momentum": 0.9}),
     ("adam", 0.01, to.Adam, {}),
 ):
-    case("torch", name, "clip-global-norm", lr, settings,
-         lambda base: torch_steps(lambda p: make(list(p.values()), lr=base, **settings),
-                                  lambda p: torch.nn.utils.clip_grad_norm_(p, 0.5)),
-         problems=("twoTensors", "rosenbrock"), clip={"globalNorm": 0.5})  # fmt: skip
-    case("torch", name, "clip-value", lr, settings,
-         lambda base: torch_steps(lambda p: make(list(p.values()), lr=base, **settings),
-                                  lambda p: torch.nn.utils.clip_grad_value_(p, 0.5)),
-         problems=("twoTensors",), clip={"value": 0.5})  # fmt: skip
+    case(
+        "torch",
+        name,
+        "clip-global-norm",
+        lr,
+        settings,
+        lambda base: torch_steps(
+            lambda p: make(list(p.values()), lr=base, **settings), lambda p: torch.nn.utils.clip_grad_norm_(p, 0.5)
+        ),
+        problems=("twoTensors", "rosenbrock"),
+        clip={"globalNorm": 0.5},
+    )
+    case(
+        "torch",
+        name,
+        "clip-value",
+        lr,
+        settings,
+        lambda base: torch_steps(
+            lambda p: make(list(p.values()), lr=base, **settings), lambda p: torch.nn.utils.clip_grad_value_(p, 0.5)
+        ),
+        problems=("twoTensors",),
+        clip={"value": 0.5},
+    )
 
 optax_case("sgd", "", optax.sgd, SMALL)
 optax_case("momentum", "", optax.sgd, SMALL, {"momentum": 0.9})
@@ -408,18 +464,47 @@ optax_case("adamw", "default-decay", optax.adamw, 0.01, {}, **DECOUPLED)
 optax_case("adamw", "", optax.adamw, 0.01, {"weightDecay": 0.1}, **DECOUPLED)
 optax_case("lamb", "", optax.lamb, 0.01, {"weightDecay": 0.0}, problems=ALL)
 optax_case("lamb", "decay", optax.lamb, 0.01, {"weightDecay": 0.1}, problems=ALL)
-case("optax", "adamw", "matrices-only", 0.01, {"weightDecay": 0.5},
-     lambda _: optax_steps(lambda s: optax.adamw(s, weight_decay=0.5, mask={"A": True, "b": False})),
-     problems=("twoTensors",), decay="decoupled", decayOnly="matrices")  # fmt: skip
-case("optax", "lamb", "matrices-only", 0.01, {"weightDecay": 0.5},
-     lambda _: optax_steps(lambda s: optax.lamb(s, weight_decay=0.5, mask={"A": True, "b": False})),
-     problems=("twoTensors",), decayOnly="matrices")  # fmt: skip
-case("optax", "adam", "clip-global-norm", 0.01, {},
-     lambda _: optax_steps(lambda s: optax.chain(optax.clip_by_global_norm(0.5), optax.adam(s))),
-     problems=("twoTensors", "rosenbrock"), clip={"globalNorm": 0.5})  # fmt: skip
-case("optax", "momentum", "clip-global-norm", SMALL, {"momentum": 0.9},
-     lambda _: optax_steps(lambda s: optax.chain(optax.clip_by_global_norm(0.5), optax.sgd(s, 0.9))),
-     problems=("twoTensors", "rosenbrock"), clip={"globalNorm": 0.5})  # fmt: skip
+case(
+    "optax",
+    "adamw",
+    "matrices-only",
+    0.01,
+    {"weightDecay": 0.5},
+    lambda _: optax_steps(lambda s: optax.adamw(s, weight_decay=0.5, mask={"A": True, "b": False})),
+    problems=("twoTensors",),
+    decay="decoupled",
+    decayOnly="matrices",
+)
+case(
+    "optax",
+    "lamb",
+    "matrices-only",
+    0.01,
+    {"weightDecay": 0.5},
+    lambda _: optax_steps(lambda s: optax.lamb(s, weight_decay=0.5, mask={"A": True, "b": False})),
+    problems=("twoTensors",),
+    decayOnly="matrices",
+)
+case(
+    "optax",
+    "adam",
+    "clip-global-norm",
+    0.01,
+    {},
+    lambda _: optax_steps(lambda s: optax.chain(optax.clip_by_global_norm(0.5), optax.adam(s))),
+    problems=("twoTensors", "rosenbrock"),
+    clip={"globalNorm": 0.5},
+)
+case(
+    "optax",
+    "momentum",
+    "clip-global-norm",
+    SMALL,
+    {"momentum": 0.9},
+    lambda _: optax_steps(lambda s: optax.chain(optax.clip_by_global_norm(0.5), optax.sgd(s, 0.9))),
+    problems=("twoTensors", "rosenbrock"),
+    clip={"globalNorm": 0.5},
+)
 
 ko = keras.optimizers
 keras_case("sgd", "", ko.SGD, SMALL)
@@ -444,31 +529,82 @@ keras_case("adamw", "", ko.AdamW, 0.01, {"weightDecay": 0.1}, **DECOUPLED)
 keras_case("adamw", "halved", ko.AdamW, 0.01, {"weightDecay": 0.1}, halve=True, **DECOUPLED)
 keras_case("lamb", "", ko.Lamb, 0.01, problems=ALL)
 keras_case("lamb", "decay", ko.Lamb, 0.01, {"weightDecay": 0.1}, problems=ALL, **DECOUPLED)
-for name, option in (("clip-tensor-norm", "clipnorm"), ("clip-global-norm", "global_clipnorm"), ("clip-value", "clipvalue")):
+for name, option in (
+    ("clip-tensor-norm", "clipnorm"),
+    ("clip-global-norm", "global_clipnorm"),
+    ("clip-value", "clipvalue"),
+):
     key = {"clipnorm": "tensorNorm", "global_clipnorm": "globalNorm", "clipvalue": "value"}[option]
-    case("keras", "momentum", name, 0.02, {"momentum": 0.9},
-         lambda _: keras_steps(lambda p: ko.SGD(momentum=0.9, **{option: 0.5})),
-         problems=("twoTensors",), clip={key: 0.5})  # fmt: skip
+    case(
+        "keras",
+        "momentum",
+        name,
+        0.02,
+        {"momentum": 0.9},
+        lambda _: keras_steps(lambda p: ko.SGD(momentum=0.9, **{option: 0.5})),
+        problems=("twoTensors",),
+        clip={key: 0.5},
+    )
 
 for eps in (0.0, 1e-8):
-    case("paper", "amsgrad", "no-eps" if eps == 0 else "", 0.01, {"b1": 0.9, "b2": 0.999, "eps": eps},
-         lambda _: paper_amsgrad(0.9, 0.999, eps))  # fmt: skip
+    case(
+        "paper",
+        "amsgrad",
+        "no-eps" if eps == 0 else "",
+        0.01,
+        {"b1": 0.9, "b2": 0.999, "eps": eps},
+        lambda _: paper_amsgrad(0.9, 0.999, eps),
+    )
 case("paper", "amsgrad", "b2", 0.05, {"b1": 0.9, "b2": 0.9, "eps": 1e-8}, lambda _: paper_amsgrad(0.9, 0.9, 1e-8))
 case("paper", "adamw", "", 0.01, {"weightDecay": 0.001}, lambda base: paper_adamw(base, 0.001), **DECOUPLED)
-case("paper", "adamw", "halved", 0.01, {"weightDecay": 0.001},
-     lambda base: paper_adamw(base, 0.001), halve=True, **DECOUPLED)  # fmt: skip
+case(
+    "paper",
+    "adamw",
+    "halved",
+    0.01,
+    {"weightDecay": 0.001},
+    lambda base: paper_adamw(base, 0.001),
+    halve=True,
+    **DECOUPLED,
+)
 case("paper", "lamb", "", 0.01, {"weightDecay": 0.0}, lambda _: paper_lamb(0.0, 0, np.inf), problems=ALL)
 case("paper", "lamb", "decay", 0.01, {"weightDecay": 0.1}, lambda _: paper_lamb(0.1, 0, np.inf), problems=ALL)
-case("paper", "lamb", "phi", 0.01, {"weightDecay": 0.1}, lambda _: paper_lamb(0.1, 0.75, 1.25), problems=ALL,
-     phi={"low": 0.75, "high": 1.25})  # fmt: skip
+case(
+    "paper",
+    "lamb",
+    "phi",
+    0.01,
+    {"weightDecay": 0.1},
+    lambda _: paper_lamb(0.1, 0.75, 1.25),
+    problems=ALL,
+    phi={"low": 0.75, "high": 1.25},
+)
 
 
 def defaults(dialect, make):
     """The library's own defaults, from its signature."""
     back = {v: k for k, v in NAMES[dialect].items() if v} | {"learning_rate": "lr"}
-    drop = {"params", "foreach", "maximize", "capturable", "differentiable", "fused", "name", "kwargs", "clipnorm",
-            "clipvalue", "global_clipnorm", "use_ema", "ema_momentum", "ema_overwrite_frequency", "loss_scale_factor",
-            "gradient_accumulation_steps", "mask", "mu_dtype", "accumulator_dtype"}  # fmt: skip
+    drop = {
+        "params",
+        "foreach",
+        "maximize",
+        "capturable",
+        "differentiable",
+        "fused",
+        "name",
+        "kwargs",
+        "clipnorm",
+        "clipvalue",
+        "global_clipnorm",
+        "use_ema",
+        "ema_momentum",
+        "ema_overwrite_frequency",
+        "loss_scale_factor",
+        "gradient_accumulation_steps",
+        "mask",
+        "mu_dtype",
+        "accumulator_dtype",
+    }
     out = {}
     for k, v in inspect.signature(make).parameters.items():
         if k in drop or v.default is inspect.Parameter.empty:
@@ -480,30 +616,35 @@ def defaults(dialect, make):
     return out
 
 
+CONSTRUCTORS = {
+    "torch": {"sgd": to.SGD, "adagrad": to.Adagrad, "rmsprop": to.RMSprop, "adam": to.Adam, "adamw": to.AdamW},
+    "optax": {k: getattr(optax, k) for k in ("sgd", "adagrad", "rmsprop", "adam", "amsgrad", "adamw", "lamb")},
+    "keras": {
+        "sgd": ko.SGD,
+        "adagrad": ko.Adagrad,
+        "rmsprop": ko.RMSprop,
+        "adam": ko.Adam,
+        "adamw": ko.AdamW,
+        "lamb": ko.Lamb,
+    },
+}
+
 check_gradients()
 write(
     "optimizers.json",
     {
         "about": "scripts/golden/optimizers.py. float64. points[tensor][i] and loss[i] are the values after steps[i] "
-        "steps. settings: what was passed, in Downhill's names (everything else is the library's default, listed "
-        "under defaults). decay says whether weightDecay is added to the gradient (l2) or taken from the weights "
-        "(decoupled). clip acts on the gradient before the rule. lrFromStep: pairs [step, lr], lr from that step (counted from 1) on. "
-        "paper/adamw: lr is alpha, the schedule multiplier eta is lr / (lr of step 1), and weightDecay is multiplied by "
-        "eta only. paper/lamb: phi clamps the weight norm. Keras runs on its JAX backend.",
+        "steps. settings: what was passed, in Downhill's names (everything else is the library's default, "
+        "listed under defaults). decay says whether weightDecay is added to the gradient (l2) or taken from "
+        "the weights (decoupled). clip acts on the gradient before the rule. lrFromStep: pairs [step, lr], "
+        "lr from that step (counted from 1) on. paper/adamw: lr is alpha, the schedule multiplier eta is lr "
+        "/ (lr of step 1), and weightDecay is multiplied by eta only. paper/lamb: phi clamps the weight "
+        "norm. Keras runs on its JAX backend.",
         "rounding": worst,  # largest relative change of a point when gradients are taken at weights off by one ulp
         "steps": STEPS,
         "problems": DESCRIPTIONS,
-        "defaults": {
-            "torch": {k: defaults("torch", v) for k, v in {
-                "sgd": to.SGD, "adagrad": to.Adagrad, "rmsprop": to.RMSprop, "adam": to.Adam, "adamw": to.AdamW}.items()},
-            "optax": {k: defaults("optax", v) for k, v in {
-                "sgd": optax.sgd, "adagrad": optax.adagrad, "rmsprop": optax.rmsprop, "adam": optax.adam,
-                "amsgrad": optax.amsgrad, "adamw": optax.adamw, "lamb": optax.lamb}.items()},
-            "keras": {k: defaults("keras", v) for k, v in {
-                "sgd": ko.SGD, "adagrad": ko.Adagrad, "rmsprop": ko.RMSprop, "adam": ko.Adam, "adamw": ko.AdamW,
-                "lamb": ko.Lamb}.items()},
-        },
+        "defaults": {d: {k: defaults(d, make) for k, make in made.items()} for d, made in CONSTRUCTORS.items()},
         "cases": cases,
     },
-)  # fmt: skip
+)
 print(f"{len(cases)} cases, largest rounding amplification {worst:.1e}")
