@@ -4,7 +4,7 @@
  */
 import { CsvError, type Options, parse } from "csv-parse/sync";
 import { DownhillError, fail } from "../ir/fail.ts";
-import { type Table, type TableOptions, isMissing, numberIn, tableFromCells } from "./table.ts";
+import { isMissing, numberIn, type Table, type TableOptions, tableFromCells } from "./table.ts";
 
 export type CsvOptions = TableOptions & {
   /** What messages call it: a path. */

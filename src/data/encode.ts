@@ -6,16 +6,16 @@
  *   category    one 0/1 column per category, the rarest pooled as "other" when there are many; missing is a category
  */
 import { fail } from "../ir/fail.ts";
-import { value, type Value } from "../ir/value.ts";
+import { type Value, value } from "../ir/value.ts";
 import { listed, nearest } from "./near.ts";
 import {
   type CategoricalColumn,
   type Column,
   type Kind,
   type NumericColumn,
-  type Table,
   numberIn,
   place,
+  type Table,
   textAt,
 } from "./table.ts";
 import { natural } from "./target.ts";
@@ -216,7 +216,7 @@ function featureNames(code: Code): string[] {
 
 // Fitting.
 
-const idNames = /^(?:id|index|idx|row|row ?names?|row ?id|no|nr|unnamed.*|column1)$|[_ -]id$|[a-z]I[dD]$/i;
+const idNames = [/^(?:id|index|idx|row|row ?names?|row ?id|no|nr|unnamed.*|column1)$/i, /[_ -]id$/i, /[a-z]I[dD]$/];
 const dates = /^(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})(?:[T ].*)?$/;
 
 /** Why a column names its rows instead of describing them; undefined when it does not. */
@@ -230,7 +230,7 @@ function identifier(column: Column): Warning | undefined {
   const cells = column.values;
   const rows = cells.length;
   if (column.kind === "numeric") {
-    if (rows < 20 || !idNames.test(column.name)) return undefined;
+    if (rows < 20 || !idNames.some((pattern) => pattern.test(column.name))) return undefined;
     const distinct = new Set(column.values).size;
     if (distinct < rows || !column.values.every(Number.isInteger)) return undefined;
     return drop("by its name and its all different whole numbers it identifies the rows", { distinct, rows });

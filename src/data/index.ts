@@ -1,13 +1,13 @@
 /** Data: from cells to numbers, split and batched. CSV text is `downhill/data/csv`, which needs a library. */
-export { type BatchOptions, type Batches, batches } from "./batches.ts";
+export { type Batches, type BatchOptions, batches } from "./batches.ts";
 export {
-  Encoder,
   type Encoded,
+  Encoder,
   type EncoderJson,
-  type FitOptions,
-  type TransformOptions,
   encoderFromJson,
+  type FitOptions,
   fitEncoder,
+  type TransformOptions,
 } from "./encode.ts";
 export { type Idx, type IdxType, idxImages, idxLabels, parseIdx } from "./idx.ts";
 export { type InspectOptions, inspect } from "./inspect.ts";
@@ -16,14 +16,14 @@ export {
   type CategoricalColumn,
   type Cells,
   type Column,
-  type Kind,
-  type NumericColumn,
-  type Table,
-  type TableOptions,
   columnOf,
   isMissing,
+  type Kind,
   missingAt,
+  type NumericColumn,
   place,
+  type Table,
+  type TableOptions,
   tableFromCells,
   tableOf,
   textAt,
@@ -31,13 +31,13 @@ export {
 } from "./table.ts";
 export {
   ClassTarget,
+  fitTarget,
   type Inferred,
+  inferTask,
   NumberTarget,
   type Target,
   type TargetJson,
   type Task,
-  fitTarget,
-  inferTask,
   targetFromJson,
 } from "./target.ts";
 export type { Warning, WarningKind } from "./warning.ts";

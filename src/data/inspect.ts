@@ -3,8 +3,8 @@
  * the answer away, classes that hardly occur, too few rows.
  */
 import { permutation } from "../random.ts";
-import { type Column, type Table, columnOf, missingAt, textAt } from "./table.ts";
 import type { Split } from "./split.ts";
+import { type Column, columnOf, missingAt, type Table, textAt } from "./table.ts";
 import type { Task } from "./target.ts";
 import type { Warning } from "./warning.ts";
 
@@ -188,12 +188,19 @@ function thresholds(values: Float64Array, rows: Int32Array, classes: Int32Array,
   return (Math.max(...best) + Math.max(...missing)) / rows.length;
 }
 
-/** Accuracy of each category's most frequent class. A category's first row proves nothing, so it is not counted. */
+/** Accuracy of each category's most frequent class. In a category of fewer than five rows, one of them proves nothing. */
 function byCategory(x: Column, rows: Int32Array, classes: Int32Array, k: number): number {
   const { ids, labels } = codes(x);
-  const counts = Array.from(labels, () => new Float64Array(k));
-  rows.forEach((row, i) => counts[ids[row]!]![classes[i]!]!++);
-  return counts.reduce((right, of) => right + Math.max(0, Math.max(...of) - 1), 0) / rows.length;
+  const counts = labels.map(() => new Array<number>(k).fill(0));
+  rows.forEach((row, i) => {
+    counts[ids[row]!]![classes[i]!]!++;
+  });
+  let right = 0;
+  for (const of of counts) {
+    const size = of.reduce((a, b) => a + b, 0);
+    if (size > 0) right += Math.max(...of) - (size < 5 ? 1 : 0);
+  }
+  return right / rows.length;
 }
 
 /** Each cell as a number of its distinct text. */

@@ -3,9 +3,9 @@
  * back to what the file said.
  */
 import { fail } from "../ir/fail.ts";
-import { value, type Value } from "../ir/value.ts";
+import { type Value, value } from "../ir/value.ts";
 import { listed, nearest } from "./near.ts";
-import { type Column, type Table, columnOf, missingAt, place, textAt } from "./table.ts";
+import { type Column, columnOf, missingAt, place, type Table, textAt } from "./table.ts";
 
 export type Task = "binary" | "multiclass" | "regression";
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parseCsv } from "../../src/data/csv.ts";
-import { type Table, columnOf } from "../../src/data/table.ts";
+import { columnOf, type Table } from "../../src/data/table.ts";
 
 const plain = (t: Table) => Object.fromEntries(t.columns.map((c) => [c.name, [...c.values]]));
 const read = (text: string, options = {}) => plain(parseCsv(text, options));
