@@ -9,14 +9,14 @@ import { type Axes, axesOf, iota, type Like, lift, Tensor } from "./tensor.ts";
 
 // ---- activations -----------------------------------------------------------------------------------------------------
 
-/** max(x, 0). Slope 0 at 0, as PyTorch has it. */
-export const relu = (x: Tensor): Tensor => x.gt(0).where(x, 0);
+/** max(x, 0). Slope 0 at 0, as PyTorch has it; a NaN stays one, which is why the test is for x ≤ 0. */
+export const relu = (x: Tensor): Tensor => x.le(0).where(0, x);
 
 /** x where positive, slope · x elsewhere. Maas et al. 2013. */
-export const leakyRelu = (x: Tensor, slope = 0.01): Tensor => x.gt(0).where(x, x.mul(slope));
+export const leakyRelu = (x: Tensor, slope = 0.01): Tensor => x.le(0).where(x.mul(slope), x);
 
 /** x where positive, α (eˣ − 1) elsewhere. Clevert et al. 2016. */
-export const elu = (x: Tensor, alpha = 1): Tensor => x.gt(0).where(x, x.min(0).expm1().mul(alpha));
+export const elu = (x: Tensor, alpha = 1): Tensor => x.le(0).where(x.min(0).expm1().mul(alpha), x);
 
 export const tanh = (x: Tensor): Tensor => x.tanh();
 

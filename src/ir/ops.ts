@@ -7,7 +7,7 @@ import { axes, type Shape } from "./shape.ts";
 import type { Tensor } from "./tensor.ts";
 
 export type Unary = "exp" | "expm1" | "log" | "log1p" | "sin" | "cos" | "tanh" | "erf" | "sqrt" | "floor" | "cast";
-export type Binary = "add" | "mul" | "div" | "max" | "lt" | "eq" | "xor" | "shr";
+export type Binary = "add" | "mul" | "div" | "max" | "lt" | "le" | "eq" | "xor" | "shr";
 export type Elementwise = Unary | Binary | "where";
 export type Movement = "reshape" | "permute" | "expand" | "pad" | "shrink" | "flip" | "window";
 export type Reduce = "sum" | "amax";
@@ -40,6 +40,7 @@ export const elementwise: { readonly [E in Elementwise]: Rule } = {
   div:   { js: (a, b) => a / b,          grad: (g, y, _a, b) => [g.div(b), g.mul(y).div(b).neg()] },
   max:   { js: Math.max,                 grad: (g, _, a, b) => [g.mul(share(a, b)), g.mul(share(b, a))] },
   lt:    { js: (a, b) => a < b,          grad: () => [null, null] },
+  le:    { js: (a, b) => a <= b,         grad: () => [null, null] },
   eq:    { js: (a, b) => a === b,        grad: () => [null, null] },
   xor:   { js: (a, b) => (a ^ b) >>> 0,  grad: () => [null, null] },
   shr:   { js: (a, b) => a >>> b,        grad: () => [null, null] },

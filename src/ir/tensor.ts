@@ -83,6 +83,7 @@ export class Tensor {
   /** The larger one; a NaN wins. Where they tie, each gets half of the gradient. */
   max(b: Like): Tensor { return binary("max", this, b); }
   lt(b: Like): Tensor { return binary("lt", this, b); }
+  le(b: Like): Tensor { return binary("le", this, b); }
   eq(b: Like): Tensor { return binary("eq", this, b); }
   xor(b: Like): Tensor { return binary("xor", this, b); }
   /** Bits shifted right, zeros coming in. */
@@ -289,7 +290,7 @@ function unary(op: Unary, x: Tensor): Tensor {
   return new Tensor(op, [x], null, x.shape, x.dtype);
 }
 
-const compares = (op: Elementwise) => op === "lt" || op === "eq";
+const compares = (op: Elementwise) => op === "lt" || op === "le" || op === "eq";
 
 function binary(op: Binary, x: Tensor, like: Like): Tensor {
   const y = lift(like, x.dtype);

@@ -1,0 +1,135 @@
+/**
+ * From the graph of one step to a program: unify → choose what is stored → lower → merge → schedule → place → collapse loops.
+ */
+import { fresh } from "../ir/expr.ts";
+import { fail } from "../ir/fail.ts";
+import { topo, unify } from "../ir/graph.ts";
+import { isMovement } from "../ir/ops.ts";
+import { size } from "../ir/shape.ts";
+import type { Tensor } from "../ir/tensor.ts";
+import { collapse } from "./collapse.ts";
+import { type Product, product } from "./contraction.ts";
+import { stored } from "./fuse.ts";
+import { lower } from "./lower.ts";
+import { align, bytesOf, plan } from "./memory.ts";
+import { merge, withoutDeadStores } from "./merge.ts";
+import type { Buffer, Check, Program, Role } from "./program.ts";
+import { schedule, type Update } from "./schedule.ts";
+
+/** A traced step. All but `next` and `outputs` are inputs. */
+export type Trace = {
+  readonly state: readonly { readonly now: Tensor; readonly next: Tensor }[];
+  readonly resident: readonly Tensor[];
+  readonly feeds: readonly Tensor[];
+  readonly outputs: readonly Tensor[];
+  /** An output, a scalar float, that ends a loop of steps when it is not finite. */
+  readonly watch?: Tensor;
+};
+
+/** Elements one tensor may have: indices are 32-bit. */
+const LARGEST = 2 ** 31 - 1;
+
+/**
+ * `everything` keeps every node in memory and fuses nothing: slow, and what a replay that looks for the first
+ * non-finite number needs.
+ */
+export function compile(trace: Trace, { everything = false } = {}): Program {
+  return fresh(() => build(trace, everything));
+}
+
+function build(trace: Trace, everything: boolean): Program {
+  // Each result is a node of its own that is no input, so that each has a kernel that writes it.
+  const taken = new Set<Tensor>();
+  const roots = unify([...trace.outputs, ...trace.state.map((s) => s.next)]).map((t, k) => {
+    const unchanged = k >= trace.outputs.length && trace.state[k - trace.outputs.length]!.now === t;
+    if (unchanged) return t;
+    const own = taken.has(t) || t.op === "input" || t.op === "literal" ? t.own() : t;
+    taken.add(own);
+    return own;
+  });
+  const results = roots.filter((t) => taken.has(t));
+  const order = topo(roots);
+  for (const t of order) if (size(t.shape) > LARGEST) fail(`compile: ${t} has more than 2^31 − 1 elements (${t.origin})`);
+  const given = new Set([...trace.state.map((s) => s.now), ...trace.resident, ...trace.feeds]);
+  for (const t of order) {
+    if (t.op === "input" && !given.has(t)) fail(`compile: the step depends on an input ${t} that is not among its arguments`);
+  }
+
+  const products = new Map<Tensor, Product>();
+  for (const t of order) {
+    const p = product(t);
+    if (p) products.set(t, p);
+  }
+  const keep = stored(results, order, products);
+  if (everything) for (const t of order) if (t.op !== "const" && !isMovement(t.op)) keep.add(t);
+
+  const outputs = roots.slice(0, trace.outputs.length);
+  const literals = order.filter((t) => t.op === "literal");
+  const buffers = new Map<Tensor, Draft>();
+  const give = (t: Tensor, role: Role, at: number) => {
+    const b: Draft = { name: `b${buffers.size}`, role, at, dtype: t.dtype, shape: t.shape, tensor: t };
+    buffers.set(t, b);
+    return b;
+  };
+  let stateBytes = 0;
+  const state = trace.state.map(({ now }) => {
+    const b = give(now, "state", stateBytes);
+    stateBytes += align(bytesOf(b));
+    return b;
+  });
+  const resident = [...trace.resident, ...literals].map((t, k) => give(t, "resident", k));
+  const feeds = trace.feeds.map((t, k) => give(t, "feed", k));
+  const outs = outputs.map((t, k) => give(t, "output", k));
+  const made = order.filter((t) => keep.has(t) && t.op !== "input" && t.op !== "literal");
+  for (const t of made) if (!buffers.has(t)) give(t, "temporary", 0);
+
+  const named = new Map<string, Buffer>([...buffers.values()].map((b) => [b.name, b]));
+  const lowered = made.map((t) => lower(buffers.get(t)!, buffers, products.get(t)));
+  const merged = everything ? lowered : merge(lowered, named);
+  const updates = trace.state.flatMap(({ now }, k): Update[] => {
+    const next = roots[outputs.length + k]!;
+    return next === now ? [] : [{ now: buffers.get(now)!, next: buffers.get(next)! }];
+  });
+  const { kernels: ordered, inPlace } = schedule(merged, updates, named);
+  for (const { now, next } of inPlace) {
+    const b = buffers.get(next.tensor)!;
+    b.role = "state";
+    b.at = now.at;
+  }
+  const kernels = everything ? ordered : withoutDeadStores(ordered, named);
+  const arena = plan(kernels, named);
+  for (const [b, at] of arena.at) buffers.get(b.tensor)!.at = at;
+
+  return {
+    kernels: kernels.map(collapse),
+    state,
+    resident,
+    feeds,
+    outputs: outs,
+    stateBytes,
+    temporaryBytes: arena.bytes,
+    named,
+    checks: checks(order),
+    watch: trace.watch && outs[trace.outputs.indexOf(trace.watch)]!.at,
+  };
+}
+
+/** A buffer while its place is still being decided. */
+type Draft = { -readonly [K in keyof Buffer]: Buffer[K] };
+
+/** The bounds that can be checked where the data comes in. */
+function checks(order: readonly Tensor[]): Check[] {
+  return order.flatMap((t): Check[] => {
+    if (t.op !== "bound") return [];
+    let input = t.src[0]!;
+    while (isMovement(input.op) || input.op === "cast" || input.op === "gather" || input.op === "detach") {
+      input = input.src[0]!;
+    }
+    const bound = t.arg as Omit<Check, "input">; // what Tensor.bound puts there
+    return input.op === "input" || input.op === "literal" ? [{ ...bound, input }] : [];
+  });
+}
+
+/** Bytes a run of the program holds beside its feeds and outputs: known before the first step. */
+export const peakBytes = (p: Program): number =>
+  p.stateBytes + p.temporaryBytes + p.resident.reduce((sum, b) => sum + bytesOf(b), 0);

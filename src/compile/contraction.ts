@@ -1,0 +1,103 @@
+/**
+ * Recognises a sum of products as a matrix product: which loop variables walk the rows of A, the columns of B, and
+ * what is summed. Movement ops only change strides, so transposes and merged axes cost nothing here.
+ */
+import { Expr, linear, ravel } from "../ir/expr.ts";
+import { isMovement, movement } from "../ir/ops.ts";
+import { size } from "../ir/shape.ts";
+import type { Tensor } from "../ir/tensor.ts";
+import type { Loop, Strides } from "./program.ts";
+
+/** A contraction in terms of the tensors it reads; `a.at` and the others are shifts by the outer loops. */
+export type Product = {
+  readonly loops: readonly Loop[];
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly a: Factor;
+  readonly b: Factor;
+  readonly c: { readonly at: Expr; readonly strides: Strides };
+};
+type Factor = { readonly tensor: Tensor; readonly at: Expr; readonly strides: Strides };
+
+/** Below this many elements a lone matrix is not worth a kernel of its own: the product fuses with its neighbours. */
+const LARGE_MATRIX = 2048;
+
+/** t = Σ a·b as a matrix product, or undefined where it is not one or is better fused. Needs a scope of Exprs. */
+export function product(t: Tensor): Product | undefined {
+  const x = t.src[0]!;
+  if (t.op !== "sum" || x.op !== "mul" || !t.isFloat) return undefined;
+  const over = t.arg as readonly number[];
+  const loops = x.shape.map((n, k): Loop => ({ name: `${over.includes(k) ? "r" : "i"}${k}`, n })).filter((l) => l.n > 1);
+  const index = x.shape.map((n, k) => Expr.index(`${over.includes(k) ? "r" : "i"}${k}`, n));
+  const a = factor(x.src[0]!, index);
+  const b = factor(x.src[1]!, index);
+  const c = linear(ravel(index.map((e, k) => (over.includes(k) ? Expr.int(0) : e)), t.shape));
+  if (!a || !b || !c) return undefined;
+
+  const inA = (l: Loop) => a.of.has(l.name);
+  const inB = (l: Loop) => b.of.has(l.name);
+  const summed = (l: Loop) => l.name.startsWith("r");
+  if (loops.some((l) => (summed(l) ? !(inA(l) && inB(l)) : !inA(l) && !inB(l)))) return undefined;
+  const merge = (ls: Loop[], ...forms: Map<string, number>[]) => merged(ls, forms);
+  const ks = merge(loops.filter(summed), a.of, b.of);
+  const ms = merge(loops.filter((l) => !summed(l) && !inB(l)), a.of, c.of);
+  const ns = merge(loops.filter((l) => !summed(l) && !inA(l)), b.of, c.of);
+  if (ks.length !== 1) return undefined;
+  const k = ks[0]!;
+  const m = ms.at(-1) ?? ONE;
+  const n = ns.at(-1) ?? ONE;
+  if (m.n * n.n === 1) return undefined;
+  if (m.n === 1 || n.n === 1) {
+    // A matrix by a vector: only where the matrix lies in memory anyway.
+    const matrix = m.n === 1 ? b.tensor : a.tensor;
+    if (m.n * n.n * k.n < LARGE_MATRIX || !inMemory(matrix)) return undefined;
+  }
+  const batch = loops.filter((l) => !summed(l) && inA(l) && inB(l));
+  const outer = [...batch, ...ms.slice(0, -1), ...ns.slice(0, -1)];
+  const shift = (of: Map<string, number>, constant: number) =>
+    outer.reduce((sum, l) => sum.add(Expr.index(l.name, l.n).mul(of.get(l.name) ?? 0)), Expr.int(constant));
+  const step = (of: Map<string, number>, l: Loop) => of.get(l.name) ?? 0;
+  return {
+    loops: outer,
+    m: m.n,
+    n: n.n,
+    k: k.n,
+    a: { tensor: a.tensor, at: shift(a.of, a.constant), strides: { row: step(a.of, m), col: step(a.of, k) } },
+    b: { tensor: b.tensor, at: shift(b.of, b.constant), strides: { row: step(b.of, k), col: step(b.of, n) } },
+    c: { at: shift(c.of, c.constant), strides: { row: step(c.of, m), col: step(c.of, n) } },
+  };
+}
+
+const ONE: Loop = { name: "", n: 1 };
+const inMemory = (t: Tensor) => t.op === "input" || t.op === "literal" || t.op === "sum" || t.op === "gather";
+
+/** The tensor below all movement, and where an index of the outside lands in it, when that is a linear form. */
+function factor(outside: Tensor, i: readonly Expr[]) {
+  let t = outside;
+  let at = [...i];
+  while (isMovement(t.op) || t.op === "detach") {
+    if (isMovement(t.op)) {
+      const moved = movement[t.op].index(at, t.arg as never, t.src[0]!.shape);
+      if (moved.inside && !moved.inside.const) return undefined;
+      at = moved.at;
+    }
+    t = t.src[0]!;
+  }
+  if (t.op === "const" || t.op === "iota" || size(t.shape) === 1) return undefined;
+  const form = linear(ravel(at, t.shape));
+  return form && { tensor: t, constant: form.constant, of: form.of };
+}
+
+/** Neighbouring loops that walk memory as one, made one: its name is the inner one's. */
+function merged(ls: readonly Loop[], forms: readonly Map<string, number>[]): Loop[] {
+  const out: Loop[] = [];
+  for (const l of ls) {
+    const last = out.at(-1);
+    if (last && forms.every((of) => of.get(last.name) === l.n * (of.get(l.name) ?? 0))) {
+      out[out.length - 1] = { name: l.name, n: last.n * l.n };
+    } else out.push(l);
+  }
+  return out;
+}
+

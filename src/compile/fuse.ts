@@ -1,0 +1,77 @@
+/**
+ * Which tensors get a buffer; everything else is computed again inside the kernels that read it. Users are counted by
+ * kernel, not by node.
+ */
+import { isElementwise, isMovement, isReduce, type Op } from "../ir/ops.ts";
+import { size } from "../ir/shape.ts";
+import type { Tensor } from "../ir/tensor.ts";
+import type { Product } from "./contraction.ts";
+
+const DEEPEST = 200; // later walks recurse through fused nodes; this bounds them
+const LONG = 12; // ops from which a chain is too long to repeat for every element of an expand
+const slow = new Set<Op>(["exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "erf", "sqrt", "div"]);
+
+export function stored(
+  outputs: readonly Tensor[],
+  order: readonly Tensor[],
+  products: ReadonlyMap<Tensor, Product>,
+): Set<Tensor> {
+  // 1. What must exist: inputs, outputs, reductions, scatters, and what a matrix product reads.
+  const keep = new Set(outputs);
+  for (const t of order) {
+    if (t.op === "input" || t.op === "literal" || t.op === "scatter" || isReduce(t.op)) keep.add(t);
+    const p = products.get(t);
+    if (p) keep.add(p.a.tensor).add(p.b.tensor);
+  }
+
+  // 2. Work that two kernels share, unless it is as cheap to repeat as to load. home: the one kernel that reads t.
+  const home = new Map<Tensor, Tensor | "many">();
+  for (const t of [...order].reverse()) {
+    if (home.get(t) === "many" && isElementwise(t.op) && !keep.has(t) && !cheap(t, keep)) keep.add(t);
+    const mine = keep.has(t) ? t : home.get(t);
+    if (mine === undefined) continue;
+    for (const s of t.src) home.set(s, home.has(s) && home.get(s) !== mine ? "many" : mine);
+  }
+
+  // 3. Slow or long work that an expand, a gather or a window would repeat.
+  const weight = new Map<Tensor, number>();
+  const weigh = (t: Tensor) => (keep.has(t) ? 0 : (weight.get(t) ?? 0));
+  for (const t of order) {
+    if (t.op === "expand" || t.op === "window" || t.op === "gather") {
+      const source = base(t.src[0]!);
+      if (weigh(source) >= LONG) keep.add(source);
+    }
+    const own = isElementwise(t.op) ? (slow.has(t.op) ? LONG : 1) : 0;
+    weight.set(t, own + t.src.reduce((sum, s) => sum + weigh(s), 0));
+  }
+
+  // 4. Chains longer than the later walks may recurse.
+  const depth = new Map<Tensor, number>();
+  for (const t of order) {
+    const d = 1 + Math.max(0, ...t.src.map((s) => depth.get(s)!));
+    if (d > DEEPEST && isElementwise(t.op)) keep.add(t);
+    depth.set(t, keep.has(t) ? 0 : d);
+  }
+  return keep;
+}
+
+function base(t: Tensor): Tensor {
+  let x = t;
+  while (isMovement(x.op) || x.op === "detach") x = x.src[0]!;
+  return x;
+}
+
+/** A few quick ops on at most one full-size tensor: to repeat it costs what loading it would. */
+function cheap(t: Tensor, keep: ReadonlySet<Tensor>): boolean {
+  const read = new Set<Tensor>();
+  let ops = 0;
+  const visit = (x: Tensor): boolean => {
+    const b = base(x);
+    if (keep.has(b) || !isElementwise(b.op)) {
+      if (b.op !== "const" && b.op !== "iota" && size(b.shape) * 2 > size(t.shape)) read.add(b);
+      return b.op !== "gather" && read.size <= 1;
+    }
+    return !slow.has(b.op) && ++ops <= 4 && b.src.every(visit);
+  };
+  return visit(t);
+}

@@ -1,0 +1,41 @@
+/**
+ * One arena for every temporary: lifetimes in kernel order, largest first, lowest free offset. The plan is a pure
+ * function of the program, so peak memory is known before the first step.
+ */
+import { dtypes } from "../ir/dtype.ts";
+import { size } from "../ir/shape.ts";
+import { type Buffer, buffersOf, type Kernel } from "./program.ts";
+
+/** Bytes of the buffer's data. */
+export const bytesOf = (b: Pick<Buffer, "dtype" | "shape">): number => dtypes[b.dtype].bytes * size(b.shape);
+
+/** Cache lines and full vectors: every buffer starts on a multiple of this. */
+const ALIGN = 64;
+export const align = (bytes: number): number => Math.ceil(bytes / ALIGN) * ALIGN;
+
+/** Alive from kernel `first` to kernel `last`, both included. */
+type Block = { readonly buffer: Buffer; readonly first: number; last: number; readonly bytes: number; at: number };
+
+/** Byte offsets of the temporaries, and how long the arena is. */
+export function plan(kernels: readonly Kernel[], named: ReadonlyMap<string, Buffer>) {
+  const blocks = new Map<Buffer, Block>();
+  kernels.forEach((k, n) => {
+    const { writes, reads } = buffersOf(k, named);
+    for (const buffer of [...writes, ...reads]) {
+      if (buffer.role !== "temporary") continue;
+      const known = blocks.get(buffer);
+      if (known) known.last = n;
+      else blocks.set(buffer, { buffer, first: n, last: n, bytes: align(bytesOf(buffer)), at: 0 });
+    }
+  });
+  const placed: Block[] = [];
+  for (const b of [...blocks.values()].sort((p, q) => q.bytes - p.bytes)) {
+    const alive = placed.filter((p) => p.first <= b.last && b.first <= p.last).sort((p, q) => p.at - q.at);
+    for (const p of alive) if (p.at < b.at + b.bytes && b.at < p.at + p.bytes) b.at = p.at + p.bytes;
+    placed.push(b);
+  }
+  return {
+    bytes: Math.max(0, ...placed.map((b) => b.at + b.bytes)),
+    at: new Map(placed.map((b) => [b.buffer, b.at])),
+  };
+}

@@ -1,0 +1,110 @@
+/**
+ * A program: what one step does, as kernels over buffers, with every byte placed before the first step.
+ *
+ * State is read and written in place. Feeds and outputs are one slice per step of a loop over many steps; resident
+ * data stays where it is. All of it but the temporaries is given by whoever runs the program.
+ */
+import type { DType } from "../ir/dtype.ts";
+import type { Expr } from "../ir/expr.ts";
+import type { Shape } from "../ir/shape.ts";
+import type { Tensor } from "../ir/tensor.ts";
+
+export type Role = "state" | "resident" | "feed" | "output" | "temporary";
+
+/** A tensor that has memory. `at` is a byte offset for state and temporaries, a position in its list for the others. */
+export type Buffer = {
+  readonly name: string;
+  readonly role: Role;
+  readonly at: number;
+  readonly dtype: DType;
+  readonly shape: Shape;
+  /** What it holds, for messages. */
+  readonly tensor: Tensor;
+};
+
+export type Loop = { readonly name: string; readonly n: number };
+export type Store = { readonly buffer: Buffer; readonly at: Expr; readonly value: Expr };
+export type Reduction = {
+  readonly name: string;
+  readonly loops: readonly Loop[];
+  readonly value: Expr;
+  readonly zero: number;
+  readonly join: "add" | "max";
+};
+
+/** At each index of `loops`: the reductions in order, then the stores. */
+export type Nest = {
+  readonly kind: "nest";
+  readonly loops: readonly Loop[];
+  readonly reductions: readonly Reduction[];
+  readonly stores: readonly Store[];
+};
+
+/** Fill with `zero`, then join `value` into `at` over all of `loops`: reductions along rows, and scatters. */
+export type Accumulate = {
+  readonly kind: "accumulate";
+  readonly loops: readonly Loop[];
+  readonly store: Store;
+  readonly zero: number;
+  readonly join: "add" | "max";
+};
+
+/** Elements between neighbours along the two axes of a matrix. */
+export type Strides = { readonly row: number; readonly col: number };
+
+/** C[m, n] = Σ_k A[m, k] · B[k, n], once per index of `loops`, which shift the three matrices. */
+export type Contraction = {
+  readonly kind: "contraction";
+  readonly loops: readonly Loop[];
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly a: Matrix;
+  readonly b: Matrix;
+  readonly c: Matrix;
+};
+export type Matrix = { readonly buffer: Buffer; readonly at: Expr; readonly strides: Strides };
+
+export type Kernel = Nest | Accumulate | Contraction;
+
+/** Integers that must lie in 0 … n − 1 (or equal `except`), checked when the input arrives. */
+export type Check = { readonly input: Tensor; readonly n: number; readonly what: string; readonly except?: number };
+
+export type Program = {
+  readonly kernels: readonly Kernel[];
+  readonly state: readonly Buffer[];
+  readonly resident: readonly Buffer[];
+  readonly feeds: readonly Buffer[];
+  readonly outputs: readonly Buffer[];
+  readonly stateBytes: number;
+  readonly temporaryBytes: number;
+  /** Every buffer by the name that expressions load it with. */
+  readonly named: ReadonlyMap<string, Buffer>;
+  readonly checks: readonly Check[];
+  /** Position in `outputs` of a scalar float that ends the loop in the step in which it is not finite. */
+  readonly watch: number | undefined;
+};
+
+/** The buffers a kernel touches: what it writes first, then what it reads, each once. */
+export function buffersOf(k: Kernel, named: ReadonlyMap<string, Buffer>): { writes: Buffer[]; reads: Buffer[] } {
+  if (k.kind === "contraction") return { writes: [k.c.buffer], reads: [...new Set([k.a.buffer, k.b.buffer])] };
+  const stores = k.kind === "nest" ? k.stores : [k.store];
+  const values = k.kind === "nest" ? k.reductions.map((r) => r.value) : [];
+  const loads = loadsIn([...values, ...stores.flatMap((s) => [s.at, s.value])]);
+  return {
+    writes: [...new Set(stores.map((s) => s.buffer))],
+    reads: [...new Set(loads.map((e) => named.get(e.arg as string)!))],
+  };
+}
+
+/** Every distinct load below the expressions. */
+export function loadsIn(roots: readonly Expr[]): Expr[] {
+  const seen = new Set<Expr>();
+  const stack = [...roots];
+  for (let e = stack.pop(); e; e = stack.pop()) {
+    if (seen.has(e)) continue;
+    seen.add(e);
+    stack.push(...e.src);
+  }
+  return [...seen].filter((e) => e.op === "load");
+}

@@ -1,0 +1,84 @@
+/**
+ * The order of kernels, and which state is written where it is read. Every kernel that reads the old state has to run
+ * before the one that writes the new; where that is impossible the new state goes to a temporary and is copied last.
+ */
+import { Expr } from "../ir/expr.ts";
+import { size } from "../ir/shape.ts";
+import { load } from "./lower.ts";
+import { type Buffer, buffersOf, type Kernel, loadsIn } from "./program.ts";
+
+export type Update = { readonly now: Buffer; readonly next: Buffer };
+
+/** The kernels in their final order, and the updates that can be made in place; the others end with a copy. */
+export function schedule(
+  kernels: readonly Kernel[],
+  updates: readonly Update[],
+  named: ReadonlyMap<string, Buffer>,
+): { kernels: Kernel[]; inPlace: Set<Update> } {
+  const touches = kernels.map((k) => buffersOf(k, named));
+  const writer = new Map<Buffer, number>();
+  const readers = new Map<Buffer, number[]>();
+  touches.forEach(({ reads, writes }, k) => {
+    for (const b of writes) writer.set(b, k);
+    for (const b of reads) readers.set(b, [...(readers.get(b) ?? []), k]);
+  });
+  const after: Set<number>[] = kernels.map(() => new Set());
+  touches.forEach(({ reads }, k) => {
+    for (const b of reads) if (writer.has(b) && writer.get(b) !== k) after[writer.get(b)!]!.add(k);
+  });
+  const reaches = (from: number, to: ReadonlySet<number>): boolean => {
+    const seen = new Set<number>([from]);
+    const stack = [from];
+    for (let k = stack.pop(); k !== undefined; k = stack.pop()) {
+      if (to.has(k)) return true;
+      for (const next of after[k]!) if (!seen.has(next)) seen.add(next) && stack.push(next);
+    }
+    return false;
+  };
+
+  const inPlace = new Set<Update>();
+  const copies: Kernel[] = [];
+  for (const u of updates) {
+    const p = writer.get(u.next)!;
+    const others = new Set((readers.get(u.now) ?? []).filter((k) => k !== p));
+    if (sameIndex(kernels[p]!, u) && !(others.size && reaches(p, others))) {
+      for (const k of others) after[k]!.add(p);
+      inPlace.add(u);
+    } else copies.push(copy(u));
+  }
+  return { kernels: [...sorted(after).map((k) => kernels[k]!), ...copies], inPlace };
+}
+
+/** Whether the writing kernel reads the old state, if at all, only at the element that it is about to write. */
+function sameIndex(k: Kernel, { now, next }: Update): boolean {
+  if (k.kind === "contraction") return k.a.buffer !== now && k.b.buffer !== now;
+  if (k.kind === "accumulate") {
+    return !loadsIn([k.store.at, k.store.value]).some((e) => e.arg === now.name);
+  }
+  const at = k.stores.find((s) => s.buffer === next)!.at;
+  const roots = [...k.reductions.map((r) => r.value), ...k.stores.flatMap((s) => [s.at, s.value])];
+  return loadsIn(roots).every((e) => e.arg !== now.name || e.src[0] === at);
+}
+
+function copy({ now, next }: Update): Kernel {
+  const n = size(now.shape);
+  const i = Expr.index("i0", n);
+  const loops = n > 1 ? [{ name: "i0", n }] : [];
+  return { kind: "nest", loops, reductions: [], stores: [{ buffer: now, at: i, value: load(next, i) }] };
+}
+
+/** A topological order that keeps the given one where it can. */
+function sorted(after: readonly ReadonlySet<number>[]): number[] {
+  const waits = after.map(() => 0);
+  for (const next of after) for (const k of next) waits[k]!++;
+  const ready = waits.flatMap((n, k) => (n === 0 ? [k] : []));
+  const out: number[] = [];
+  while (ready.length) {
+    ready.sort((a, b) => b - a);
+    const k = ready.pop()!;
+    out.push(k);
+    for (const next of after[k]!) if (--waits[next]! === 0) ready.push(next);
+  }
+  if (out.length !== after.length) throw new Error("schedule: the kernels depend on each other in a circle");
+  return out;
+}

@@ -1,0 +1,183 @@
+/**
+ * Kernels → source text, by one walk. A target is a table of spellings and a few small templates; every table is whole,
+ * so what a target lacks is a type error and never another target's text.
+ */
+import type { Accumulate, Buffer, Kernel, Loop, Nest } from "../compile/program.ts";
+import type { DType } from "../ir/dtype.ts";
+import type { Expr } from "../ir/expr.ts";
+import type { Elementwise } from "../ir/ops.ts";
+
+/** `d` is the type of the operands: of the result too, but for comparisons and casts. `to` is the type of the result. */
+export type Spelling = (d: DType, a: string, b: string, c: string, to: DType) => string;
+
+export type Target = {
+  readonly ops: { readonly [O in Elementwise | "mod" | "and" | "clamp"]: Spelling };
+  literal(v: number, d: DType): string;
+  load(pointer: string, at: string, d: DType): string;
+  store(pointer: string, at: string, value: string, d: DType): string;
+  declare(name: string, value: string, d: DType, mutable: boolean): string;
+  /** Opens it; a line "}" closes it. */
+  loop(l: Loop): string;
+};
+
+/** A kernel's function body, and the buffers its pointers p0, p1, … stand for: those it writes first. */
+export type Printed = { readonly body: string; readonly pointers: readonly Pointer[] };
+export type Pointer = { readonly buffer: Buffer; readonly written: boolean };
+
+/** One place in memory seen as one dtype. State that is updated in place is one place with two buffers. */
+export const placeOf = (b: Buffer): string => `${b.role} ${b.at} ${b.dtype}`;
+
+export function printKernel(k: Nest | Accumulate, named: ReadonlyMap<string, Buffer>, target: Target): Printed {
+  const pointers = new Map<string, { name: string; buffer: Buffer; written: boolean }>();
+  const pointer = (buffer: Buffer, written: boolean): string => {
+    const key = placeOf(buffer);
+    let p = pointers.get(key);
+    if (!p) pointers.set(key, (p = { name: `p${pointers.size}`, buffer, written }));
+    p.written ||= written;
+    return p.name;
+  };
+  const writer = new Writer(target, (name) => pointer(named.get(name)!, false));
+  const lines = k.kind === "nest" ? nest(k, writer, target, pointer) : accumulate(k, writer, target, pointer);
+  return { body: indent(lines).join("\n"), pointers: [...pointers.values()] };
+}
+
+function nest(k: Nest, w: Writer, t: Target, pointer: (b: Buffer, written: boolean) => string): string[] {
+  w.count([...k.reductions.map((r) => r.value), ...k.stores.flatMap((s) => [s.at, s.value])]);
+  const body = k.loops.map((l) => t.loop(l));
+  for (const r of k.reductions) {
+    const d = r.value.dtype;
+    const inner = w.inside(r.loops, () => {
+      const value = w.text(r.value);
+      return `${r.name} = ${t.ops[r.join](d, r.name, value, "", d)};`;
+    });
+    body.push(...w.flush(), t.declare(r.name, t.literal(r.zero, d), d, true), ...inner);
+  }
+  // All values first: a store must not be seen by a later load of what was there before.
+  const values = k.stores.map((s) => w.named(s.value));
+  const places = k.stores.map((s) => w.text(s.at));
+  body.push(...w.flush());
+  k.stores.forEach(({ buffer }, n) => body.push(t.store(pointer(buffer, true), places[n]!, values[n]!, buffer.dtype)));
+  return [...body, ...k.loops.map(() => "}")];
+}
+
+function accumulate(k: Accumulate, w: Writer, t: Target, pointer: (b: Buffer, written: boolean) => string): string[] {
+  const { buffer, at, value } = k.store;
+  const d = buffer.dtype;
+  const out = pointer(buffer, true);
+  const n = buffer.shape.reduce((a, b) => a * b, 1);
+  w.count([at, value]);
+  const body = w.inside(k.loops, () => {
+    const place = w.text(at);
+    return t.store(out, place, t.ops[k.join](d, t.load(out, place, d), w.text(value), "", d), d);
+  });
+  return [t.loop({ name: "z", n }), t.store(out, "z", t.literal(k.zero, d), d), "}", ...w.flush(), ...body];
+}
+
+/** Expressions to text. What is used twice gets a name, declared in the innermost loop that it depends on. */
+class Writer {
+  private readonly target: Target;
+  private readonly pointer: (buffer: string) => string;
+  private readonly uses = new Map<Expr, number>();
+  private readonly names = new Map<Expr, string>();
+  private readonly varies = new Map<Expr, boolean>();
+  private inner = new Set<string>();
+  private lines: string[] = [];
+  private innerLines: string[] = [];
+
+  constructor(target: Target, pointer: (buffer: string) => string) {
+    this.target = target;
+    this.pointer = pointer;
+  }
+
+  count(roots: readonly Expr[]): void {
+    const visit = (e: Expr) => {
+      const n = this.uses.get(e) ?? 0;
+      this.uses.set(e, n + 1);
+      if (n === 0) e.src.forEach(visit);
+    };
+    roots.forEach(visit);
+  }
+
+  /** `statement` within loops: what it needs of the loops is declared in them, the rest before. */
+  inside(loops: readonly Loop[], statement: () => string): string[] {
+    this.inner = new Set(loops.map((l) => l.name));
+    this.varies.clear();
+    const last = statement();
+    const body = [...loops.map((l) => this.target.loop(l)), ...this.innerLines, last, ...loops.map(() => "}")];
+    this.innerLines = [];
+    this.inner = new Set();
+    this.varies.clear();
+    return body;
+  }
+
+  /** The declarations that have come up since the last time. */
+  flush(): string[] {
+    const lines = this.lines;
+    this.lines = [];
+    return lines;
+  }
+
+  /** As text, but never more than a name or a literal. */
+  named(e: Expr): string {
+    const s = this.text(e);
+    return this.names.has(e) || e.op === "const" || e.op === "var" || e.op === "acc" ? s : this.declare(e, s);
+  }
+
+  text(e: Expr): string {
+    const known = this.names.get(e);
+    if (known) return known;
+    if (e.op === "var" || e.op === "acc") return `${e.arg}`;
+    if (e.op === "const") return this.target.literal(e.const!, e.dtype);
+    const s = this.spell(e);
+    return this.uses.get(e)! < 2 ? s : this.declare(e, s);
+  }
+
+  private declare(e: Expr, s: string): string {
+    const v = `v${this.names.size}`;
+    (this.inInner(e) ? this.innerLines : this.lines).push(this.target.declare(v, s, e.dtype, false));
+    this.names.set(e, v);
+    return v;
+  }
+
+  private inInner(e: Expr): boolean {
+    if (this.inner.size === 0) return false;
+    let v = this.varies.get(e);
+    if (v === undefined) {
+      v = e.op === "var" ? this.inner.has(e.arg as string) : e.src.some((s) => this.inInner(s));
+      this.varies.set(e, v);
+    }
+    return v;
+  }
+
+  private spell(e: Expr): string {
+    const { target: t } = this;
+    if (e.op === "load") {
+      const [at, inside] = e.src as [Expr, Expr];
+      const s = () => t.load(this.pointer(e.arg as string), this.text(at), e.dtype);
+      return inside.const ? s() : t.ops.where(e.dtype, this.text(inside), s(), t.literal(0, e.dtype), e.dtype);
+    }
+    const [a = "", b = "", c = ""] = e.src.map((x) => this.text(x));
+    const operands = e.op === "where" ? e.dtype : e.src[0]!.dtype;
+    return t.ops[e.op as keyof Target["ops"]](operands, a, b, c, e.dtype);
+  }
+}
+
+function indent(lines: readonly string[]): string[] {
+  let depth = 1;
+  return lines.map((line) => {
+    if (line === "}") depth--;
+    return "  ".repeat(line.endsWith("{") ? depth++ : depth) + line;
+  });
+}
+
+/** Equal kernels over different buffers are one function: its body, and who calls it with what. */
+export function functions<K extends Kernel, P>(kernels: readonly K[], print: (k: K) => P, textOf: (p: P) => string) {
+  const names = new Map<string, string>();
+  const calls = kernels.map((k) => {
+    const printed = print(k);
+    const text = textOf(printed);
+    if (!names.has(text)) names.set(text, `dh_k${names.size}`);
+    return { kernel: k, printed, name: names.get(text)! };
+  });
+  return { calls, bodies: [...names].map(([text, name]) => ({ name, text })) };
+}

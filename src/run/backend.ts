@@ -1,0 +1,40 @@
+/** What a backend is: memory it can reach, and programs made executable. */
+import type { Program } from "../compile/program.ts";
+
+export type BackendName = "native" | "js";
+
+/** Bytes that both the host and the backend see. */
+export interface Memory {
+  readonly buffer: ArrayBuffer;
+}
+
+/** Where a program finds what it does not own. Feeds and outputs hold one slice per step. */
+export type Places = {
+  readonly state: Memory;
+  readonly resident: readonly Memory[];
+  readonly feeds: readonly Memory[];
+  readonly outputs: readonly Memory[];
+};
+
+export interface Executable {
+  /** Printed source: C or JavaScript. */
+  readonly source: string;
+  /** How long it took to make, and whether a cache had it. */
+  readonly compileMs: number;
+  readonly cached: boolean;
+  /**
+   * Take up to `steps` steps. → how many were taken: fewer where the watched output was not finite, or `stop` was asked.
+   * Long calls leave the event loop free where the backend can.
+   */
+  run(places: Places, steps: number): number | Promise<number>;
+  /** End the running call after the current step. */
+  stop(): void;
+}
+
+export interface Backend {
+  readonly name: BackendName;
+  /** One line about it: compiler, CPU. */
+  readonly about: string;
+  allocate(bytes: number): Memory;
+  load(program: Program): Executable;
+}

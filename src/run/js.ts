@@ -1,0 +1,30 @@
+/** The JavaScript backend: the reference, and what works everywhere. */
+import type { Program } from "../compile/program.ts";
+import { loadJs, printJs } from "../print/js.ts";
+import type { Backend, Executable, Memory, Places } from "./backend.ts";
+
+const allocate = (bytes: number): Memory => ({ buffer: new ArrayBuffer(bytes) });
+
+export const jsBackend: Backend = {
+  name: "js",
+  about: "JavaScript",
+  allocate,
+  load(program: Program): Executable {
+    const start = performance.now();
+    const source = printJs(program);
+    const call = loadJs(source);
+    const arena = new ArrayBuffer(program.temporaryBytes);
+    const buffers = (memories: readonly Memory[]) => memories.map((m) => m.buffer);
+    return {
+      source,
+      compileMs: performance.now() - start,
+      cached: false,
+      run: ({ state, resident, feeds, outputs }: Places, steps) =>
+        call(
+          { state: state.buffer, arena, resident: buffers(resident), feeds: buffers(feeds), outputs: buffers(outputs) },
+          steps,
+        ),
+      stop: () => {}, // a call holds the only thread, so nobody could ask
+    };
+  },
+};

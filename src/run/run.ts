@@ -1,0 +1,294 @@
+/**
+ * A Run owns state (parameters, optimizer state, running statistics) and steps that change it. Steps are traced once per
+ * signature, compiled, and taken many at a time; nobody outside holds a buffer, so there is nothing to dispose.
+ */
+import { compile, peakBytes, type Trace } from "../compile/compile.ts";
+import { align } from "../compile/memory.ts";
+import type { Program } from "../compile/program.ts";
+import { type DType, dtypes } from "../ir/dtype.ts";
+import { fail } from "../ir/fail.ts";
+import { type Shape, sameShape, size } from "../ir/shape.ts";
+import { input, Tensor } from "../ir/tensor.ts";
+import { Value } from "../ir/value.ts";
+import * as tree from "../tree.ts";
+import type { Backend, BackendName, Executable, Memory } from "./backend.ts";
+import { selectBackend } from "./select.ts";
+
+/** The same tree while it is traced, and back. */
+export type Traced<T> = tree.Mapped<T, Value, Tensor>;
+export type Values<T> = tree.Mapped<T, Tensor, Value>;
+
+/** What one step gives: the next state (left out, it stays), and what to report. */
+export type Result<S, O> = {
+  readonly state?: Traced<S>;
+  readonly output: O;
+  /** A scalar float of `output` that ends a loop of steps when it is not finite, such as the loss. */
+  readonly watch?: Tensor;
+};
+
+/** state, one step's slice of the feeds, and the resident data → the result, in tensors. */
+export type Step<S, F, D, O> = (state: Traced<S>, feed: Traced<F>, data: Traced<D>) => Result<S, O>;
+
+export type Taken<O> = {
+  /** How many steps were taken: fewer than asked where the watched output was not finite or `stop` was called. */
+  readonly steps: number;
+  /** As the step's output, with an axis of that length in front of each tensor. */
+  readonly output: Values<O>;
+};
+
+export class Run<S> {
+  readonly backend: Backend;
+  private readonly skeleton: S;
+  private readonly slots: readonly Slot[];
+  private readonly memory: Memory;
+  private readonly running = new Set<Executable>();
+  private last: Promise<unknown> = Promise.resolve();
+
+  private constructor(backend: Backend, state: S) {
+    this.backend = backend;
+    this.skeleton = state;
+    let at = 0;
+    this.slots = tree.paths<Value>(state).map(([path, v]) => {
+      if (!(v instanceof Value)) fail(`run: the state at ${path || "the top"} is not a Value`);
+      const slot = { path, dtype: v.dtype, shape: v.shape, at };
+      at += align(dtypes[v.dtype].bytes * size(v.shape));
+      return slot;
+    });
+    this.memory = backend.allocate(at);
+    this.load(state);
+  }
+
+  /** A run on the fastest backend that works here, or on the one named, with a copy of `state`. */
+  static async start<S>(state: S, options: { backend?: BackendName | "auto" | Backend } = {}): Promise<Run<S>> {
+    const { backend = "auto" } = options;
+    return new Run(typeof backend === "string" ? (await selectBackend(backend)).backend : backend, state);
+  }
+
+  /** A copy of the state. */
+  state(): S {
+    const values = this.slots.map(({ dtype, shape, at }) => new Value(dtype, shape, copyOut(this.memory, dtype, size(shape), at)));
+    let k = 0;
+    return tree.map(() => values[k++], this.skeleton);
+  }
+
+  /** Overwrite the state. Throws, and changes nothing, where a shape, a dtype or a path differs. */
+  load(state: S): void {
+    const values = new Map(tree.paths<Value>(state));
+    for (const s of this.slots) {
+      const v = values.get(s.path);
+      if (!(v instanceof Value)) fail(`run: the new state has nothing at ${s.path}`);
+      if (v.dtype !== s.dtype || !sameShape(v.shape, s.shape)) fail(`run: ${s.path} is ${s.dtype}[${s.shape}], the new state has ${v}`);
+    }
+    if (values.size > this.slots.length) {
+      const known = new Set(this.slots.map((s) => s.path));
+      fail(`run: the new state has an unknown ${[...values.keys()].find((path) => !known.has(path))}`);
+    }
+    for (const s of this.slots) copyIn(this.memory, values.get(s.path)!, s.at);
+  }
+
+  /** All state as it lies in memory, to go back to. */
+  snapshot(): ArrayBuffer {
+    return this.memory.buffer.slice(0);
+  }
+  restore(snapshot: ArrayBuffer): void {
+    new Uint8Array(this.memory.buffer).set(new Uint8Array(snapshot));
+  }
+
+  /**
+   * A step over this state, to be taken many times. `data` is copied once and stays where the program is.
+   * Nothing is compiled before the first call; a new signature of feeds compiles again, on the same state.
+   */
+  loop<F, O, D = Record<string, never>>(step: Step<S, F, D, O>, options: { data?: D } = {}): Loop<S, F, D, O> {
+    return new Loop(this, step, options.data ?? ({} as D));
+  }
+
+  /** Ask the running call to end after its current step. */
+  stop(): void {
+    for (const e of this.running) e.stop();
+  }
+
+  /** @internal One call at a time: two would write the same memory. */
+  exclusive<T>(executable: Executable, body: () => Promise<T>): Promise<T> {
+    const call = this.last.then(async () => {
+      this.running.add(executable);
+      try {
+        return await body();
+      } finally {
+        this.running.delete(executable);
+      }
+    });
+    this.last = call.catch(() => {});
+    return call;
+  }
+
+  /** @internal Fresh inputs for a trace, in the order of the slots. */
+  traced(): { tree: Traced<S>; inputs: Tensor[] } {
+    const inputs = this.slots.map((s) => input(s.shape, s.dtype, s.path));
+    let k = 0;
+    return { tree: tree.map(() => inputs[k++], this.skeleton), inputs };
+  }
+
+  /** @internal */
+  get place(): Memory {
+    return this.memory;
+  }
+}
+
+type Slot = { readonly path: string; readonly dtype: DType; readonly shape: Shape; readonly at: number };
+
+/** One signature of feeds, compiled. */
+type Variant<O> = {
+  readonly trace: Trace;
+  readonly program: Program;
+  readonly executable: Executable;
+  readonly output: O;
+  readonly resident: readonly Memory[];
+  capacity: number;
+  places: { state: Memory; resident: readonly Memory[]; feeds: Memory[]; outputs: Memory[] };
+};
+
+export class Loop<S, F, D, O> {
+  private readonly run: Run<S>;
+  private readonly step: Step<S, F, D, O>;
+  private readonly data: D;
+  private readonly variants = new Map<string, Variant<O>>();
+  private resident: Memory[] | undefined;
+
+  /** @internal Made by Run.loop. */
+  constructor(run: Run<S>, step: Step<S, F, D, O>, data: D) {
+    this.run = run;
+    this.step = step;
+    this.data = data;
+  }
+
+  /**
+   * Take `steps` steps. Each leaf of `feeds` has an axis of that length in front; step s sees slice s of it.
+   * Throws where a feed does not fit, or holds an index that is out of range.
+   */
+  async take(steps: number, feeds: F): Promise<Taken<O>> {
+    const values = tree.paths<Value>(feeds);
+    for (const [path, v] of values) {
+      if (v.shape[0] !== steps) fail(`run: feed ${path} is ${v}; its first axis must be the ${steps} steps`);
+    }
+    const variant = this.variant(feeds);
+    return this.run.exclusive(variant.executable, () => this.call(variant, steps, values));
+  }
+
+  private async call(variant: Variant<O>, steps: number, values: [string, Value][]): Promise<Taken<O>> {
+    const { program, executable } = variant;
+    this.reserve(variant, steps);
+    check(program, variant.trace.feeds, values.map(([, v]) => v));
+    values.forEach(([, v], k) => copyIn(variant.places.feeds[k]!, v, 0));
+    const taken = await executable.run(variant.places, steps);
+    let k = 0;
+    const output = tree.map((t: Tensor) => {
+      const memory = variant.places.outputs[k++]!;
+      const shape = [taken, ...t.shape];
+      return new Value(t.dtype, shape, copyOut(memory, t.dtype, size(shape), 0));
+    }, variant.output);
+    return { steps: taken, output };
+  }
+
+  /** What was compiled for feeds like these: for benchmarks, memory reports and the curious. */
+  compiled(feeds: F): { readonly program: Program; readonly executable: Executable; readonly peakBytes: number } {
+    const { program, executable } = this.variant(feeds);
+    return { program, executable, peakBytes: peakBytes(program) };
+  }
+
+  /** The trace for feeds like these. */
+  traced(feeds: F): { readonly trace: Trace; readonly data: readonly Value[] } {
+    return { trace: this.variant(feeds).trace, data: tree.leaves<Value>(this.data) };
+  }
+
+  private variant(feeds: F): Variant<O> {
+    const signature = tree.paths<Value>(feeds).map(([path, v]) => `${path} ${v.dtype}[${v.shape.slice(1)}]`).join("; ");
+    let known = this.variants.get(signature);
+    if (!known) this.variants.set(signature, (known = this.compile(feeds)));
+    return known;
+  }
+
+  private compile(feeds: F): Variant<O> {
+    const state = this.run.traced();
+    const inputsOf = (t: unknown, drop: number) => {
+      const inputs: Tensor[] = [];
+      const traced = tree.mapWithPath((path, v: Value) => {
+        if (!(v instanceof Value)) fail(`run: ${path || "the argument"} must be a Value`, "make one with value(shape, numbers)");
+        inputs.push(input(v.shape.slice(drop), v.dtype, path));
+        return inputs.at(-1);
+      }, t);
+      return { inputs, traced };
+    };
+    const feed = inputsOf(feeds, 1);
+    const data = inputsOf(this.data, 0);
+    const result = this.step(state.tree, feed.traced, data.traced);
+    const next = result.state === undefined ? state.inputs : nextState(state.tree, result.state);
+    const outputs = tree.leaves<Tensor>(result.output);
+    const trace: Trace = {
+      state: state.inputs.map((now, k) => ({ now, next: next[k]! })),
+      resident: data.inputs,
+      feeds: feed.inputs,
+      outputs,
+      ...(result.watch && { watch: result.watch }),
+    };
+    const program = compile(trace);
+    check(program, data.inputs, tree.leaves<Value>(this.data));
+    const executable = this.run.backend.load(program);
+    const { backend } = this.run;
+    this.resident ??= tree.leaves<Value>(this.data).map((v) => residentOf(backend, v));
+    const literals = program.resident.slice(data.inputs.length).map((b) => residentOf(backend, b.tensor.arg as Value));
+    const resident = [...this.resident, ...literals];
+    const places = { state: this.run.place, resident, feeds: [], outputs: [] };
+    return { trace, program, executable, output: result.output, resident, capacity: -1, places };
+  }
+
+  /** Room for so many steps' feeds and outputs; it grows and is kept. */
+  private reserve(v: Variant<O>, steps: number): void {
+    if (steps <= v.capacity) return;
+    const { backend } = this.run;
+    const room = (b: { dtype: DType; shape: Shape }) => backend.allocate(steps * dtypes[b.dtype].bytes * size(b.shape));
+    v.places = { ...v.places, feeds: v.program.feeds.map(room), outputs: v.program.outputs.map(room) };
+    v.capacity = steps;
+  }
+}
+
+function residentOf(backend: Backend, v: Value): Memory {
+  const m = backend.allocate(dtypes[v.dtype].bytes * size(v.shape));
+  copyIn(m, v, 0);
+  return m;
+}
+
+/** The next state's leaves, in the order of the state's. */
+function nextState(now: unknown, next: unknown): Tensor[] {
+  const given = new Map(tree.paths<Tensor>(next));
+  const list = tree.paths<Tensor>(now).map(([path, t]) => {
+    const n = given.get(path);
+    if (!(n instanceof Tensor)) fail(`run: the step returned no state for ${path}`);
+    if (n.dtype !== t.dtype || !sameShape(n.shape, t.shape)) fail(`run: the state ${path} is ${t}, the step returned ${n} for it`);
+    return n;
+  });
+  if (given.size !== list.length) fail(`run: the step returned a state with ${given.size} tensors, it has ${list.length}`);
+  return list;
+}
+
+/** Indices must lie in range before native code uses them. */
+function check(program: Program, inputs: readonly Tensor[], values: readonly Value[]): void {
+  for (const { input: t, n, what, except } of program.checks) {
+    const k = inputs.indexOf(t);
+    const v = t.op === "literal" ? (t.arg as Value) : values[k];
+    if (!v || (k < 0 && t.op !== "literal")) continue;
+    for (let at = 0; at < v.data.length; at++) {
+      const x = v.data[at]!;
+      if (!(x >= 0 && x < n) && x !== except) {
+        fail(`${what}: ${t.arg || "an index"} holds ${x} at position ${at}; it must lie in 0 … ${n - 1}`);
+      }
+    }
+  }
+}
+
+function copyIn(memory: Memory, v: Value, at: number): void {
+  new dtypes[v.dtype].array(memory.buffer, at, v.data.length).set(v.data);
+}
+
+function copyOut<D extends DType>(memory: Memory, dtype: D, n: number, at: number) {
+  return new dtypes[dtype].array(memory.buffer, at, n).slice();
+}

@@ -1,0 +1,39 @@
+/** Which backend runs: the fastest that works on this machine, unless one is asked for by name. */
+import { fail } from "../ir/fail.ts";
+import type { Backend, BackendName } from "./backend.ts";
+import { jsBackend } from "./js.ts";
+
+export type Selected = {
+  readonly backend: Backend;
+  /** Why a faster one was not taken, and what to do about it; one line. */
+  readonly note?: string;
+};
+
+export const backendNames: readonly BackendName[] = ["native", "js"];
+
+let selected: Promise<Selected> | undefined;
+
+/** Throws where the named backend cannot work here. */
+export async function selectBackend(name: BackendName | "auto" = "auto"): Promise<Selected> {
+  if (name === "auto") return (selected ??= automatic());
+  if (name === "js") return { backend: jsBackend };
+  if (name !== "native") fail(`backend: there is no "${String(name)}"`, `choose one of: auto, ${backendNames.join(", ")}`);
+  const found = await native();
+  return "note" in found ? fail(`backend native: ${found.note}`) : found;
+}
+
+async function automatic(): Promise<Selected> {
+  const found = await native();
+  return "note" in found ? { backend: jsBackend, note: `running on plain JavaScript, which is slow: ${found.note}` } : found;
+}
+
+/** Loaded when asked for, so that a browser never sees a module of Node's. */
+async function native(): Promise<{ readonly backend: Backend } | { readonly note: string }> {
+  if (typeof process !== "object" || !process.versions?.node) return { note: "native code needs Node" };
+  const [{ probeCompiler }, { nativeBackend }] = await Promise.all([
+    import("./native/compiler.ts"),
+    import("./native/backend.ts"),
+  ]);
+  const compiler = probeCompiler();
+  return compiler.found ? { backend: nativeBackend(compiler) } : { note: `${compiler.reason}; ${compiler.remedy}` };
+}
