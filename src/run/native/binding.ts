@@ -1,6 +1,6 @@
 /**
- * The binding, loaded: what TypeScript can do with native code and memory. Compiled once per machine by the same compiler
- * as the programs (about 0.2 s, then from the cache), loaded once per thread.
+ * The binding, loaded: what TypeScript can do with native code and memory. Compiled once per machine by the same
+ * compiler as the programs (about 0.15 s, then from the cache), loaded once per thread.
  */
 import { constants } from "node:buffer";
 import { isMainThread } from "node:worker_threads";
@@ -9,7 +9,7 @@ import { compileToObject } from "./cache.ts";
 import { codeOf } from "./folder.ts";
 import { GLUE } from "./glue.ts";
 
-/** Addresses, handles and sizes are plain numbers. A wrong argument throws; a fault inside called code ends the process. */
+/** Addresses, handles and sizes are plain numbers. A wrong argument throws; a fault in called code ends the process. */
 export interface Binding {
   /** Load a shared object, for good. `global` makes its symbols visible to objects opened later. */
   open(path: string, global?: boolean): number;
@@ -23,11 +23,11 @@ export interface Binding {
   view(address: number, bytes: number): ArrayBuffer;
   /** Cut a view off its memory: its length becomes 0. */
   detach(view: ArrayBuffer): void;
-  /** The address of a typed array's first element; of JavaScript's own, only 16-byte aligned and valid until it is dropped. */
+  /** The address of a typed array's first element: valid until the array is dropped, 16-byte aligned at best. */
   addr(array: NodeJS.TypedArray): number;
   /** `f(x, y, z)` on this thread: about 30 ns. */
   call(f: number, x: number, y: number, z: number): void;
-  /** `f(x, y, z)` on another thread, one call at a time; the memory it uses must stay until it is over (NativeBlock.during). */
+  /** `f(x, y, z)` on another thread, one call at a time. Its memory must stay until it is over: NativeBlock.during. */
   callAsync(f: number, x: number, y: number, z: number): Promise<void>;
 }
 
@@ -65,7 +65,7 @@ function loadGlue(): Glue {
 }
 
 function wrap(glue: Glue): Binding {
-  // A worker's memory goes with the worker; the main thread's with the process, which needs no help and may still be calling.
+  // A worker's memory goes with the worker. The main thread's goes with the process, which may be calling to the end.
   if (!isMainThread) glue.freeAtExit();
   const handles = new Set<number>(); // dlsym follows whatever it is given
   let last: Promise<unknown> = Promise.resolve();
@@ -93,7 +93,7 @@ function wrap(glue: Glue): Binding {
         fail(`native: a view of ${bytes} bytes is larger than one ArrayBuffer may be (${maxView} bytes)`);
       return glue.view(address, bytes);
     },
-    // Queued here and not in C, where every waiting call would occupy one of the few threads that Node reads files with.
+    // Queued here and not in C, where a waiting call would occupy one of the few threads that Node reads files with.
     callAsync(f, x, y, z) {
       const call = last.then(() => glue.callAsync(f, x, y, z));
       last = call.catch(() => {});

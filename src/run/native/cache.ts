@@ -25,16 +25,7 @@ import {
 import { join } from "node:path";
 import { fail } from "../../ir/fail.ts";
 import { build, type Compiler, probeCompiler, type Unit, unitName } from "./compiler.ts";
-import {
-  cacheFolder,
-  codeOf,
-  existingPrivateFolder,
-  privateFolder,
-  reasonOf,
-  unwritable,
-  workFolder,
-  workPrefix,
-} from "./folder.ts";
+import { cacheFolder, codeOf, existingPrivateFolder, inFolder, workPrefix } from "./folder.ts";
 
 const DAY = 24 * 60 * 60 * 1000; // ms
 const KEPT = 60 * DAY; // ms since the last use
@@ -61,8 +52,8 @@ export interface CompiledObject {
 }
 
 /**
- * The shared object for a program: from the cache, else compiled now. Several sources are compiled side by side and linked
- * to one object.
+ * The shared object for a program: from the cache, else compiled now. Several sources are compiled side by side and
+ * linked to one object.
  *
  * Throws when there is no compiler, when the text does not compile (the text is kept and named), and when there is no
  * space left in the cache folder and in the temporary one.
@@ -127,45 +118,15 @@ function touch(path: string): void {
 }
 
 function create(compiler: Compiler, units: readonly Unit[], link: readonly string[], key: string): string {
-  const folder = cacheFolder();
-  try {
-    const path = createIn(folder, compiler, units, link, key);
-    prune(folder);
-    return path;
-  } catch (problem) {
-    if (!unwritable(problem)) throw problem;
-    const elsewhere = privateFolder(folder, reasonOf(problem));
-    try {
-      return createIn(elsewhere, compiler, units, link, key);
-    } catch (second) {
-      if (!unwritable(second)) throw second;
-      fail(
-        `native: a program can be compiled neither in ${folder} (${reasonOf(problem)}) ` +
-          `nor in ${elsewhere} (${reasonOf(second)})`,
-        "set DOWNHILL_CACHE to a folder of yours with free space",
-      );
-    }
-  }
-}
-
-function createIn(
-  folder: string,
-  compiler: Compiler,
-  units: readonly Unit[],
-  link: readonly string[],
-  key: string,
-): string {
-  const work = workFolder(folder);
-  try {
+  return inFolder((folder, work) => {
     const built = build(compiler, units, work, key, link);
     if (!built.ok) reject(folder, compiler, units, key, built.message);
     const home = entryFolder(folder, key);
     const path = join(home, `${sumOf(readFileSync(built.path))}.so`);
     place(built.path, path, home);
+    prune(folder);
     return path;
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-  }
+  });
 }
 
 /** Rename into the entry's folder; twice, because a process that prunes may remove that folder while it is empty. */
@@ -181,13 +142,8 @@ function place(from: string, to: string, home: string): void {
   }
 }
 
-class NoSpace extends Error {
-  readonly code = "ENOSPC";
-}
-
-/** Throws for a compiler that failed: as a full disk where that was the cause, else with the text kept for a report. */
+/** Throws for text that did not compile, and keeps it for a report. */
 function reject(folder: string, compiler: Compiler, units: readonly Unit[], key: string, message: string): never {
-  if (/no space left on device|disk quota exceeded/i.test(message)) throw new NoSpace("no space left on device");
   const kept = units.map((unit, i) => {
     const path = join(folder, "failed", unitName(key, i));
     mkdirSync(join(folder, "failed"), { recursive: true, mode: 0o700 });
@@ -207,7 +163,7 @@ function reject(folder: string, compiler: Compiler, units: readonly Unit[], key:
   );
 }
 
-/** Removes what was not used for 60 days, at most once a day. What a process has open stays valid when it is unlinked. */
+/** Removes what was not used for 60 days, at most once a day. What a process has loaded outlives its file. */
 function prune(folder: string): void {
   const stamp = join(folder, "pruned");
   const now = Date.now();

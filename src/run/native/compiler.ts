@@ -1,9 +1,9 @@
 /**
  * The C compiler of this machine: which one it is, what it can build, and the flags that C text is compiled with.
  *
- * The compiler itself is asked which instructions it will use (its predefined macros), instead of guessing from the CPU:
- * that is right for -march=native, for an older compiler that does not know the CPU, and for DOWNHILL_MARCH alike. Asking
- * costs three processes (about 0.1 s), so the answer is kept on disk under the identity of compiler and CPU.
+ * The compiler itself is asked which instructions it will use (its predefined macros), instead of guessing from the
+ * CPU: that is right for -march=native, for an older compiler that does not know the CPU, and for DOWNHILL_MARCH alike.
+ * Asking costs three processes (about 0.1 s), so the answer is kept on disk under the identity of compiler and CPU.
  *
  * Tested: Linux on x86-64 with gcc 12. Written from the manuals and untested: macOS, arm64, musl.
  */
@@ -25,7 +25,7 @@ import {
 } from "node:fs";
 import { cpus } from "node:os";
 import { delimiter, join, resolve } from "node:path";
-import { cacheFolder, privateFolder, reasonOf, unwritable, workFolder } from "./folder.ts";
+import { cacheFolder, inFolder, NoSpace, reasonOf } from "./folder.ts";
 
 export type Simd = "avx512" | "avx2" | "neon" | "generic";
 
@@ -93,18 +93,19 @@ function flagsFor(march: string | undefined, simd: Simd | undefined): Flags {
       "-fno-trapping-math",
       "-ffp-contract=fast",
     ],
-    // Never -ffast-math: at the link it makes gcc and clang switch denormals off in the whole thread, JavaScript's numbers
-    // included; in a unit it allows reciprocal estimates (sigmoid(-200) = NaN) and deletes tests for NaN.
+    // Never -ffast-math: at the link it makes gcc and clang switch denormals off in the whole thread, JavaScript's
+    // numbers included; in a unit it allows reciprocal estimates (sigmoid(-200) = NaN) and deletes tests for NaN.
     relaxed: ["-fno-signed-zeros", "-fassociative-math", "-freciprocal-math"],
-    // Symbols bind inside the object (a function `step` was once taken from libc), and the object never leaves the process:
-    // threads may still run its code at exit. Mach-O binds this way by itself; there the binding pins what it opens.
+    // Symbols bind inside the object (a function `step` was once taken from libc), and the object never leaves the
+    // process: threads may still run its code at exit. Mach-O binds this way by itself, and the binding pins what it
+    // opens. -lm: gcc may turn a builtin into a call.
     link: darwin
       ? ["-shared", "-pthread", "-lm"]
       : ["-shared", "-Wl,-Bsymbolic", "-Wl,-z,nodelete", "-pthread", "-ldl", "-lm"],
   };
 }
 
-/** Model and feature line of the first processor. Reads the start of /proc/cpuinfo: all of it is slow with many cores. */
+/** Model and feature line of the first processor, from the start of /proc/cpuinfo: all of it is slow with many cores. */
 export function processor(): Cpu {
   try {
     const file = openSync("/proc/cpuinfo", "r");
@@ -127,7 +128,7 @@ export function processor(): Cpu {
 
 const remedy = darwin
   ? "install one: xcode-select --install"
-  : "install one: apt-get install gcc libc6-dev (Debian, Ubuntu), dnf install gcc (Fedora), apk add gcc musl-dev (Alpine)";
+  : "install one: apt-get install gcc libc6-dev (Debian), dnf install gcc (Fedora), apk add gcc musl-dev (Alpine)";
 
 const none = (reason: string, what = remedy): NoCompiler => ({ found: false, reason, remedy: what });
 
@@ -142,9 +143,12 @@ export function probeCompiler(): Compiler | NoCompiler {
     try {
       answer = search(CC?.trim() || undefined, DOWNHILL_MARCH?.trim() || undefined);
     } catch (problem) {
+      const [reason = ""] = reasonOf(problem)
+        .replace(/^native: /, "")
+        .split("\n");
       answer = none(
-        `the C compiler could not be tried: ${reasonOf(problem)}`,
-        "set DOWNHILL_CACHE to a folder of yours",
+        `the C compiler could not be tried: ${reason}`,
+        "set DOWNHILL_CACHE to a folder of yours with free space",
       );
     }
     asked = { question, answer };
@@ -177,7 +181,7 @@ function search(cc: string | undefined, march: string | undefined): Compiler | N
 }
 
 function onPath(name: string): string | undefined {
-  const folders = (process.env["PATH"] ?? "").split(delimiter);
+  const folders = (process.env.PATH ?? "").split(delimiter);
   const candidates = name.includes("/") ? [resolve(name)] : folders.map((folder) => resolve(folder, name));
   return candidates.find((path) => {
     try {
@@ -253,28 +257,10 @@ function ask(command: string, words: readonly string[], march: string | undefine
   // The headers are those the binding needs: a gcc without the C library's development files is found out here.
   const trial = "#include <dlfcn.h>\n#include <pthread.h>\nfloat dh_trial(float x) { return 2 * x; }\n";
   const flags = flagsFor(march, simd);
-  const folder = trialFolder();
-  try {
-    const built = build(
-      { command, words, flags },
-      [{ text: trial, optimize: "-O2", math: "relaxed" }],
-      folder,
-      "trial",
-    );
-    if (built.ok) return { fullVersion: version.status === 0 ? version.stdout.trim() : "version unknown", simd };
-    return none(`\`${command}\` cannot build a shared object: ${firstError(built.message)}`);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
-
-function trialFolder(): string {
-  try {
-    return workFolder(cacheFolder());
-  } catch (problem) {
-    if (!unwritable(problem)) throw problem;
-    return workFolder(privateFolder(cacheFolder(), reasonOf(problem)));
-  }
+  const units = [{ text: trial, optimize: "-O2", math: "relaxed" }] as const;
+  const built = inFolder((_, work) => build({ command, words, flags }, units, work, "trial"));
+  if (!built.ok) return none(`\`${command}\` cannot build a shared object: ${firstError(built.message)}`);
+  return { fullVersion: version.status === 0 ? version.stdout.trim() : "version unknown", simd };
 }
 
 /** The widest vectors the compiler will use, from the macros it predefines. */
@@ -303,7 +289,7 @@ interface Output {
   readonly stderr: string;
 }
 
-/** One run of the compiler for the probe. A compiler that hangs (a licence server, a dialog) is one that does not work. */
+/** One run of the compiler for the probe. One that hangs (a licence server, a dialog) is one that does not work. */
 function run(command: string, words: readonly string[]): Output {
   const env = { ...process.env, LC_ALL: "C" };
   const { status, stdout, stderr, error } = spawnSync(command, words, {
@@ -321,11 +307,11 @@ export type Built = { readonly ok: true; readonly path: string } | { readonly ok
 export const unitName = (name: string, i: number): string => `${name}-${i}.c`;
 
 /**
- * Compile `units` in the folder `work` and link them to one shared object there. Several units are compiled side by side,
- * one process each. The file names depend on `name` alone, so the same text gives the same object.
+ * Compile `units` in the folder `work` and link them to one shared object there. Several units are compiled side by
+ * side, one process each. The file names depend on `name` alone, so the same text gives the same object.
  *
  * →       the object, or the compiler's messages
- * Throws what writing to `work` throws.
+ * Throws what writing to `work` throws, and NoSpace when the compiler could not write there.
  */
 export function build(
   compiler: Pick<Compiler, "command" | "words" | "flags">,
@@ -368,6 +354,8 @@ export function build(
     stdio: ["ignore", "ignore", "pipe"],
   });
   if (status === 0) return { ok: true, path: join(work, object) };
+  // A compiler that finds the disk full has not judged the text.
+  if (/no space left on device|disk quota exceeded/i.test(stderr ?? "")) throw new NoSpace("no space left on device");
   return { ok: false, message: stderr?.trim() || error?.message || `it ended with ${signal ?? `status ${status}`}` };
 }
 

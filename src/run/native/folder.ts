@@ -1,13 +1,13 @@
 /**
  * The folder on disk where compiled programs are kept, and what makes it safe to load code from it.
  *
- * Code is loaded from here into the process, so nobody else may be able to write here: the folder is made with mode 0700,
- * and one that belongs to somebody else, or that others can write to, is not used. Where there is no usable folder (a
- * read-only home, a full disk) a private temporary one serves this process alone, with one warning.
+ * Code is loaded from here into the process, so nobody else may be able to write here: the folder is made with mode
+ * 0700, and one that belongs to somebody else, or that others can write to, is not used. Where there is no usable folder
+ * (a read-only home, a full disk) a private temporary one serves this process alone, with one warning.
  */
 import { mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
-import { isAbsolute, join, resolve } from "node:path";
+import { dirname, isAbsolute, join, resolve } from "node:path";
 import { fail } from "../../ir/fail.ts";
 
 /** Where the user wants the cache: $DOWNHILL_CACHE, else `downhill` in the user's cache directory. */
@@ -18,9 +18,23 @@ function wanted(): string {
   return join(homedir(), ...(process.platform === "darwin" ? ["Library", "Caches"] : [".cache"]), "downhill");
 }
 
+/** Makes a folder and those above it. Node's own recursive mkdir calls a read-only disk "no such file or directory". */
+function make(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (problem) {
+    if (codeOf(problem) === "EEXIST") return;
+    if (codeOf(problem) !== "ENOENT" || dirname(path) === path) throw problem;
+    make(dirname(path));
+    mkdirSync(path, { recursive: true, mode: 0o700 }); // recursive: another process may have made it by now
+  }
+}
+
 /** Why code must not be loaded from `path`, or undefined where it may be. */
 function danger(path: string): string | undefined {
-  const { uid, mode } = statSync(path); // follows a link: the user may have moved the cache to another disk
+  const entry = statSync(path); // follows a link: the user may have moved the cache to another disk
+  if (!entry.isDirectory()) return "it is not a folder";
+  const { uid, mode } = entry;
   const user = process.getuid?.();
   if (user !== undefined && uid !== user) return `it belongs to user ${uid}, not to you (${user})`;
   if (mode & 0o022) return `others can write to it (mode ${(mode & 0o777).toString(8)})`;
@@ -34,7 +48,7 @@ function danger(path: string): string | undefined {
 export function cacheFolder(): string {
   const path = wanted();
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    make(path);
     const reason = danger(path);
     return reason === undefined ? path : privateFolder(path, reason);
   } catch (problem) {
@@ -48,20 +62,21 @@ let temporary: string | undefined;
 export const existingPrivateFolder = (): string | undefined => temporary;
 
 /** A folder for this process alone, removed when it ends. Warns once, saying why `instead` is not used. */
-export function privateFolder(instead: string, reason: string): string {
+function privateFolder(instead: string, reason: string): string {
   if (temporary !== undefined) return temporary;
   let path: string;
   try {
     path = mkdtempSync(join(tmpdir(), "downhill-")); // mode 0700
   } catch (problem) {
     fail(
-      `native: compiled programs can be kept neither in ${instead} (${reason}) nor in ${tmpdir()} (${reasonOf(problem)})`,
+      `native: compiled programs can be kept neither in ${instead} (${reason}) ` +
+        `nor in ${tmpdir()} (${reasonOf(problem)})`,
       "set DOWNHILL_CACHE to a folder of yours with free space",
     );
   }
   process.once("exit", () => rmSync(path, { recursive: true, force: true }));
   process.emitWarning(
-    `compiled programs cannot be kept in ${instead}: ${reason}. This process compiles into a temporary folder instead; ` +
+    `compiled programs cannot be kept in ${instead}: ${reason}. This process compiles into a temporary folder; ` +
       "set DOWNHILL_CACHE to a folder of yours to keep them.",
     "DownhillWarning",
   );
@@ -69,15 +84,50 @@ export function privateFolder(instead: string, reason: string): string {
   return path;
 }
 
-/** A fresh folder for one compilation, inside `folder` so that its result can be renamed into place. */
-export function workFolder(folder: string): string {
-  return mkdtempSync(join(folder, workPrefix));
+/**
+ * What `body` gives in the cache folder or, where that turns out to be full or read-only, in the private one. For each it
+ * gets the folder and a fresh one inside it to work in, which is removed afterwards: results are renamed out of it.
+ * Throws a DownhillError when both are full or read-only.
+ */
+export function inFolder<T>(body: (folder: string, work: string) => T): T {
+  const folder = cacheFolder();
+  try {
+    return working(folder, body);
+  } catch (problem) {
+    if (!unwritable(problem)) throw problem;
+    const elsewhere = privateFolder(folder, reasonOf(problem));
+    try {
+      return working(elsewhere, body);
+    } catch (second) {
+      if (!unwritable(second)) throw second;
+      fail(
+        `native: a program can be compiled neither in ${folder} (${reasonOf(problem)}) ` +
+          `nor in ${elsewhere} (${reasonOf(second)})`,
+        "set DOWNHILL_CACHE to a folder of yours with free space",
+      );
+    }
+  }
 }
 
+function working<T>(folder: string, body: (folder: string, work: string) => T): T {
+  const work = mkdtempSync(join(folder, workPrefix));
+  try {
+    return body(folder, work);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+/** How the names of work folders begin: those of processes that were killed are removed later. */
 export const workPrefix = "work-";
 
+/** A disk that a program other than ours found full. */
+export class NoSpace extends Error {
+  readonly code = "ENOSPC";
+}
+
 /** True for errors that say "not in this folder": read-only, forbidden, full. */
-export const unwritable = (problem: unknown): boolean =>
+const unwritable = (problem: unknown): boolean =>
   ["EROFS", "EACCES", "EPERM", "ENOSPC", "EDQUOT"].includes(codeOf(problem) ?? "");
 
 export const codeOf = (problem: unknown): string | undefined =>

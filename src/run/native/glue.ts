@@ -1,9 +1,9 @@
 /**
  * The binding between Node and compiled programs, as C text: opening objects, memory, views of it, and calls.
  *
- * It declares the few Node-API functions it uses by itself, so that no headers of Node are needed; Node resolves them when
- * it loads the object. Addresses are plain numbers: those of user space fit in 53 bits. Every argument is checked here,
- * because a wrong one would end the process instead of throwing.
+ * It declares the few Node-API functions it uses by itself, so that no headers of Node are needed; Node resolves them
+ * when it loads the object. Addresses are plain numbers: those of user space fit in 53 bits. Every argument is checked
+ * here, because a wrong one would end the process instead of throwing.
  */
 export const GLUE = String.raw`
 #define _GNU_SOURCE
@@ -34,8 +34,8 @@ extern int napi_throw_error(napi_env, const char *, const char *);
 extern int napi_get_undefined(napi_env, napi_value *);
 extern int napi_create_promise(napi_env, napi_deferred *, napi_value *);
 extern int napi_resolve_deferred(napi_env, napi_deferred, napi_value);
-extern int napi_create_async_work(napi_env, napi_value, napi_value, void (*)(napi_env, void *), void (*)(napi_env, int, void *),
-  void *, void **);
+extern int napi_create_async_work(napi_env, napi_value, napi_value, void (*)(napi_env, void *),
+  void (*)(napi_env, int, void *), void *, void **);
 extern int napi_queue_async_work(napi_env, void *);
 extern int napi_delete_async_work(napi_env, void *);
 extern int napi_add_env_cleanup_hook(napi_env, void (*)(void *), void *);
@@ -57,7 +57,8 @@ static napi_value dh_throw(napi_env env, const char *code, const char *message) 
 // A whole number in [0, 2^53): an address, a size or a count. Not NaN, not negative, not a fraction, no other type.
 static int dh_whole(napi_env env, napi_value value, uintptr_t *out) {
   double d;
-  if (napi_get_value_double(env, value, &d) || !(d >= 0 && d < 9007199254740992.0) || d != (double)(uintptr_t)d) return 0;
+  if (napi_get_value_double(env, value, &d) || !(d >= 0 && d < 9007199254740992.0)) return 0;
+  if (d != (double)(uintptr_t)d) return 0;
   *out = (uintptr_t)d;
   return 1;
 }
@@ -71,7 +72,8 @@ static napi_value dh_number(napi_env env, uintptr_t n) {
 
 // ---- memory: every block of this process, so that a stale or foreign address is refused instead of followed ----
 
-enum { DH_PAGE = 4096, DH_HUGE = 2 << 20 };
+// DH_PAGE is a multiple of every page size there is; what is never touched costs nothing.
+enum { DH_PAGE = 65536, DH_HUGE = 2 << 20 };
 struct dh_block { char *at; size_t bytes, mapped; napi_env owner; struct dh_block *next; };
 static struct dh_block *dh_blocks;
 static pthread_mutex_t dh_blocks_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -204,7 +206,8 @@ static int dh_read_call(napi_env env, napi_value *argv, struct dh_job *job) {
   return dh_positive(env, argv[0], &job->f) && dh_whole(env, argv[1], &job->x) && dh_whole(env, argv[2], &job->y)
     && dh_whole(env, argv[3], &job->z);
 }
-static const char dh_call_usage[] = "call: the function must be an address, the three arguments addresses or whole numbers";
+static const char dh_call_usage[] =
+  "call: the function must be an address, the three arguments addresses or whole numbers";
 
 static napi_value dh_call(napi_env env, napi_callback_info info) {
   ARGUMENTS(4, "call(function, x, y, z)");

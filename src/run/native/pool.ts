@@ -3,11 +3,11 @@
  *
  *   typedef void (*dh_pool)(void (*task)(void *arg, long part), void *arg, long parts);
  *
- * `run(task, arg, parts)` calls task(arg, 0) … task(arg, parts - 1) and returns when all are done. The program chooses the
- * parts, so its results do not depend on how many threads there are; thread t always gets the same share of them, so what a
- * part left in a core's cache is there in the next step. Between regions the workers spin for a few microseconds, which
- * makes the next region cost a fraction of one, and then sleep. A pool that is busy, or asked from inside a task, lets the
- * caller do all the parts alone: always right, and the reason why no call can wait for itself.
+ * `run(task, arg, parts)` calls task(arg, 0) … task(arg, parts - 1) and returns when all are done. The program chooses
+ * the parts, so its results do not depend on how many threads there are; thread t always gets the same share of them, so
+ * what a part left in a core's cache is there in the next step. After a region the workers spin for some microseconds,
+ * so that the next one costs a fraction of one, and then sleep. A pool that is busy, or asked from inside a task, lets
+ * the caller do all the parts alone: always right, and the reason why no call can wait for itself.
  */
 import { availableParallelism } from "node:os";
 import { fail } from "../../ir/fail.ts";
@@ -15,7 +15,7 @@ import { loadBinding } from "./binding.ts";
 import { compileToObject } from "./cache.ts";
 import { NativeBlock } from "./memory.ts";
 
-const POOL = String.raw`
+const POOL = `
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -31,7 +31,8 @@ const POOL = String.raw`
 enum { DH_MOST = 256, DH_SPINS = 2000, DH_PATIENCE = 2000 };
 
 // What a worker reads in each region lies in one cache line. It is written only between regions; epoch publishes it.
-static LINE struct { unsigned epoch; int threads; void (*task)(void *, long); void *arg; long parts; } dh_region = { .threads = 1 };
+static LINE struct { unsigned epoch; int threads; void (*task)(void *, long); void *arg; long parts; } dh_region
+  = { .threads = 1 };
 static LINE unsigned dh_finished;
 static LINE unsigned dh_sleepers;
 static pthread_mutex_t dh_bed = PTHREAD_MUTEX_INITIALIZER, dh_busy = PTHREAD_MUTEX_INITIALIZER;

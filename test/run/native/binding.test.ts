@@ -7,7 +7,9 @@ import { child, compiler } from "./child.ts";
 
 const TEXT = `
   // out[0] = sum of the buffers' first elements, times the scalar
-  void dh_sum(float **buffers, const double *scalars, void *run) { buffers[2][0] = (buffers[0][0] + buffers[1][0]) * scalars[0]; }
+  void dh_sum(float **buffers, const double *scalars, void *run) {
+    buffers[2][0] = (buffers[0][0] + buffers[1][0]) * scalars[0];
+  }
   // Waits until somebody else sets the flag.
   void dh_wait(volatile int *flag) { while (!*flag); }
   // state[0]: inside; state[1]: how often two calls were inside at once; state[2]: calls

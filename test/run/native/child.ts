@@ -21,7 +21,7 @@ let folders = 0;
 export const fresh = (name: string): string => join(scratch, `${name}-${folders++}`);
 
 // The tests never touch the user's cache.
-process.env["DOWNHILL_CACHE"] = fresh("cache");
+process.env.DOWNHILL_CACHE = fresh("cache");
 
 export const compiler = probeCompiler();
 

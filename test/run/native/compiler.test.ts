@@ -14,7 +14,7 @@ afterEach(() => {
 
 describe("without a compiler", () => {
   test("CC that does not exist is a reason, not an exception", () => {
-    process.env["CC"] = "/nonexistent";
+    process.env.CC = "/nonexistent";
     expect(probeCompiler()).toEqual({
       found: false,
       reason: "no C compiler: CC names `/nonexistent`, which was not found",
@@ -23,8 +23,8 @@ describe("without a compiler", () => {
   });
 
   test("an empty PATH names what was looked for, and what to install", () => {
-    delete process.env["CC"];
-    process.env["PATH"] = fresh("nothing");
+    delete process.env.CC;
+    process.env.PATH = fresh("nothing");
     expect(probeCompiler()).toMatchObject({
       found: false,
       reason: expect.stringContaining("`cc`, `gcc`, `clang`"),
@@ -39,7 +39,8 @@ describe("without a compiler", () => {
       import { probeCompiler } from "./compiler.js";
       import { NativeBlock } from "./memory.js";
       import { startPool } from "./pool.js";
-      const uses = [() => loadBinding(), () => compileToObject("int dh;"), () => new NativeBlock(8), () => startPool(1)];
+      const compile = () => compileToObject("int dh;");
+      const uses = [() => loadBinding(), compile, () => new NativeBlock(8), () => startPool(1)];
       for (const use of uses) try { use(); } catch (e) { console.log(e.name, e.message.includes("CC names")); }
       console.log(probeCompiler().found, cacheReport().objects);`;
     const { status, out } = await child(program, { CC: "/nonexistent", DOWNHILL_CACHE: fresh("cache") });
@@ -73,14 +74,14 @@ describe.skipIf(!compiler.found)("with a compiler", () => {
     ["x86-64", "generic", 4],
   ] as const)("DOWNHILL_MARCH=%s gives %s", (march, simd, lanes) => {
     if (simd === "avx2" && compiler.found && compiler.lanes < 8) return;
-    process.env["DOWNHILL_MARCH"] = march;
+    process.env.DOWNHILL_MARCH = march;
     expect(probeCompiler()).toMatchObject({ found: true, simd, lanes });
     const probed = probeCompiler();
     expect(probed.found && probed.flags.base).toContain(`-march=${march}`);
   });
 
   test("a DOWNHILL_MARCH the compiler does not know is a reason", () => {
-    process.env["DOWNHILL_MARCH"] = "abacus";
+    process.env.DOWNHILL_MARCH = "abacus";
     expect(probeCompiler()).toMatchObject({
       found: false,
       reason: expect.stringContaining("abacus"),
@@ -90,14 +91,14 @@ describe.skipIf(!compiler.found)("with a compiler", () => {
 
   test("vectors wider than the CPU's are refused: they would end the process", () => {
     // A compiler that finds no vectors in this CPU, whatever it is.
-    process.env["CC"] = wrapper('for a; do shift; [ "$a" = -march=native ] && a=-march=x86-64; set -- "$@" "$a"; done');
-    process.env["DOWNHILL_MARCH"] = "x86-64-v3";
+    process.env.CC = wrapper('for a; do shift; [ "$a" = -march=native ] && a=-march=x86-64; set -- "$@" "$a"; done');
+    process.env.DOWNHILL_MARCH = "x86-64-v3";
     if (process.arch !== "x64") return;
     expect(probeCompiler()).toMatchObject({ found: false, reason: expect.stringContaining("needs avx2") });
   });
 
   test("a compiler that cannot link counts as none, and says what it said", () => {
-    process.env["CC"] = wrapper(`case "$*" in *-shared*) echo "ld: cannot find crti.o" >&2; exit 1;; esac`);
+    process.env.CC = wrapper(`case "$*" in *-shared*) echo "ld: cannot find crti.o" >&2; exit 1;; esac`);
     const answer = probeCompiler();
     expect(answer).toMatchObject({ found: false, reason: expect.stringContaining("cannot find crti.o") });
     expect(answer).toMatchObject({ reason: expect.stringContaining("cannot build a shared object") });
@@ -105,7 +106,7 @@ describe.skipIf(!compiler.found)("with a compiler", () => {
 
   test("CC may carry words after the program, as in `ccache gcc`", () => {
     if (!compiler.found) return;
-    process.env["CC"] = `${compiler.command} -DDH_WORD`;
+    process.env.CC = `${compiler.command} -DDH_WORD`;
     expect(probeCompiler()).toMatchObject({ found: true, command: compiler.command, words: ["-DDH_WORD"] });
   });
 
@@ -115,8 +116,8 @@ describe.skipIf(!compiler.found)("with a compiler", () => {
     mkdirSync(bin);
     copyFileSync(wrapper("exit 1"), join(bin, "cc"));
     symlinkSync(compiler.command, join(bin, "gcc"));
-    delete process.env["CC"];
-    process.env["PATH"] = `${bin}:${before["PATH"]}`;
+    delete process.env.CC;
+    process.env.PATH = `${bin}:${before.PATH}`;
     expect(probeCompiler()).toMatchObject({ found: true, command: join(bin, "gcc") });
   });
 

@@ -9,7 +9,9 @@ const TEXT = `
   typedef void (*dh_pool)(void (*)(void *, long), void *, long);
   // Each part counts itself; what a part is asked twice, or not at all, shows.
   static void dh_count(void *arg, long part) { ((int *)arg)[part]++; }
-  void dh_regions(int *counts, const long *size, dh_pool run) { for (long i = 0; i < size[1]; i++) run(dh_count, counts, size[0]); }
+  void dh_regions(int *counts, const long *size, dh_pool run) {
+    for (long i = 0; i < size[1]; i++) run(dh_count, counts, size[0]);
+  }
   // A task that asks for the pool itself.
   static dh_pool dh_inner;
   static void dh_outer(void *arg, long part) { dh_inner(dh_count, (int *)arg + 8 * part, 8); }
