@@ -30,8 +30,8 @@ export type Trace = {
 const LARGEST = 2 ** 31 - 1;
 
 /**
- * `everything` keeps every node in memory and fuses nothing: slow, and what a replay that looks for the first
- * non-finite number needs.
+ * `everything` keeps every float in memory, fuses nothing, and leaves the state as it was: slow, and what a replay
+ * that looks for the first non-finite number needs.
  */
 export function compile(trace: Trace, { everything = false } = {}): Program {
   return fresh(() => build(trace, everything));
@@ -61,7 +61,10 @@ function build(trace: Trace, everything: boolean): Program {
     if (p) products.set(t, p);
   }
   const keep = stored(results, order, products);
-  if (everything) for (const t of order) if (t.op !== "const" && !isMovement(t.op)) keep.add(t);
+  if (everything) {
+    const factors = new Set([...products.keys()].map((t) => t.src[0])); // m·n·k numbers: nobody could hold them
+    for (const t of order) if (t.isFloat && t.op !== "const" && !isMovement(t.op) && !factors.has(t)) keep.add(t);
+  }
 
   const outputs = roots.slice(0, trace.outputs.length);
   const literals = order.filter((t) => t.op === "literal");
@@ -85,19 +88,20 @@ function build(trace: Trace, everything: boolean): Program {
 
   const named = new Map<string, Buffer>([...buffers.values()].map((b) => [b.name, b]));
   const lowered = made.map((t) => lower(buffers.get(t)!, buffers, products.get(t)));
-  const merged = everything ? lowered : merge(lowered, named);
   const updates = trace.state.flatMap(({ now }, k): Update[] => {
     const next = roots[outputs.length + k]!;
     return next === now ? [] : [{ now: buffers.get(now)!, next: buffers.get(next)! }];
   });
-  const { kernels: ordered, inPlace } = schedule(merged, updates, named);
+  const { kernels: ordered, inPlace } = everything
+    ? { kernels: lowered, inPlace: [] }
+    : schedule(merge(lowered, named), updates, named);
   for (const { now, next } of inPlace) {
     const b = buffers.get(next.tensor)!;
     b.role = "state";
     b.at = now.at;
   }
   const kernels = everything ? ordered : withoutDeadStores(ordered, named);
-  const arena = plan(kernels, named);
+  const arena = plan(kernels, named, { reuse: !everything });
   for (const [b, at] of arena.at) buffers.get(b.tensor)!.at = at;
 
   return {

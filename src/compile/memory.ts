@@ -16,16 +16,16 @@ export const align = (bytes: number): number => Math.ceil(bytes / ALIGN) * ALIGN
 /** Alive from kernel `first` to kernel `last`, both included. */
 type Block = { readonly buffer: Buffer; readonly first: number; last: number; readonly bytes: number; at: number };
 
-/** Byte offsets of the temporaries, and how long the arena is. */
-export function plan(kernels: readonly Kernel[], named: ReadonlyMap<string, Buffer>) {
+/** Byte offsets of the temporaries, and how long the arena is. Without `reuse` everything stays until the end. */
+export function plan(kernels: readonly Kernel[], named: ReadonlyMap<string, Buffer>, { reuse = true } = {}) {
   const blocks = new Map<Buffer, Block>();
   kernels.forEach((k, n) => {
     const { writes, reads } = buffersOf(k, named);
     for (const buffer of [...writes, ...reads]) {
       if (buffer.role !== "temporary") continue;
       const known = blocks.get(buffer);
-      if (known) known.last = n;
-      else blocks.set(buffer, { buffer, first: n, last: n, bytes: align(bytesOf(buffer)), at: 0 });
+      if (known) known.last = Math.max(known.last, n);
+      else blocks.set(buffer, { buffer, first: n, last: reuse ? n : kernels.length, bytes: align(bytesOf(buffer)), at: 0 });
     }
   });
   const placed: Block[] = [];

@@ -8,7 +8,7 @@ import { fail } from "./fail.ts";
 import { topo } from "./graph.ts";
 import { elementwise, isElementwise, isMovement, isReduce, movement, reduce } from "./ops.ts";
 import { size } from "./shape.ts";
-import { full, Tensor } from "./tensor.ts";
+import { asGradientOf, full, Tensor } from "./tensor.ts";
 
 /**
  * Σ ∂y/∂x · cotangent for each x, shaped like it; zeros where y does not depend on x.
@@ -24,7 +24,7 @@ export function vjp(y: Tensor, xs: readonly Tensor[], cotangent: Tensor): Tensor
   for (const t of order.reverse()) {
     const g = cotangents.get(t);
     if (!g || !useful.has(t)) continue;
-    pullback(t, g).forEach((d, k) => {
+    asGradientOf(t, () => pullback(t, g)).forEach((d, k) => {
       const x = t.src[k]!;
       if (!d || !useful.has(x)) return;
       const sum = cotangents.get(x);

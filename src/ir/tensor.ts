@@ -27,15 +27,31 @@ export type Axes = number | readonly number[];
 /** Where a node was written: the module path, and a stack that is only turned into text when a message needs it. */
 export class Origin {
   readonly module: string;
+  /** Of a node in a gradient: where the node was written that it is the gradient of. */
+  readonly of: Origin | undefined;
   private readonly stack: { readonly stack?: string };
 
-  constructor() {
-    this.module = modulePath();
-    this.stack = new Error();
+  constructor(of?: Origin) {
+    this.module = of ? of.module : modulePath();
+    this.of = of;
+    this.stack = of ? of.stack : new Error();
   }
 
   toString(): string {
     return place(this.module, userLine(this.stack.stack));
+  }
+}
+
+let forward: Origin | undefined;
+
+/** Nodes that `body` makes belong to the gradient of t. */
+export function asGradientOf<T>(t: Tensor, body: () => T): T {
+  const outer = forward;
+  forward = new Origin(t.origin);
+  try {
+    return body();
+  } finally {
+    forward = outer;
   }
 }
 
@@ -48,7 +64,7 @@ export class Tensor {
   readonly dtype: DType;
   readonly origin: Origin;
 
-  constructor(op: Op, src: readonly Tensor[], arg: unknown, shape: Shape, dtype: DType, origin = new Origin()) {
+  constructor(op: Op, src: readonly Tensor[], arg: unknown, shape: Shape, dtype: DType, origin = forward ?? new Origin()) {
     this.op = op;
     this.src = src;
     this.arg = arg;

@@ -12,6 +12,7 @@ import { input, Tensor } from "../ir/tensor.ts";
 import { Value } from "../ir/value.ts";
 import * as tree from "../tree.ts";
 import type { Backend, BackendName, Executable, Memory } from "./backend.ts";
+import { explain, type Finding } from "./explain.ts";
 import { selectBackend } from "./select.ts";
 
 /** The same tree while it is traced, and back. */
@@ -195,9 +196,13 @@ export class Loop<S, F, D, O> {
     return { program, executable, peakBytes: peakBytes(program) };
   }
 
-  /** The trace for feeds like these. */
-  traced(feeds: F): { readonly trace: Trace; readonly data: readonly Value[] } {
-    return { trace: this.variant(feeds).trace, data: tree.leaves<Value>(this.data) };
+  /**
+   * The first operation of a step that gives a non-finite number: `state` is a snapshot from before that step, `feeds`
+   * are that step's alone, with a leading axis of 1. Slow; nothing of the run changes.
+   */
+  explain(state: ArrayBuffer, feeds: F): Finding | undefined {
+    const moment = { state, data: tree.leaves<Value>(this.data), feeds: tree.leaves<Value>(feeds) };
+    return explain(this.variant(feeds).trace, moment);
   }
 
   private variant(feeds: F): Variant<O> {
