@@ -149,84 +149,125 @@ const nest = (g: Normal, value: string, before = "") =>
 
 // ---------------------------------------------------------------------------------------------------- tiles
 
-/** Rows × vectors of C in registers, whether B is copied, and a guess of the cycles it takes. */
-type Tiling = { readonly rows: number; readonly vectors: number; readonly pack: "none" | "copy" | "transpose"; cycles: number };
+/** Rows × vectors of C in registers, what is copied to scratch first, and a guess of the cycles it all takes. */
+type Tiling = {
+  readonly rows: number;
+  readonly vectors: number;
+  readonly packA: boolean;
+  readonly packB: "none" | "copy" | "transpose";
+  readonly cycles: number;
+};
 
 /** Cycles of one k-step of a tile: 2 FMA and 2 loads per cycle, 6 instructions issued, a latency of 4. */
-const tileCycles = (rows: number, vectors: number) =>
-  Math.max((rows * vectors) / 2, (rows + vectors) / 2, (rows * vectors + rows + vectors + 2) / 6, 4 / depth(rows * vectors)) + 0.3;
+function tileCycles(rows: number, vectors: number): number {
+  const sums = rows * vectors;
+  return Math.max(sums / 2, (rows + vectors) / 2, (sums + rows + vectors + 2) / 6, 4 / sets(sums)) + 0.3;
+}
 
-/** How many sets of accumulators a tile needs to hide the latency of an addition. */
-const depth = (accumulators: number) => (accumulators >= 8 ? 1 : accumulators >= 4 ? 2 : accumulators >= 2 ? 4 : 8);
+/** How many sets of accumulators hide the latency of a sum. */
+const sets = (sums: number) => (sums >= 8 ? 1 : sums >= 4 ? 2 : sums >= 2 ? 4 : 8);
 
 const registers = (lanes: number) => (lanes === 16 ? 32 : 16);
+
+/** Rows of k taken at a time: a tile's share of A stays in the first level of the cache. */
+const deepest = 512;
 
 function chooseTile(g: Normal): Tiling {
   const v = vector(g.dtype, g.lanes);
   const across = Math.ceil(g.n / v.width);
-  const pack = packing(g, v);
-  const packCycles = pack === "none" ? 0 : (g.k * g.n) / (pack === "copy" ? v.width / 2 : v.width / 4) + g.k;
+  const packB = packingB(g, v);
+  const packing = { none: 0, copy: 2 * g.k * across, transpose: 6 * v.width * Math.ceil(g.k / v.width) * across }[packB];
   // Rows a multiple of 4096 bytes apart share one set of the first-level cache, which holds 8 to 12 lines.
-  const most = (g.a.row * v.bytes) % 4096 === 0 && g.a.col === 1 ? 8 : Infinity;
-  let best: Tiling | undefined;
+  const most = g.a.col === 1 && (g.a.row * v.bytes) % 4096 === 0 ? 8 : Infinity;
+  let best: Omit<Tiling, "packA" | "packB"> | undefined;
   for (let vectors = 1; vectors <= Math.min(8, across); vectors++) {
     for (let rows = 1; rows <= Math.min(g.m, most) && (rows + 1) * vectors + 1 < registers(g.lanes); rows++) {
-      const full = Math.floor(g.m / rows) * Math.floor(across / vectors);
-      const right = across % vectors ? Math.floor(g.m / rows) * tileCycles(rows, across % vectors) : 0;
-      const below = g.m % rows ? Math.floor(across / vectors) * tileCycles(g.m % rows, vectors) : 0;
-      const corner = g.m % rows && across % vectors ? tileCycles(g.m % rows, across % vectors) : 0;
-      const calls = Math.ceil(g.m / rows) * Math.ceil(across / vectors) * 12 + (g.m * across);
-      const cycles = g.k * (full * tileCycles(rows, vectors) + right + below + corner) + calls + packCycles;
-      if (!best || cycles < best.cycles) best = { rows, vectors, pack, cycles };
+      const [down, below] = [Math.floor(g.m / rows), g.m % rows];
+      const [right, beside] = [Math.floor(across / vectors), across % vectors];
+      const step = down * right * tileCycles(rows, vectors) + (beside ? down * tileCycles(rows, beside) : 0) +
+        (below ? right * tileCycles(below, vectors) : 0) + (below && beside ? tileCycles(below, beside) : 0);
+      const calls = 12 * Math.ceil(g.m / rows) * Math.ceil(across / vectors) + g.m * across;
+      const cycles = g.k * step + calls + packing;
+      if (!best || cycles < best.cycles) best = { rows, vectors, cycles };
     }
   }
-  return best!;
+  // A stored along m: its k-steps lie in as many pages, and every panel of B comes by again.
+  const packA = g.a.row === 1 && g.a.col * v.bytes >= 1024 && across > best!.vectors && g.k > 1;
+  return { ...best!, packA, packB };
 }
 
-function packing(g: Normal, v: Vector): Tiling["pack"] {
+/**
+ * B is transposed when its columns are not contiguous. It is copied when it is large and comes by often enough, so that it
+ * streams from one place instead of one page per k-step; sooner when its rows collide in the cache.
+ */
+function packingB(g: Normal, v: Vector): Tiling["packB"] {
   if (g.b.col !== 1) return "transpose";
-  const collides = (g.b.row * v.bytes) % 1024 === 0 && g.k * g.n * v.bytes > 1 << 18;
-  return g.m >= 64 && collides ? "copy" : "none";
+  const often = (g.b.row * v.bytes) % 4096 === 0 ? 24 : 64;
+  return g.m >= often && g.k * g.n * v.bytes > 1 << 18 ? "copy" : "none";
 }
 
+/**
+ * For a block of k and columns whose B fits the second-level cache: for the rows of a tile: for the panels of B. So a
+ * tile's share of A stays close while B streams past it.
+ */
 function tiles(g: Normal, t: Tiling): Form {
   const v = vector(g.dtype, g.lanes);
   const kernels = new Map<string, string>();
+  const use = ([name, text]: [string, string]) => {
+    kernels.set(name, text);
+    return name;
+  };
   const wide = t.vectors * v.width;
-  const depthOf = blocks(g.k, 512);
-  const tall = blocks(g.m, (1 << 19) / v.bytes / depthOf.size, t.rows);
-  const packed = t.pack !== "none";
-  const stride = packed ? wide : g.b.row;
-  const accumulate = depthOf.count > 1 ? "k0 > 0" : "0";
+  const high = Math.ceil(t.rows / v.width) * v.width;
+  const deep = blocks(g.k, deepest);
+  const broad = blocks(g.n, (1 << 20) / v.bytes / deep.size, wide);
+  const packedB = t.packB !== "none";
+  const sizeB = packedB ? Math.ceil(broad.size / wide) * wide * deep.size : 0;
+  const a = t.packA ? { row: 1, col: high } : g.a;
+  const strideB = packedB ? wide : g.b.row;
+  const scratchA = sizeB ? `scratch + ${sizeB}` : "scratch";
 
   const call = (rows: number, columns: number, i: string, j: string) => {
-    const [name, text] = tileKernel(g, v, rows, columns, stride);
-    kernels.set(name, text);
-    const a = `A + ${at(i, g.a.row)} + ${at("k0", g.a.col)}`;
-    const b = packed ? "scratch" : `B + ${at("k0", g.b.row)} + ${j}`;
-    return `${name}(${a}, ${b}, C + ${at(i, g.c.row)} + ${j}, kn, ${accumulate});`;
+    const name = use(tileKernel(g, v, { rows, columns, a, strideB }));
+    const atA = t.packA ? scratchA : `A + ${at(i, g.a.row)} + ${at("k0", g.a.col)}`;
+    const atB = packedB ? `scratch + (${j} - j0) * kn` : `B + ${at("k0", g.b.row)} + ${j}`;
+    return `${name}(${atA}, ${atB}, C + ${at(i, g.c.row)} + ${j}, kn, k0 > 0);`;
   };
-  const panel = (columns: number, j: string) => {
-    const rest = g.m % t.rows;
-    const out: string[] = [];
-    if (packed) out.push(pack(g, v, kernels, columns, wide, j));
-    if (g.m >= t.rows) {
-      const end = rest ? `(i1 < ${g.m - rest} ? i1 : ${g.m - rest})` : "i1";
-      out.push(`for (dh_long i = i0; i < ${end}; i += ${t.rows}) ${call(t.rows, columns, "i", j)}`);
-    }
-    if (rest) out.push(`if (i1 == ${g.m}) ${call(rest, columns, `${g.m - rest}`, j)}`);
-    return out.map((line) => `    ${line}`).join("\n");
-  };
-  const whole = g.n - (g.n % wide);
-  const body: string[] = [
-    `  for (dh_long k0 = 0; k0 < ${g.k}; k0 += ${depthOf.size}) for (dh_long i0 = 0; i0 < ${g.m}; i0 += ${tall.size}) {`,
-    `    const dh_long kn = ${least(`${g.k} - k0`, depthOf, g.k)}, i1 = i0 + ${least(`${g.m} - i0`, tall, g.m)};`,
+  // Panels of full width, then the rim at the right of the last block.
+  const rim = g.n % wide;
+  const panels = (body: (columns: number, j: string) => string) => [
+    ...(g.n >= wide ? [`for (dh_long j = j0; j < ${rim ? `j1 - j1 % ${wide}` : "j1"}; j += ${wide}) ${body(wide, "j")}`] : []),
+    ...(rim ? [`${broad.count > 1 ? `if (j1 == ${g.n}) ` : ""}${body(rim, `${g.n - rim}`)}`] : []),
   ];
-  if (whole) body.push(`    for (dh_long j = 0; j < ${whole}; j += ${wide}) {\n${panel(wide, "j")}\n    }`);
-  if (whole < g.n) body.push(panel(g.n - whole, `${whole}`));
-  body.push("  }");
-  return { kernels: [...kernels.values()], body: body.join("\n"), scratch: packed ? depthOf.size * wide : 0 };
+  const row = (rows: number, i: string) => [
+    ...(t.packA ? [`${use(copyKernel(v, rows, high))}(A + ${i} + ${at("k0", g.a.col)}, ${g.a.col}, ${scratchA}, kn);`] : []),
+    ...panels((columns, j) => call(rows, columns, i, j)),
+  ];
+  const packPanel = (columns: number, j: string) => {
+    const from = `B + ${at("k0", g.b.row)} + ${at(j, g.b.col)}`;
+    const to = `scratch + (${j} - j0) * kn`;
+    if (t.packB === "copy") return `${use(copyKernel(v, columns, wide))}(${from}, ${g.b.row}, ${to}, kn);`;
+    return `${use(transposeKernel(v))}(${from}, ${g.b.row}, ${g.b.col}, ${to}, ${wide}, ${columns}, kn);`;
+  };
+  const below = g.m % t.rows;
+  const body = [
+    `for (dh_long k0 = 0; k0 < ${g.k}; k0 += ${deep.size}) for (dh_long j0 = 0; j0 < ${g.n}; j0 += ${broad.size}) {`,
+    `  const dh_long kn = ${least("k0", deep.size, g.k)}, j1 = j0 + ${least("j0", broad.size, g.n)};`,
+    ...(packedB ? indent(panels(packPanel)) : []),
+    `  for (dh_long i = 0; i < ${g.m - below}; i += ${t.rows}) {`,
+    ...indent(indent(row(t.rows, "i"))),
+    "  }",
+    ...(below ? indent(row(below, `${g.m - below}`)) : []),
+    "}",
+  ];
+  return {
+    kernels: [...kernels.values()],
+    body: indent(body).join("\n"),
+    scratch: sizeB + (t.packA ? high * deep.size : 0),
+  };
 }
+
+const indent = (lines: readonly string[]) => lines.map((line) => `  ${line}`);
 
 /** `size` split into `count` blocks of about `most` or less, as equal as multiples of `unit` allow. */
 function blocks(size: number, most: number, unit = 1): { size: number; count: number } {
@@ -234,95 +275,100 @@ function blocks(size: number, most: number, unit = 1): { size: number; count: nu
   return { size: even, count: Math.ceil(size / even) };
 }
 
-const least = (rest: string, block: { size: number }, total: number) =>
-  total % block.size === 0 ? `${block.size}` : `(${rest} < ${block.size} ? ${rest} : ${block.size})`;
+/** The size of the block that begins at `start`. */
+const least = (start: string, size: number, total: number) =>
+  total % size === 0 ? `${size}` : `(${total} - ${start} < ${size} ? ${total} - ${start} : ${size})`;
 
 const at = (index: string, stride: number) => (stride === 1 ? index : `${index} * ${stride}`);
 
-/** Rows × columns of C, `columns` at most 8 vectors: the kernel that everything rests on. Returns its name and its text. */
-function tileKernel(g: Normal, v: Vector, rows: number, columns: number, stride: number): [string, string] {
+type Tile = { readonly rows: number; readonly columns: number; readonly a: Strides; readonly strideB: number };
+
+/** Rows × columns of C over k steps; with `more` they are added to what C holds. Returns its name and its text. */
+function tileKernel(g: Normal, v: Vector, { rows, columns, a, strideB }: Tile): [string, string] {
   const I = range(rows);
   const J = range(Math.ceil(columns / v.width));
-  const sets = g.k >= 16 ? depth(rows * J.length) : 1;
-  const split = blocks(g.k, 512).count > 1;
-  const name = identifier("dh_tile", v.dtype, rows, columns, rows > 1 ? g.a.row : 0, g.a.col, stride, rows > 1 ? g.c.row : 0,
-    g.k === 1 ? "outer" : `${sets}${split ? "more" : ""}`);
+  const U = range(g.k >= 16 ? sets(rows * J.length) : 1);
+  const outer = g.k === 1;
+  const split = g.k > deepest;
+  const name = identifier("dh_tile", v.dtype, rows, columns, rows > 1 ? a.row : 0, a.col, strideB, rows > 1 ? g.c.row : 0,
+    outer ? "outer" : `${U.length}${split ? "more" : ""}`);
   const lanes = (j: number) => Math.min(v.width, columns - j * v.width);
   const C = (i: number, j: number) => `C + ${i * g.c.row + j * v.width}`;
+  const sum = (i: number, j: number, u = 0) => `c${i}_${j}${u ? `_${u}` : ""}`;
   const each = (f: (i: number, j: number) => string) => I.map((i) => `  ${J.map((j) => f(i, j)).join(" ")}`);
-  const loadB = (u: number) => `${v.name} ${J.map((j) => `b${j} = ${load(v, `B + ${u * stride + j * v.width}`, lanes(j))}`).join(", ")};`;
-  const out = [`DH_KERNEL void ${name}(const ${v.type} *restrict A, const ${v.type} *restrict B, ${v.type} *restrict C, dh_long k, int more) {`];
-  if (g.k === 1) {
-    out.push(`  ${loadB(0)}`, ...each((i, j) => store(v, C(i, j), `(A[${i * g.a.row}] * b${j})`, lanes(j))));
-  } else {
-    const sum = (i: number, j: number, u: number) => `c${i}_${j}${u ? `_${u}` : ""}`;
-    const step = (u: number) => [
-      `    { ${loadB(u)}`,
-      ...I.map((i) => `      { const ${v.type} a = A[${i * g.a.row + u * g.a.col}]; ${J.map((j) => `${sum(i, j, u)} += a * b${j};`).join(" ")} }`),
-      "    }",
-    ];
-    for (const i of I) out.push(`  ${v.name} ${J.flatMap((j) => range(sets).map((u) => `${sum(i, j, u)} = {}`)).join(", ")};`);
-    if (sets > 1) {
-      out.push(`  for (; k >= ${sets}; k -= ${sets}) {`, ...range(sets).flatMap(step), `    A += ${sets * g.a.col}; B += ${sets * stride};`, "  }");
-    }
-    out.push("  for (; k; k--) {", ...step(0), `    A += ${g.a.col}; B += ${stride};`, "  }");
-    if (sets > 1) out.push(...each((i, j) => `${sum(i, j, 0)} ${range(sets - 1).map((u) => `+= ${sum(i, j, u + 1)}`).join(`; ${sum(i, j, 0)} `)};`));
-    if (split) {
-      out.push("  if (more) {", ...each((i, j) => `${sum(i, j, 0)} += ${load(v, C(i, j), lanes(j))};`), "  }");
-    }
-    out.push(...each((i, j) => store(v, C(i, j), sum(i, j, 0), lanes(j))));
-  }
-  out.push("}");
-  return [name, once(name, out.join("\n"))];
+  const loadB = (u: number) =>
+    `${v.name} ${J.map((j) => `b${j} = ${load(v, `B + ${u * strideB + j * v.width}`, lanes(j))}`).join(", ")};`;
+  const step = (u: number) => [
+    `    { ${loadB(u)} ${v.type} a;`,
+    ...I.map((i) => `      a = A[${i * a.row + u * a.col}]; ${J.map((j) => `${sum(i, j, u)} += a * b${j};`).join(" ")}`),
+    "    }",
+  ];
+  const advance = (steps: number) => `    A += ${steps * a.col}; B += ${steps * strideB};`;
+  const signature = `DH_KERNEL void ${name}(const ${v.type} *restrict A, const ${v.type} *restrict B, ${v.type} *restrict C, ` +
+    "dh_long k, int more) {";
+  const body = outer
+    ? [`  ${loadB(0)}`, ...each((i, j) => store(v, C(i, j), `(A[${i * a.row}] * b${j})`, lanes(j)))]
+    : [
+        ...I.map((i) => `  ${v.name} ${J.flatMap((j) => U.map((u) => `${sum(i, j, u)} = {}`)).join(", ")};`),
+        ...(U.length > 1 ? [`  for (; k >= ${U.length}; k -= ${U.length}) {`, ...U.flatMap(step), advance(U.length), "  }"] : []),
+        "  for (; k; k--) {", ...step(0), advance(1), "  }",
+        ...U.slice(1).flatMap((u) => each((i, j) => `${sum(i, j)} += ${sum(i, j, u)};`)),
+        ...(split ? ["  if (more) {", ...each((i, j) => `${sum(i, j)} += ${load(v, C(i, j), lanes(j))};`), "  }"] : []),
+        ...each((i, j) => store(v, C(i, j), sum(i, j), lanes(j))),
+      ];
+  return [name, once(name, [signature, ...body, "}"])];
 }
 
 /** A name that tells everything its kernel depends on. */
 const identifier = (...parts: (string | number)[]) => parts.join("_").replaceAll("-", "m");
 
-const once = (name: string, text: string) => `#ifndef HAS_${name}\n#define HAS_${name}\n${text}\n#endif\n`;
+const once = (name: string, lines: readonly string[]) =>
+  `#ifndef HAS_${name}\n#define HAS_${name}\n${lines.join("\n")}\n#endif\n`;
 
-/** Copies kn × columns of B, from row k0 and column j on, to rows of `wide` elements in scratch. */
-function pack(g: Normal, v: Vector, kernels: Map<string, string>, columns: number, wide: number, j: string): string {
-  const source = `B + ${at("k0", g.b.row)} + ${j === "j" ? at("j", g.b.col) : `${Number(j) * g.b.col}`}`;
-  if (g.b.row !== 1 || v.width < 4) {
-    return `for (dh_long l = 0; l < kn; l++) for (dh_long q = 0; q < ${columns}; q++) ` +
-      `scratch[l * ${wide} + q] = (${source})[l * ${g.b.row} + ${at("q", g.b.col)}];`;
-  }
-  const [name, text] = transposeKernel(v);
-  kernels.set(name, text);
-  return `${name}(${source}, ${g.b.col}, scratch, ${wide}, ${columns}, kn);`;
+/** to[l·wide + q] = from[l·stride + q] for q < columns, l < k; what lies between the columns and the vector's end is 0. */
+function copyKernel(v: Vector, columns: number, wide: number): [string, string] {
+  const name = identifier("dh_copy", v.dtype, columns, wide);
+  const J = range(Math.ceil(columns / v.width));
+  const each = J.map((j) => store(v, `to + ${j * v.width}`, load(v, `from + ${j * v.width}`, Math.min(v.width, columns - j * v.width))));
+  return [name, once(name, [
+    `DH_KERNEL void ${name}(const ${v.type} *restrict from, dh_long stride, ${v.type} *restrict to, dh_long k) {`,
+    `  for (; k; k--, from += stride, to += ${wide}) { ${each.join(" ")} }`,
+    "}",
+  ])];
 }
 
-/** to[l·wide + q] = from[q·stride + l] for q < columns, l < k: square blocks through registers, the rims one by one. */
+/** to[l·wide + q] = from[l·row + q·col] for q < columns, l < k; for row = 1 in square blocks through registers. */
 function transposeKernel(v: Vector): [string, string] {
-  const name = `dh_transpose_${v.dtype}`;
+  const name = identifier("dh_transpose", v.dtype);
   const W = v.width;
   const lanes = range(W);
-  const out = [
-    `DH_KERNEL void ${name}(const ${v.type} *restrict from, dh_long stride, ${v.type} *restrict to, dh_long wide, dh_long columns, dh_long k) {`,
-    `  const dh_long across = columns - columns % ${W}, down = k - k % ${W};`,
-    `  for (dh_long q = 0; q < across; q += ${W}) for (dh_long l = 0; l < down; l += ${W}) {`,
-    `    const ${v.type} *s = from + q * stride + l; ${v.type} *d = to + l * wide + q;`,
-    `    ${v.name} ${lanes.map((i) => `x1_${i} = ${load(v, `s + ${i} * stride`)}`).join(", ")};`,
-  ];
-  // Each round swaps the off-diagonal blocks of `side` lanes.
+  const rounds: string[] = [];
   let side = 1;
+  // Each round swaps the off-diagonal blocks of `side` lanes.
   for (; side < W; side *= 2) {
     const low = lanes.map((l) => (l & side ? W + l - side : l));
     const high = lanes.map((l) => (l & side ? W + l : l + side));
     const [x, y] = [`x${side}_`, `x${side * 2}_`];
-    out.push(`    ${v.name} ${lanes.map((i) => i & side
+    rounds.push(`    ${v.name} ${lanes.map((i) => i & side
       ? `${y}${i} = ${shuffle(v, `${x}${i - side}`, `${x}${i}`, high)}`
       : `${y}${i} = ${shuffle(v, `${x}${i}`, `${x}${i + side}`, low)}`).join(", ")};`);
   }
-  out.push(
+  return [name, once(name, [
+    `DH_KERNEL void ${name}(const ${v.type} *restrict from, dh_long row, dh_long col, ${v.type} *restrict to, dh_long wide, dh_long columns, dh_long k) {`,
+    "  if (row != 1 || k < W) {",
+    "    for (dh_long l = 0; l < k; l++) for (dh_long q = 0; q < columns; q++) to[l * wide + q] = from[l * row + q * col];",
+    "    return;",
+    "  }",
+    // A block at the rim begins earlier and overlaps its neighbour; a column beyond the last repeats it, into the panel's rest.
+    "  for (dh_long q = 0; q < columns; q += W) for (dh_long at = 0; at < k; at += W) {",
+    "    const dh_long l = at + W <= k ? at : k - W, last = columns - 1 - q;",
+    `    const ${v.type} *s = from + q * col + l; ${v.type} *d = to + l * wide + q;`,
+    `    ${v.name} ${lanes.map((i) => `x1_${i} = ${load(v, `s + (${i} < last ? ${i} : last) * col`)}`).join(", ")};`,
+    ...rounds,
     `    ${lanes.map((i) => store(v, `d + ${i} * wide`, `x${side}_${i}`)).join(" ")}`,
     "  }",
-    "  for (dh_long l = down; l < k; l++) for (dh_long q = 0; q < across; q++) to[l * wide + q] = from[q * stride + l];",
-    "  for (dh_long q = across; q < columns; q++) for (dh_long l = 0; l < k; l++) to[l * wide + q] = from[q * stride + l];",
     "}",
-  );
-  return [name, once(name, out.join("\n"))];
+  ].map((line) => line.replaceAll(/\bW\b/g, `${W}`)))];
 }
 
 // ---------------------------------------------------------------------------------------------------- dots
@@ -333,12 +379,17 @@ function dotTile(g: Normal): { rows: number; columns: number } {
   return g.lanes === 16 ? { rows: Math.min(4, g.m), columns: Math.min(g.n, 4) } : { rows: Math.min(2, g.m), columns: Math.min(g.n, 4) };
 }
 
+/** Whichever is slower: the sums, or the smaller matrix coming by for each row of tiles of the larger. */
 function dotCycles(g: Normal): number {
   const v = vector(g.dtype, g.lanes);
   const { rows, columns } = dotTile(g);
-  const padded = Math.ceil(g.m / rows) * rows * Math.ceil(g.n / columns) * columns;
-  const perEntry = Math.max(0.5, (rows + columns) / (2 * rows * columns));
-  return padded * (Math.ceil(g.k / v.width) * perEntry + 3) ;
+  const perStep = Math.max(0.5, (rows + columns) / (2 * rows * columns));
+  const [passes, inner] = g.m > g.n ? [g.m / rows, g.n] : [g.n / columns, g.m];
+  const bytes = inner * g.k * v.bytes;
+  return Math.max(
+    g.m * g.n * (Math.ceil(g.k / v.width) * perStep + 1.5),
+    (passes * bytes) / (bytes <= 1 << 19 ? 32 : 8),
+  );
 }
 
 function dot(g: Normal): Form {
@@ -353,18 +404,26 @@ function dot(g: Normal): Form {
     kernels.set(name, text);
     return `${name}(${copied ? "scratch" : "A"} + ${at(i, a.row)}, B + ${at(j, g.b.col)}, C + ${at(i, g.c.row)} + ${at(j, g.c.col)});`;
   };
-  const body: string[] = [];
-  if (copied) body.push(`  for (dh_long l = 0; l < ${g.k}; l++) scratch[l] = A[l * ${g.a.col}];`);
-  const row = (r: number, i: string) => {
-    if (whole.n) body.push(`    for (dh_long j = 0; j < ${whole.n}; j += ${columns}) ${call(r, columns, i, "j")}`);
-    if (whole.n < g.n) body.push(`    ${call(r, g.n - whole.n, i, `${whole.n}`)}`);
-  };
-  body.push(`  for (dh_long i = 0; i < ${whole.m}; i += ${rows}) {`);
-  row(rows, "i");
-  body.push("  }");
-  if (whole.m < g.m) row(g.m - whole.m, `${whole.m}`);
-  return { kernels: [...kernels.values()], body: body.join("\n"), scratch: copied ? g.k : 0 };
+  // The larger of the two matrices is read once, in the outer loop; the smaller comes by again from the cache.
+  const down = (body: (r: number, i: string) => string[]) => [
+    ...loop("i", whole.m, rows, body(rows, "i")),
+    ...(whole.m < g.m ? body(g.m - whole.m, `${whole.m}`) : []),
+  ];
+  const across = (body: (c: number, j: string) => string[]) => [
+    ...loop("j", whole.n, columns, body(columns, "j")),
+    ...(whole.n < g.n ? body(g.n - whole.n, `${whole.n}`) : []),
+  ];
+  const body = [
+    ...(copied ? [`for (dh_long l = 0; l < ${g.k}; l++) scratch[l] = A[l * ${g.a.col}];`] : []),
+    ...(g.m > g.n
+      ? down((r, i) => across((c, j) => [call(r, c, i, j)]))
+      : across((c, j) => down((r, i) => [call(r, c, i, j)]))),
+  ];
+  return { kernels: [...kernels.values()], body: indent(body).join("\n"), scratch: copied ? g.k : 0 };
 }
+
+const loop = (name: string, end: number, step: number, body: readonly string[]) =>
+  end === 0 ? [] : [`for (dh_long ${name} = 0; ${name} < ${end}; ${name} += ${step}) {`, ...indent(body), "}"];
 
 function dotKernel(g: Normal, v: Vector, rows: number, columns: number, strideA: number): [string, string] {
   const name = identifier("dh_dot", v.dtype, rows, columns, g.k, strideA, g.b.col, g.c.row, g.c.col);
@@ -404,7 +463,7 @@ function dotKernel(g: Normal, v: Vector, rows: number, columns: number, strideA:
   }
   for (const i of I) out.push(`  ${J.map((j) => `C[${i * g.c.row + j * g.c.col}] = s[${i * columns + j}];`).join(" ")}`);
   out.push("}");
-  return [name, once(name, out.join("\n"))];
+  return [name, once(name, out)];
 }
 
 const range = (n: number) => Array.from({ length: n }, (_, i) => i);
