@@ -38,7 +38,7 @@ export function readCsv(path: string, options: CsvOptions = {}): Table {
 export const readIdx = (path: string): Idx => parseIdx(readBytes(path), path);
 
 /** Heap taken while a CSV file is read, per byte of it: one string and one slot per short cell. */
-const heapPerByte = 10;
+const heapPerByte = 16;
 
 function readRaw(path: string): Uint8Array {
   try {
