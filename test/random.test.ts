@@ -93,6 +93,15 @@ describe("draws", () => {
     expect(z.every(Number.isFinite)).toBe(true);
   });
 
+  test("the definition, from the known answer c4923a9c 483df7a0, by numpy", () => {
+    const at = [[0x13198a2e, 0x03707344], 0x243f6a88, 0x85a308d3] as const;
+    expect(uniform(...at)).toBe(0xc4923a * 2 ** -24);
+    expect(normal(...at)).toBeCloseTo(-0.14603320611167148, 14);
+    expect(integer([0x13198a2e, 0x03707344], 1000, 0x243f6a88, 0x85a308d3)).toBe(
+      Math.floor((0xc4923a9c / 2 ** 32) * 1000),
+    );
+  });
+
   test("streams do not repeat each other", () => {
     const a = draw((i) => uniform(k, i, 0));
     const b = draw((i) => uniform(k, i, 1));

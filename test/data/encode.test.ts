@@ -98,6 +98,14 @@ describe("heavy tails", () => {
     }
   });
 
+  test("mirrored values are encoded mirrored", () => {
+    const code = (x: number[]) => rowsOf(fitEncoder(tableOf({ x })).encoder.transform(tableOf({ x }))).flat();
+    const mirrored = code(skewed.map((v) => -v));
+    code(skewed).forEach((z, i) => {
+      expect(mirrored[i]).toBeCloseTo(-z, 5);
+    });
+  });
+
   test("absurd cells on both sides do not flatten a normal column", () => {
     const x = [...gauss(1000), 1e12, -1e9];
     const { encoder } = fitEncoder(tableOf({ x }));

@@ -18,6 +18,7 @@ describe("IDX", () => {
   test("every type code, big-endian, also from the middle of a buffer", () => {
     const inside = (b: Uint8Array) => Uint8Array.from([7, ...b]).subarray(1);
     const data = (...b: number[]) => parseIdx(inside(bytes(...b))).data;
+    expect(data(...labels)).toEqual(bytes(9, 0, 5));
     expect(data(...be32(0x00000901, 2), 0xff, 0x80)).toEqual(Int8Array.of(-1, -128));
     expect(data(...be32(0x00000b01, 2), 0x01, 0x02, 0xff, 0xfe)).toEqual(Int16Array.of(258, -2));
     expect(data(...be32(0x00000c01, 1), 0xff, 0xff, 0xff, 0xfd)).toEqual(Int32Array.of(-3));

@@ -62,6 +62,12 @@ describe("split", () => {
     expect(Math.min(...plain)).toBeGreaterThan(3);
   });
 
+  test("classes of one size are not drawn alike", () => {
+    const { test } = split(100, { seed: 1, classes: Array.from({ length: 100 }, (_, row) => row % 2) });
+    const [even, odd] = [0, 1].map((c) => [...test].filter((row) => row % 2 === c).map((row) => row >> 1));
+    expect(even).not.toEqual(odd);
+  });
+
   test("every row is as likely as another to be tested", () => {
     const hits = new Float64Array(20);
     for (let seed = 0; seed < 2000; seed++) for (const row of split(20, { seed }).test) hits[row]!++;
@@ -81,6 +87,9 @@ describe("split", () => {
     expect(split(1, { seed: 1, test: 0 }).train).toEqual(Int32Array.of(0));
     const two = split(2, { seed: 1, classes: [0, 1] });
     expect([two.train.length, two.test.length]).toEqual([1, 1]);
+    const pair = split(5, { seed: 1, test: 0.5, classes: [0, 0, 0, 0, 1] }); // quotas 2.4 and 0.6, but the 1 stays
+    expect([...pair.train]).toContain(4);
+    expect(pair.test.length).toBe(3);
     const lone = split(10, { seed: 1, classes: [0, 0, 0, 0, 0, 0, 0, 0, 0, 1] });
     expect([...lone.train]).toContain(9);
   });
