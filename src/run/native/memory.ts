@@ -5,7 +5,7 @@
  * `free` is for giving it back earlier; it detaches the views first, so that a stale one is empty instead of deadly.
  */
 import { DownhillError } from "../../ir/fail.ts";
-import { loadBinding } from "./binding.ts";
+import { loadBinding, maxView } from "./binding.ts";
 
 /** A view keeps its block alive: the memory must not go while a typed array over it can be reached. */
 const blockOf = new WeakMap<ArrayBuffer, NativeBlock>();
@@ -26,6 +26,7 @@ export class NativeBlock {
     this.address = loadBinding().alloc(bytes === 0 ? 1 : bytes); // an empty block still has an address
     this.bytes = bytes;
     dropped.register(this, this.address, this);
+    if (bytes <= maxView) this.view(); // V8 counts what it sees, and collects when that grows
   }
 
   /**

@@ -1,4 +1,5 @@
 import { constants } from "node:buffer";
+import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import { type Binding, loadBinding, maxView } from "../../../src/run/native/binding.ts";
 import { compileToObject } from "../../../src/run/native/cache.ts";
@@ -171,6 +172,15 @@ describe.skipIf(!compiler.found)("the binding", () => {
     const calls = Array.from({ length: 20 }, () => binding.callAsync(at("dh_alone"), state.address, 100_000, 0));
     await Promise.all(calls);
     expect([...new Int32Array(state.view())]).toEqual([0, 0, 20]);
+  });
+
+  test("calls that wait for their turn leave Node's threads to Node", async () => {
+    const { binding, at } = fixture();
+    const flag = new NativeBlock(4);
+    const calls = Array.from({ length: 8 }, () => binding.callAsync(at("dh_wait"), flag.address, 0, 0));
+    await readFile(new URL(import.meta.url)); // needs one of the four threads that the calls could have taken
+    new Int32Array(flag.view())[0] = 1;
+    await Promise.all(calls);
   });
 
   test("a wrong asynchronous call is a rejection, and the next one runs", async () => {
