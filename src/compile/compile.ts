@@ -10,6 +10,7 @@ import type { Tensor } from "../ir/tensor.ts";
 import { collapse } from "./collapse.ts";
 import { type Product, product } from "./contraction.ts";
 import { stored } from "./fuse.ts";
+import { layouts } from "./layout.ts";
 import { lower } from "./lower.ts";
 import { align, bytesOf, plan } from "./memory.ts";
 import { merge, withoutDeadStores } from "./merge.ts";
@@ -55,9 +56,10 @@ function build(trace: Trace, everything: boolean): Program {
     if (t.op === "input" && !given.has(t)) fail(`compile: the step depends on an input ${t} that is not among its arguments`);
   }
 
+  const lying = layouts(order, new Set(results));
   const products = new Map<Tensor, Product>();
   for (const t of order) {
-    const p = product(t);
+    const p = product(t, lying);
     if (p) products.set(t, p);
   }
   const keep = stored(results, order, products);
@@ -87,7 +89,7 @@ function build(trace: Trace, everything: boolean): Program {
   for (const t of made) if (!buffers.has(t)) give(t, "temporary", 0);
 
   const named = new Map<string, Buffer>([...buffers.values()].map((b) => [b.name, b]));
-  const lowered = made.map((t) => lower(buffers.get(t)!, buffers, products.get(t)));
+  const lowered = made.map((t) => lower(buffers.get(t)!, buffers, lying, products.get(t)));
   const updates = trace.state.flatMap(({ now }, k): Update[] => {
     const next = roots[outputs.length + k]!;
     return next === now ? [] : [{ now: buffers.get(now)!, next: buffers.get(next)! }];

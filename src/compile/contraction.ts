@@ -2,10 +2,11 @@
  * Recognises a sum of products as a matrix product: which loop variables walk the rows of A, the columns of B, and
  * what is summed. Movement ops only change strides, so transposes and merged axes cost nothing here.
  */
-import { Expr, linear, ravel } from "../ir/expr.ts";
+import { Expr, linear } from "../ir/expr.ts";
 import { isMovement, movement } from "../ir/ops.ts";
 import { size } from "../ir/shape.ts";
 import type { Tensor } from "../ir/tensor.ts";
+import { type Layouts, position } from "./layout.ts";
 import type { Loop, Strides } from "./program.ts";
 
 /** A contraction in terms of the tensors it reads; `a.at` and the others are shifts by the outer loops. */
@@ -24,15 +25,15 @@ type Factor = { readonly tensor: Tensor; readonly at: Expr; readonly strides: St
 const LARGE_MATRIX = 2048;
 
 /** t = Σ a·b as a matrix product, or undefined where it is not one or is better fused. Needs a scope of Exprs. */
-export function product(t: Tensor): Product | undefined {
+export function product(t: Tensor, layouts: Layouts): Product | undefined {
   const x = t.src[0]!;
   if (t.op !== "sum" || x.op !== "mul" || !t.isFloat) return undefined;
   const over = t.arg as readonly number[];
   const loops = x.shape.map((n, k): Loop => ({ name: `${over.includes(k) ? "r" : "i"}${k}`, n })).filter((l) => l.n > 1);
   const index = x.shape.map((n, k) => Expr.index(`${over.includes(k) ? "r" : "i"}${k}`, n));
-  const a = factor(x.src[0]!, index);
-  const b = factor(x.src[1]!, index);
-  const c = linear(ravel(index.map((e, k) => (over.includes(k) ? Expr.int(0) : e)), t.shape));
+  const a = factor(x.src[0]!, index, layouts);
+  const b = factor(x.src[1]!, index, layouts);
+  const c = linear(position(t, index.map((e, k) => (over.includes(k) ? Expr.int(0) : e)), layouts));
   if (!a || !b || !c) return undefined;
 
   const inA = (l: Loop) => a.of.has(l.name);
@@ -73,7 +74,7 @@ const ONE: Loop = { name: "", n: 1 };
 const inMemory = (t: Tensor) => t.op === "input" || t.op === "literal" || t.op === "sum" || t.op === "gather";
 
 /** The tensor below all movement, and where an index of the outside lands in it, when that is a linear form. */
-function factor(outside: Tensor, i: readonly Expr[]) {
+function factor(outside: Tensor, i: readonly Expr[], layouts: Layouts) {
   let t = outside;
   let at = [...i];
   while (isMovement(t.op) || t.op === "detach") {
@@ -85,7 +86,7 @@ function factor(outside: Tensor, i: readonly Expr[]) {
     t = t.src[0]!;
   }
   if (t.op === "const" || t.op === "iota" || size(t.shape) === 1) return undefined;
-  const form = linear(ravel(at, t.shape));
+  const form = linear(position(t, at, layouts));
   return form && { tensor: t, constant: form.constant, of: form.of };
 }
 

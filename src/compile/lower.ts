@@ -8,19 +8,25 @@ import { isElementwise, isMovement, isReduce, movement, reduce } from "../ir/ops
 import { axes, type Shape } from "../ir/shape.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import type { Product } from "./contraction.ts";
+import { type Layouts, position } from "./layout.ts";
 import { type Buffer, type Kernel, type Loop, loadsIn } from "./program.ts";
 
 /** The kernel that computes `out.tensor`. `buffers` are all tensors that have memory. */
-export function lower(out: Buffer, buffers: ReadonlyMap<Tensor, Buffer>, product: Product | undefined): Kernel {
+export function lower(
+  out: Buffer,
+  buffers: ReadonlyMap<Tensor, Buffer>,
+  layouts: Layouts,
+  product: Product | undefined,
+): Kernel {
   const t = out.tensor;
   if (product) {
     const matrix = ({ tensor, at, strides }: Product["a"]) => ({ buffer: buffers.get(tensor)!, at, strides });
     const { loops, m, n, k, a, b, c } = product;
     return { kind: "contraction", loops, m, n, k, a: matrix(a), b: matrix(b), c: { buffer: out, ...c } };
   }
-  const at = reader(buffers);
+  const at = reader(buffers, layouts);
   const inside = Expr.bool(true);
-  if (isReduce(t.op)) return reduction(t, out, at);
+  if (isReduce(t.op)) return reduction(t, out, at, layouts);
   if (t.op === "scatter") {
     // The one kernel that pushes: it loops over the source.
     const [x, rows] = t.src as [Tensor, Tensor];
@@ -40,7 +46,7 @@ export function lower(out: Buffer, buffers: ReadonlyMap<Tensor, Buffer>, product
 type At = (t: Tensor, i: readonly Expr[], inside: Expr) => Expr;
 
 /** The value of t at index i. Where `inside` is false the value is not used, and a load is skipped. */
-function reader(buffers: ReadonlyMap<Tensor, Buffer>): At {
+function reader(buffers: ReadonlyMap<Tensor, Buffer>, layouts: Layouts): At {
   const memo = new Map<Tensor, Map<string, Expr>>();
   const at: At = (t, i, inside) => {
     let known = memo.get(t);
@@ -49,7 +55,7 @@ function reader(buffers: ReadonlyMap<Tensor, Buffer>): At {
     let e = known.get(key);
     if (!e) {
       const b = buffers.get(t);
-      known.set(key, (e = b ? load(b, ravel(i, b.shape), inside) : compute(t, i, inside, at)));
+      known.set(key, (e = b ? load(b, position(t, i, layouts), inside) : compute(t, i, inside, at)));
     }
     return e;
   };
@@ -84,7 +90,7 @@ function compute(t: Tensor, i: readonly Expr[], inside: Expr, at: At): Expr {
 
 const convert = (e: Expr, d: DType): Expr => (e.dtype === d ? e : Expr.make("cast", [e], null, d));
 
-function reduction(t: Tensor, out: Buffer, at: At): Kernel {
+function reduction(t: Tensor, out: Buffer, at: At, layouts: Layouts): Kernel {
   const x = t.src[0]!;
   const over = t.arg as readonly number[];
   const { zero, join } = reduce[t.op as "sum" | "amax"];
@@ -93,9 +99,9 @@ function reduction(t: Tensor, out: Buffer, at: At): Kernel {
   const i = variables(loops);
   const r = variables(inner);
   const value = at(x, i.map((e, k) => r[over.indexOf(k)] ?? e), Expr.bool(true));
-  const position = ravel(i, t.shape);
+  const place = position(t, i, layouts);
   if (alongRows(value, long(loops), inner)) {
-    const store = { buffer: out, at: position, value };
+    const store = { buffer: out, at: place, value };
     return { kind: "accumulate", loops: [...inner, ...long(loops)], store, zero, join };
   }
   const name = `acc_${out.name}`;
@@ -103,7 +109,7 @@ function reduction(t: Tensor, out: Buffer, at: At): Kernel {
     kind: "nest",
     loops: long(loops),
     reductions: [{ name, loops: inner, value, zero, join }],
-    stores: [{ buffer: out, at: position, value: Expr.make("acc", [], name, t.dtype) }],
+    stores: [{ buffer: out, at: place, value: Expr.make("acc", [], name, t.dtype) }],
   };
 }
 

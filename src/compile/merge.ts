@@ -5,34 +5,37 @@
 import { Expr } from "../ir/expr.ts";
 import { type Buffer, buffersOf, type Kernel, type Nest } from "./program.ts";
 
-/** Kernels in an order that can run, and again so on return. */
+/** Fewer kernels that do the same; `schedule` finds their order. */
 export function merge(kernels: readonly Kernel[], named: ReadonlyMap<string, Buffer>): Kernel[] {
-  const groups: Kernel[] = [];
-  const writer = new Map<Buffer, number>(); // the group that makes a buffer
-  const reach = new Map<number, Set<Buffer>>(); // what a group touches
+  const groups: Group[] = [];
+  const writer = new Map<Buffer, Group>();
   for (const k of kernels) {
     const { reads, writes } = buffersOf(k, named);
-    const earliest = Math.max(-1, ...reads.map((b) => writer.get(b) ?? -1));
-    let home = groups.length;
-    if (k.kind === "nest") {
-      for (let g = groups.length - 1; g >= Math.max(earliest, 0); g--) {
-        const group = groups[g]!;
-        const shared = reads.some((b) => reach.get(g)!.has(b));
-        if (group.kind !== "nest" || !shared || !sameLoops(group, k)) continue;
-        const joined = join(group, k);
-        if (!joined) continue;
-        groups[g] = joined;
-        home = g;
-        break;
-      }
-    }
-    if (home === groups.length) groups.push(k);
-    const touched = reach.get(home) ?? new Set();
-    for (const b of [...reads, ...writes]) touched.add(b);
-    reach.set(home, touched);
+    const needs = new Set(reads.flatMap((b) => writer.get(b) ?? []));
+    let home = k.kind === "nest" ? joinable(k, reads, needs, groups) : undefined;
+    if (!home) groups.push((home = { kernel: k, touches: new Set(), before: new Set() }));
+    for (const b of [...reads, ...writes]) home.touches.add(b);
     for (const b of writes) writer.set(b, home);
+    const before = [...needs].filter((g) => g !== home).flatMap((g) => [g, ...g.before]);
+    for (const g of groups) if (g === home || g.before.has(home)) for (const x of before) g.before.add(x);
   }
-  return groups;
+  return groups.map((g) => g.kernel);
+}
+
+/** `before`: the groups that have to run earlier, directly or not. */
+type Group = { kernel: Kernel; readonly touches: Set<Buffer>; readonly before: Set<Group> };
+
+/** The latest group that k can join: the same loops, a buffer in common, and nothing k needs waits for that group. */
+function joinable(k: Nest, reads: readonly Buffer[], needs: ReadonlySet<Group>, groups: readonly Group[]): Group | undefined {
+  for (const g of [...groups].reverse()) {
+    if (g.kernel.kind !== "nest" || !sameLoops(g.kernel, k) || !reads.some((b) => g.touches.has(b))) continue;
+    if ([...needs].some((n) => n !== g && n.before.has(g))) continue;
+    const joined = join(g.kernel, k);
+    if (!joined) continue;
+    g.kernel = joined;
+    return g;
+  }
+  return undefined;
 }
 
 /** A temporary that only its own nest read has become a register; it needs no memory. */

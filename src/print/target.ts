@@ -2,7 +2,7 @@
  * Kernels → source text, by one walk. A target is a table of spellings and a few small templates; every table is whole,
  * so what a target lacks is a type error and never another target's text.
  */
-import type { Accumulate, Buffer, Kernel, Loop, Nest } from "../compile/program.ts";
+import type { Accumulate, Buffer, Kernel, Loop, Nest, Reduction } from "../compile/program.ts";
 import type { DType } from "../ir/dtype.ts";
 import type { Expr } from "../ir/expr.ts";
 import type { Elementwise } from "../ir/ops.ts";
@@ -44,13 +44,12 @@ export function printKernel(k: Nest | Accumulate, named: ReadonlyMap<string, Buf
 function nest(k: Nest, w: Writer, t: Target, pointer: (b: Buffer, written: boolean) => string): string[] {
   w.count([...k.reductions.map((r) => r.value), ...k.stores.flatMap((s) => [s.at, s.value])]);
   const body = k.loops.map((l) => t.loop(l));
-  for (const r of k.reductions) {
-    const d = r.value.dtype;
-    const inner = w.inside(r.loops, () => {
-      const value = w.text(r.value);
-      return `${r.name} = ${t.ops[r.join](d, r.name, value, "", d)};`;
-    });
-    body.push(...w.flush(), t.declare(r.name, t.literal(r.zero, d), d, true), ...inner);
+  for (const together of sameLoops(k.reductions)) {
+    const inner = w.inside(together[0]!.loops, () =>
+      together.map((r) => `${r.name} = ${t.ops[r.join](r.value.dtype, r.name, w.text(r.value), "", r.value.dtype)};`),
+    );
+    const start = together.map((r) => t.declare(r.name, t.literal(r.zero, r.value.dtype), r.value.dtype, true));
+    body.push(...w.flush(), ...start, ...inner);
   }
   // All values first: a store must not be seen by a later load of what was there before.
   const values = k.stores.map((s) => w.named(s.value));
@@ -58,6 +57,30 @@ function nest(k: Nest, w: Writer, t: Target, pointer: (b: Buffer, written: boole
   body.push(...w.flush());
   k.stores.forEach(({ buffer }, n) => body.push(t.store(pointer(buffer, true), places[n]!, values[n]!, buffer.dtype)));
   return [...body, ...k.loops.map(() => "}")];
+}
+
+/** Neighbouring reductions over the same loops that do not wait for each other: they share one walk over memory. */
+function sameLoops(reductions: readonly Reduction[]): Reduction[][] {
+  const out: Reduction[][] = [];
+  for (const r of reductions) {
+    const last = out.at(-1);
+    const same = last && `${last[0]!.loops.map((l) => `${l.name} ${l.n}`)}` === `${r.loops.map((l) => `${l.name} ${l.n}`)}`;
+    if (same && !uses(r.value, new Set(last.map((x) => x.name)))) last.push(r);
+    else out.push([r]);
+  }
+  return out;
+}
+
+function uses(e: Expr, accumulators: ReadonlySet<string>): boolean {
+  const seen = new Set<Expr>();
+  const stack = [e];
+  for (let x = stack.pop(); x; x = stack.pop()) {
+    if (x.op === "acc" && accumulators.has(x.arg as string)) return true;
+    if (seen.has(x)) continue;
+    seen.add(x);
+    stack.push(...x.src);
+  }
+  return false;
 }
 
 function accumulate(k: Accumulate, w: Writer, t: Target, pointer: (b: Buffer, written: boolean) => string): string[] {
@@ -68,7 +91,7 @@ function accumulate(k: Accumulate, w: Writer, t: Target, pointer: (b: Buffer, wr
   w.count([at, value]);
   const body = w.inside(k.loops, () => {
     const place = w.text(at);
-    return t.store(out, place, t.ops[k.join](d, t.load(out, place, d), w.text(value), "", d), d);
+    return [t.store(out, place, t.ops[k.join](d, t.load(out, place, d), w.text(value), "", d), d)];
   });
   return [t.loop({ name: "z", n }), t.store(out, "z", t.literal(k.zero, d), d), "}", ...w.flush(), ...body];
 }
@@ -83,6 +106,8 @@ class Writer {
   private inner = new Set<string>();
   private lines: string[] = [];
   private innerLines: string[] = [];
+  private readonly innerNames: Expr[] = [];
+  private declared = 0;
 
   constructor(target: Target, pointer: (buffer: string) => string) {
     this.target = target;
@@ -98,12 +123,13 @@ class Writer {
     roots.forEach(visit);
   }
 
-  /** `statement` within loops: what it needs of the loops is declared in them, the rest before. */
-  inside(loops: readonly Loop[], statement: () => string): string[] {
+  /** Statements within loops: what they need of the loops is declared in them, the rest before. */
+  inside(loops: readonly Loop[], statements: () => string[]): string[] {
     this.inner = new Set(loops.map((l) => l.name));
     this.varies.clear();
-    const last = statement();
-    const body = [...loops.map((l) => this.target.loop(l)), ...this.innerLines, last, ...loops.map(() => "}")];
+    const last = statements();
+    const body = [...loops.map((l) => this.target.loop(l)), ...this.innerLines, ...last, ...loops.map(() => "}")];
+    for (const e of this.innerNames.splice(0)) this.names.delete(e);
     this.innerLines = [];
     this.inner = new Set();
     this.varies.clear();
@@ -133,8 +159,10 @@ class Writer {
   }
 
   private declare(e: Expr, s: string): string {
-    const v = `v${this.names.size}`;
-    (this.inInner(e) ? this.innerLines : this.lines).push(this.target.declare(v, s, e.dtype, false));
+    const v = `v${this.declared++}`;
+    const inner = this.inInner(e);
+    (inner ? this.innerLines : this.lines).push(this.target.declare(v, s, e.dtype, false));
+    if (inner) this.innerNames.push(e);
     this.names.set(e, v);
     return v;
   }
