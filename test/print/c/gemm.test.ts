@@ -1,0 +1,182 @@
+/**
+ * Contractions against plain loops in f64. Each operand lies exactly against a page that may not be touched, once at its
+ * end and once at its beginning; what lies between the entries of C must stay as it was.
+ */
+import { describe, expect, test } from "vitest";
+import { gemmPrelude, printGemm, type Gemm, type Strides } from "../../../src/print/c/gemm.ts";
+import { runProgram, targets } from "./program.ts";
+
+type Case = Omit<Gemm, "name" | "lanes">;
+type Matrix = { readonly size: number; readonly first: number };
+
+/** Elements from the lowest address to the highest, and where entry (0, 0) lies among them. */
+function extent(rows: number, cols: number, { row, col }: Strides): Matrix {
+  if (rows === 0 || cols === 0) return { size: 0, first: 0 };
+  const reach = [(rows - 1) * row, (cols - 1) * col];
+  const sum = (side: (x: number) => boolean) => reach.filter(side).reduce((a, b) => a + Math.abs(b), 0);
+  return { size: 1 + sum(() => true), first: sum((x) => x < 0) };
+}
+
+const operands = (g: Case) => [extent(g.m, g.k, g.a), extent(g.k, g.n, g.b), extent(g.m, g.n, g.c)] as const;
+
+// mulberry32
+function random(seed: number): () => number {
+  return () => {
+    seed = (seed + 0x6d2b79f5) | 0;
+    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+const rowMajor = (_rows: number, cols: number): Strides => ({ row: cols, col: 1 });
+const columnMajor = (rows: number): Strides => ({ row: 1, col: rows });
+
+/** The shapes of training steps, and each seam of the plan: splits of k and n, copies of A and B, colliding rows. */
+const known: Case[] = [
+  ...([[32, 128, 784, "nt"], [32, 10, 128, "nt"], [10, 128, 32, "tn"], [32, 128, 10, "nn"], [128, 784, 32, "tn"], [1, 128, 784, "nt"],
+    [1, 10, 128, "nt"], [10, 128, 1, "tn"], [1, 128, 10, "nn"], [32, 64, 57, "nt"], [32, 1, 64, "nt"], [1, 64, 32, "tn"],
+    [32, 64, 1, "nn"], [64, 57, 32, "tn"], [130, 70, 600, "nt"], [5, 40, 1030, "tn"], [70, 600, 520, "nn"], [300, 90, 530, "tn"],
+    [70, 515, 513, "nn"], [70, 515, 513, "tt"], [20, 40, 1024, "nn"], [1, 1, 1000, "nn"], [300, 1, 7, "nn"], [3, 3, 3, "nn"],
+    [40, 1024, 80, "nn"], [1, 17, 3, "tt"]] as const)
+    .map(([m, n, k, form]): Case => ({
+      dtype: "f32", m, n, k,
+      a: form[0] === "n" ? rowMajor(m, k) : columnMajor(m),
+      b: form[1] === "n" ? rowMajor(k, n) : columnMajor(k),
+      c: rowMajor(m, n),
+    })),
+];
+
+function drawn(count: number): Case[] {
+  const draw = random(1);
+  const pick = <T>(from: readonly T[]) => from[Math.floor(draw() * from.length)]!;
+  const sizes = [0, 1, 1, 2, 3, 4, 5, 7, 8, 9, 10, 15, 16, 17, 31, 33, 48, 57, 64, 65, 100, 130];
+  const layout = (rows: number, cols: number, written: boolean): Strides => {
+    const pad = pick([0, 0, 1, 7]);
+    const tight = pick([
+      { row: cols + pad, col: 1 }, { row: cols + pad, col: 1 }, { row: 1, col: rows + pad }, { row: 1, col: rows + pad },
+      { row: 2 * cols + pad, col: 2 }, { row: 3, col: 3 * rows + pad },
+    ]);
+    if (written) return tight;
+    return pick([tight, tight, tight, { row: -tight.row, col: tight.col }, { row: tight.row, col: -tight.col }, { row: 0, col: 1 },
+      { row: 1, col: 0 }]);
+  };
+  return Array.from({ length: count }, (): Case => {
+    const [m, n, k] = [pick(sizes), pick(sizes), pick(sizes)];
+    return { dtype: pick(["f32", "f32", "f64"]), m, n, k, a: layout(m, k, false), b: layout(k, n, false), c: layout(m, n, true) };
+  });
+}
+
+const canary = 12345;
+
+/** A program that reads A and B of each case and writes C, after two runs between guard pages that agree in every bit. */
+function program(cases: readonly Gemm[]): string {
+  const printed = cases.map(printGemm);
+  const rows = cases.map((g, i) => {
+    const [a, b, c] = operands(g);
+    const size = g.dtype === "f32" ? 4 : 8;
+    const sizes = [a, b, c].flatMap((x) => [x.size, x.first]);
+    return `{(run *)${g.name}, ${size}, {${sizes.join(", ")}}, ${printed[i]!.scratchBytes}}`;
+  });
+  return `${gemmPrelude(cases[0]!.lanes)}${printed.map((p) => p.text).join("\n")}
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+typedef void run(const void *, const void *, void *, void *);
+static const struct { run *f; long element, at[6], scratch; } cases[] = {${rows.join(",\n")}};
+static char *pages(long bytes, int front) {
+  long page = sysconf(_SC_PAGESIZE), inner = (bytes + page - 1) / page * page;
+  char *p = mmap(0, inner + 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
+  mprotect(p, page, PROT_NONE);
+  mprotect(p + page + inner, page, PROT_NONE);
+  return p + page + (front ? 0 : inner - bytes);
+}
+int main(void) {
+  for (int t = 0; t < sizeof cases / sizeof *cases; t++) {
+    const long e = cases[t].element, *at = cases[t].at;
+    char *first[3] = {0};
+    for (int front = 0; front < 2; front++) {
+      char *x[3];
+      for (int o = 0; o < 3; o++) {
+        x[o] = pages(at[2 * o] * e, front);
+        if (front) memcpy(x[o], first[o], at[2 * o] * e);
+        else if (o < 2 && fread(x[o], e, at[2 * o], stdin) != at[2 * o]) return 2;
+      }
+      char *before = malloc(at[4] * e + 1);
+      for (long i = 0; i < at[4]; i++) if (e == 4) ((float *)before)[i] = ${canary}; else ((double *)before)[i] = ${canary};
+      memcpy(x[2], before, at[4] * e);
+      cases[t].f(x[0] + at[1] * e, x[1] + at[3] * e, x[2] + at[5] * e, pages((cases[t].scratch + 63) / 64 * 64, front));
+      if (front && memcmp(x[2], first[2], at[4] * e)) return 3;
+      if (!front) { fwrite(x[2], e, at[4], stdout); memcpy(first, x, sizeof x); }
+    }
+  }
+  return 0;
+}
+`;
+}
+
+type Numbers = Float32Array | Float64Array;
+
+/** Largest error of C relative to Σ|ab|, in units of the dtype's rounding; Infinity where anything else was written. */
+function worstError(g: Case, A: Numbers, B: Numbers, C: Numbers): number {
+  const [a, b, c] = operands(g);
+  const seen = new Set<number>();
+  let worst = 0;
+  for (let i = 0; i < g.m; i++) {
+    for (let j = 0; j < g.n; j++) {
+      let sum = 0;
+      let size = 0;
+      for (let l = 0; l < g.k; l++) {
+        const product = A[a.first + i * g.a.row + l * g.a.col]! * B[b.first + l * g.b.row + j * g.b.col]!;
+        sum += product;
+        size += Math.abs(product);
+      }
+      const at = c.first + i * g.c.row + j * g.c.col;
+      seen.add(at);
+      const error = Math.abs(C[at]! - sum);
+      worst = Math.max(worst, error === 0 ? 0 : error / size);
+      if (Number.isNaN(error)) return Infinity;
+    }
+  }
+  return C.every((x, at) => seen.has(at) || x === canary) ? worst * (g.dtype === "f32" ? 2 ** 24 : 2 ** 53) : Infinity;
+}
+
+describe.skipIf(targets.length === 0)("contractions in C (needs a C compiler)", () => {
+  test.each(targets)("$name: any shape and any layout", (target) => {
+    const cases = [...known, ...known.slice(0, 14).map((g): Case => ({ ...g, dtype: "f64" })), ...drawn(90)];
+    const gemms = cases.map((g, i): Gemm => ({ ...g, name: `dh_gemm_${i}`, lanes: target.lanes }));
+    const draw = random(2);
+    const inputs = cases.map((g) => operands(g).slice(0, 2).map(({ size }) => {
+      const data = g.dtype === "f32" ? new Float32Array(size) : new Float64Array(size);
+      return data.map(() => 2 * draw() - 1);
+    }));
+    const input = Buffer.concat(inputs.flat().map((x) => new Uint8Array(x.buffer)));
+    const output = runProgram(target, program(gemms), input, "-O2");
+    let offset = 0;
+    const errors = cases.map((g, i) => {
+      const { size } = operands(g)[2];
+      const bytes = size * (g.dtype === "f32" ? 4 : 8);
+      const own = output.buffer.slice(output.byteOffset + offset, output.byteOffset + offset + bytes);
+      offset += bytes;
+      const C = g.dtype === "f32" ? new Float32Array(own) : new Float64Array(own);
+      return { ...g, error: worstError(g, inputs[i]![0]!, inputs[i]![1]!, C) };
+    });
+    expect(offset).toBe(output.length);
+    // The bound of any order of summation: one rounding per term. A term left out would be thousands of times larger.
+    expect(errors.filter((g) => !(g.error <= g.k + 1))).toEqual([]);
+  }, 60_000);
+});
+
+test("the text needs no header, and equal kernels are compiled once", () => {
+  const gemm: Gemm = {
+    name: "dh_one", dtype: "f32", m: 64, n: 64, k: 64, lanes: 16,
+    a: { row: 64, col: 1 }, b: { row: 64, col: 1 }, c: { row: 64, col: 1 },
+  };
+  const [one, two] = [printGemm(gemm), printGemm({ ...gemm, name: "dh_two" })];
+  expect(gemmPrelude(16) + one.text).not.toContain("#include");
+  expect(two.text).toBe(one.text.replaceAll("dh_one", "dh_two"));
+  expect(one.scratchBytes).toBe(0);
+});
