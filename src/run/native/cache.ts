@@ -78,9 +78,9 @@ export function compileToObject(program: string | readonly Source[], options: Co
   return done(create(compiler, units, link, key), false);
 }
 
-function keyOf({ flags, fullVersion, cpu }: Compiler, units: readonly Unit[], link: readonly string[]): string {
+function keyOf({ flags, words, fullVersion, cpu }: Compiler, units: readonly Unit[], link: readonly string[]): string {
   // -march=native makes an object specific to the CPU, and a home directory may be shared by many.
-  const asked = ["object 1", units, link, flags, fullVersion, cpu, process.arch, process.platform];
+  const asked = ["object 1", units, link, flags, words, fullVersion, cpu, process.arch, process.platform];
   return createHash("sha256").update(JSON.stringify(asked)).digest("hex").slice(0, 40);
 }
 

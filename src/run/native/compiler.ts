@@ -164,7 +164,7 @@ function search(cc: string | undefined, march: string | undefined): Compiler | N
     // `CC="ccache gcc"` is customary, and so is a path with a space in it: the whole wins where it exists.
     const [first = "", ...words] = onPath(cc) ? [cc] : cc.split(/\s+/);
     const command = onPath(first);
-    if (!command) return none(`no C compiler: CC names \`${first}\`, which was not found`, `correct CC, or unset it`);
+    if (!command) return none(`no C compiler: CC names \`${first}\`, which was not found`, "correct CC, or unset it");
     return probe(command, words, march);
   }
   let failure: NoCompiler | undefined;
@@ -181,7 +181,7 @@ function search(cc: string | undefined, march: string | undefined): Compiler | N
 }
 
 function onPath(name: string): string | undefined {
-  const folders = (process.env.PATH ?? "").split(delimiter);
+  const folders = (process.env.PATH ?? "").split(delimiter).filter((folder) => folder !== "");
   const candidates = name.includes("/") ? [resolve(name)] : folders.map((folder) => resolve(folder, name));
   return candidates.find((path) => {
     try {

@@ -69,6 +69,17 @@ describe.skipIf(!compiler.found)("compileToObject", () => {
     }
   });
 
+  test("so are the words that CC carries", () => {
+    if (!compiler.found) return;
+    const text = "void dh_write(int *out) { *out = DH_WORD; }";
+    const values = [60, 61].map((n) => {
+      process.env.CC = `${compiler.command} -DDH_WORD=${n}`;
+      return written(compileToObject(text).path);
+    });
+    delete process.env.CC;
+    expect(values).toEqual([60, 61]);
+  });
+
   test("several sources become one object, each with its own optimisation", () => {
     const sources = [
       { text: "extern int dh_value(void); void dh_write(int *out) { *out = dh_value(); }" },

@@ -8,13 +8,14 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
+import { afterAll } from "vitest";
 import { probeCompiler } from "../../../src/run/native/compiler.ts";
 
 const source = fileURLToPath(new URL("../../../src/", import.meta.url));
 
-/** Removed when the tests of this file are over. */
-export const scratch = mkdtempSync(join(tmpdir(), "downhill-test-"));
-process.on("exit", () => rmSync(scratch, { recursive: true, force: true }));
+/** Removed when the tests of a file are over. */
+const scratch = mkdtempSync(join(tmpdir(), "downhill-test-"));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 let folders = 0;
 /** A path in the scratch folder where nothing is yet. */
