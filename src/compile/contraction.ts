@@ -27,7 +27,7 @@ const LARGE_MATRIX = 2048;
 /** t = Σ a·b as a matrix product, or undefined where it is not one or is better fused. Needs a scope of Exprs. */
 export function product(t: Tensor, layouts: Layouts): Product | undefined {
   const x = t.src[0]!;
-  if (t.op !== "sum" || x.op !== "mul" || !t.isFloat) return undefined;
+  if (t.op !== "sum" || x.op !== "mul" || !t.isFloat || size(x.shape) === 0) return undefined;
   const over = t.arg as readonly number[];
   const loops = x.shape.map((n, k): Loop => ({ name: `${over.includes(k) ? "r" : "i"}${k}`, n })).filter((l) => l.n > 1);
   const index = x.shape.map((n, k) => Expr.index(`${over.includes(k) ? "r" : "i"}${k}`, n));

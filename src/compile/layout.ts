@@ -1,9 +1,10 @@
 /**
- * How a tensor lies in memory. Row-major, but for a sum that is only ever read through a permutation, such as the
+ * How a tensor lies in memory. Row-major, but for one that is only ever read through a permutation, such as the
  * gradient of a transposed weight: it is written in the order in which it will be read.
  */
 import { Expr } from "../ir/expr.ts";
-import { strides } from "../ir/shape.ts";
+import { isElementwise, isReduce } from "../ir/ops.ts";
+import { axes, strides } from "../ir/shape.ts";
 import type { Tensor } from "../ir/tensor.ts";
 
 /** Elements between neighbours along each axis, of the tensors that are not row-major. */
@@ -14,7 +15,7 @@ export function layouts(order: readonly Tensor[], results: ReadonlySet<Tensor>):
   for (const t of order) for (const s of t.src) users.set(s, [...(users.get(s) ?? []), t]);
   const out = new Map<Tensor, readonly number[]>();
   for (const t of order) {
-    if (t.op !== "sum" || results.has(t)) continue;
+    if (!(isReduce(t.op) || isElementwise(t.op)) || results.has(t)) continue;
     const read = readOrder(t, users, results);
     if (!read.some((axis, k) => axis < (read[k - 1] ?? -1))) continue;
     const steps = t.shape.map(() => 0);
@@ -45,6 +46,12 @@ function readOrder(t: Tensor, users: ReadonlyMap<Tensor, readonly Tensor[]>, res
 }
 
 const longer = (s: readonly number[]) => s.filter((n) => n !== 1);
+
+/** The axes of t from the one with the longest steps to the one whose elements lie side by side. */
+export function axesInMemory(t: Tensor, layouts: Layouts): number[] {
+  const steps = layouts.get(t);
+  return steps ? axes(t.shape).sort((a, b) => steps[b]! - steps[a]!) : axes(t.shape);
+}
 
 /** The place of an index, in elements. */
 export function position(t: Tensor, i: readonly Expr[], layouts: Layouts): Expr {

@@ -8,7 +8,7 @@ import { isElementwise, isMovement, isReduce, movement, reduce } from "../ir/ops
 import { axes, type Shape } from "../ir/shape.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import type { Product } from "./contraction.ts";
-import { type Layouts, position } from "./layout.ts";
+import { axesInMemory, type Layouts, position } from "./layout.ts";
 import { type Buffer, type Kernel, type Loop, loadsIn } from "./program.ts";
 
 /** The kernel that computes `out.tensor`. `buffers` are all tensors that have memory. */
@@ -39,8 +39,8 @@ export function lower(
   }
   const loops = nest(t.shape);
   const i = variables(loops);
-  const store = { buffer: out, at: ravel(i, t.shape), value: compute(t, i, inside, at) };
-  return { kind: "nest", loops: long(loops), reductions: [], stores: [store] };
+  const store = { buffer: out, at: position(t, i, layouts), value: compute(t, i, inside, at) };
+  return { kind: "nest", loops: inMemory(t, loops, layouts), reductions: [], stores: [store] };
 }
 
 type At = (t: Tensor, i: readonly Expr[], inside: Expr) => Expr;
@@ -95,19 +95,20 @@ function reduction(t: Tensor, out: Buffer, at: At, layouts: Layouts): Kernel {
   const over = t.arg as readonly number[];
   const { zero, join } = reduce[t.op as "sum" | "amax"];
   const inner = over.map((k): Loop => ({ name: `r${k}`, n: x.shape[k]! }));
-  const loops = nest(t.shape);
-  const i = variables(loops);
+  const all = nest(t.shape);
+  const loops = inMemory(t, all, layouts);
+  const i = variables(all);
   const r = variables(inner);
   const value = at(x, i.map((e, k) => r[over.indexOf(k)] ?? e), Expr.bool(true));
   const place = position(t, i, layouts);
-  if (alongRows(value, long(loops), inner)) {
+  if (alongRows(value, loops, inner)) {
     const store = { buffer: out, at: place, value };
-    return { kind: "accumulate", loops: [...inner, ...long(loops)], store, zero, join };
+    return { kind: "accumulate", loops: [...inner, ...loops], store, zero, join };
   }
   const name = `acc_${out.name}`;
   return {
     kind: "nest",
-    loops: long(loops),
+    loops,
     reductions: [{ name, loops: inner, value, zero, join }],
     stores: [{ buffer: out, at: place, value: Expr.make("acc", [], name, t.dtype) }],
   };
@@ -123,5 +124,7 @@ function alongRows(value: Expr, loops: readonly Loop[], inner: readonly Loop[]):
 }
 
 const nest = (s: Shape): Loop[] => axes(s).map((k) => ({ name: `i${k}`, n: s[k]! }));
-const long = (loops: readonly Loop[]) => loops.filter((l) => l.n > 1);
+const inMemory = (t: Tensor, loops: readonly Loop[], layouts: Layouts) =>
+  long(axesInMemory(t, layouts).map((k) => loops[k]!));
+const long = (loops: readonly Loop[]) => loops.filter((l) => l.n !== 1);
 const variables = (loops: readonly Loop[]) => loops.map((l) => Expr.index(l.name, l.n));

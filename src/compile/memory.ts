@@ -11,7 +11,8 @@ export const bytesOf = (b: Pick<Buffer, "dtype" | "shape">): number => dtypes[b.
 
 /** Cache lines and full vectors: every buffer starts on a multiple of this. */
 const ALIGN = 64;
-export const align = (bytes: number): number => Math.ceil(bytes / ALIGN) * ALIGN;
+/** At least one line, so that a buffer without elements has a place of its own too: places tell buffers apart. */
+export const align = (bytes: number): number => Math.max(1, Math.ceil(bytes / ALIGN)) * ALIGN;
 
 /** Alive from kernel `first` to kernel `last`, both included. */
 type Block = { readonly buffer: Buffer; readonly first: number; last: number; readonly bytes: number; at: number };

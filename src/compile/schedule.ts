@@ -63,7 +63,7 @@ function sameIndex(k: Kernel, { now, next }: Update): boolean {
 function copy({ now, next }: Update): Kernel {
   const n = size(now.shape);
   const i = Expr.index("i0", n);
-  const loops = n > 1 ? [{ name: "i0", n }] : [];
+  const loops = n === 1 ? [] : [{ name: "i0", n }];
   return { kind: "nest", loops, reductions: [], stores: [{ buffer: now, at: i, value: load(next, i) }] };
 }
 
