@@ -23,8 +23,8 @@ export type CsvOptions = TableOptions & {
 const sampled = 50;
 
 /**
- * A table from CSV text, or from its bytes (UTF-8, or UTF-16 with a byte order mark). Cells are trimmed; empty lines are
- * skipped. Throws a DownhillError naming file, line and column: nothing in it, a header alone, rows of another
+ * A table from CSV text, or from its bytes (UTF-8, or UTF-16 with a byte order mark). Cells are trimmed; empty lines
+ * are skipped. Throws a DownhillError naming file, line and column: nothing in it, a header alone, rows of another
  * length, a quote that does not close, duplicate names, binary content, and what `tableFromCells` refuses.
  */
 export function parseCsv(input: string | Uint8Array, options: CsvOptions = {}): Table {

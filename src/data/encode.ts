@@ -1,8 +1,9 @@
 /**
- * Tables to numbers a network can learn from. Everything is fitted on the training rows alone and is plain JSON, so that
- * a row means the same at predict time as it did in training.
+ * Tables to numbers a network can learn from. Everything is fitted on the training rows alone and is plain JSON, so
+ * that a row means the same at predict time as it did in training.
  *
- *   number      missing → median, and a 0/1 column that says so; heavy tails folded by a logarithm; standardised; clipped
+ *   number      missing → median, and a 0/1 column that says so; heavy tails folded by a logarithm; standardised;
+ *               clipped
  *   category    one 0/1 column per category, the rarest pooled as "other" when there are many; missing is a category
  */
 import { fail } from "../ir/fail.ts";
@@ -27,6 +28,9 @@ type Fold = { readonly from: number; readonly scale: number };
 type NumericCode = {
   readonly kind: "numeric";
   readonly name: string;
+  /** The training rows' least and greatest value. */
+  readonly low: number;
+  readonly high: number;
   /** What a missing cell becomes. */
   readonly median: number;
   /** Null where the tails are not heavy. */
@@ -85,7 +89,7 @@ export type Encoded = {
   readonly warnings: readonly Warning[];
 };
 
-/** Standardised values beyond this many standard deviations are cut off, so that one absurd cell cannot drown the rest. */
+/** Standard deviations at which values are cut off, so that one absurd cell cannot drown the rest. */
 const clip = 10;
 
 /**
@@ -154,7 +158,8 @@ export class Encoder {
 
   /**
    * Encode rows; the order of the table's columns does not matter, and columns that training did not know are ignored
-   * with a warning. Throws when a column is missing, holds words instead of numbers, or a category that training never saw.
+   * with a warning. Throws when a column is missing, holds words instead of numbers, or a category that
+   * training never saw.
    */
   transform(table: Table, { rows, unseen = "error" }: TransformOptions = {}): Encoded {
     const at = rows ?? Int32Array.from({ length: table.rows }, (_, row) => row);
@@ -196,7 +201,10 @@ export class Encoder {
       );
     }
     if (extra.length === 0) return [];
-    const message = `${extra.length === 1 ? "Column" : "Columns"} ${listed(extra)} ${extra.length === 1 ? "was" : "were"} not there in training and ${extra.length === 1 ? "is" : "are"} ignored.`;
+    const message =
+      extra.length === 1
+        ? `Column ${listed(extra)} was not there in training and is ignored.`
+        : `Columns ${listed(extra)} were not there in training and are ignored.`;
     return [{ kind: "extra-columns", message, evidence: { columns: extra.length } }];
   }
 }
@@ -272,9 +280,11 @@ function fitNumeric(
   if (x.length === 0) return constant(name, "all its cells are missing in the training rows");
   const flag = x.length < rows.length;
   const median = quantile(x, 0.5);
-  if (x[0] === x[x.length - 1]) {
-    if (!flag) return constant(name, `it is ${x[0]} in every training row`);
-    return { kind: "numeric", name, median, fold: null, standard: null, flag };
+  const low = x[0]!;
+  const high = x[x.length - 1]!;
+  if (low === high) {
+    if (!flag) return constant(name, `it is ${low} in every training row`);
+    return { kind: "numeric", name, low, high, median, fold: null, standard: null, flag };
   }
   const before = moments(x);
   const fold = options.foldTails === false ? null : fitFold(x, before);
@@ -284,7 +294,9 @@ function fitNumeric(
     warnings.push({
       kind: "heavy-tail",
       column: name,
-      message: `Column "${name}" has heavy tails (skewness ${digits(before.skewness)}, excess kurtosis ${digits(before.kurtosis)}) and is put on a logarithmic scale.`,
+      message:
+        `Column "${name}" has heavy tails (skewness ${digits(before.skewness)}, ` +
+        `excess kurtosis ${digits(before.kurtosis)}) and is put on a logarithmic scale.`,
       evidence: { ...before, skewnessAfter: after.skewness, kurtosisAfter: after.kurtosis },
     });
   }
@@ -297,7 +309,7 @@ function fitNumeric(
     : values;
   const { mean, sd } = moments(seen);
   if (!(sd > 0)) return constant(name, "its values are the same to 16 digits");
-  return { kind: "numeric", name, median, fold, standard: { mean, sd }, flag };
+  return { kind: "numeric", name, low, high, median, fold, standard: { mean, sd }, flag };
 }
 
 /**
@@ -382,7 +394,9 @@ function fitCategories(
     warnings.push({
       kind: "many-categories",
       column: name,
-      message: `Column "${name}" has ${counts.size} categories: the ${most - 1} most frequent are kept, the others (${pooled} of ${rows.length} rows) count as one.`,
+      message:
+        `Column "${name}" has ${counts.size} categories: the ${most - 1} most frequent are kept, ` +
+        `the others (${pooled} of ${rows.length} rows) count as one.`,
       evidence: { categories: counts.size, kept: most - 1, pooledRows: pooled },
     });
   }
@@ -408,14 +422,16 @@ function encodeNumbers(
     if (!standard) continue;
     const x = missing ? code.median : cell;
     const z = ((fold ? folded(fold, x) : x) - standard.mean) / standard.sd;
-    if (Math.abs(z) > clip) clipped++;
+    if (Math.abs(z) > clip && (x < code.low || x > code.high)) clipped++;
     put(i, 0, Math.max(-clip, Math.min(clip, z)));
   }
   if (clipped === 0) return undefined;
   return {
     kind: "clipped",
     column: name,
-    message: `Column "${name}" has ${clipped === 1 ? "a value" : `${clipped} values`} more than ${clip} standard deviations from the training mean; ${clipped === 1 ? "it is" : "they are"} cut off there.`,
+    message:
+      `Column "${name}" is outside the training range and more than ${clip} standard deviations from the mean ` +
+      `in ${clipped === 1 ? "1 row" : `${clipped} rows`}; it is cut off there.`,
     evidence: { rows: clipped, limit: clip },
   };
 }
@@ -428,7 +444,7 @@ function numbersOf(table: Table, column: Column): Float64Array {
     const x = numberIn(cell);
     if (x !== undefined && Number.isFinite(x)) return x;
     return fail(
-      `${table.source}: ${place(table.lines, row)}, column "${column.name}": "${cell}" is not a number, as it was in training`,
+      `${place(table, row)}, column "${column.name}": "${cell}" is not a number, as it was in training`,
       "correct it, or leave the cell empty",
     );
   });
@@ -455,7 +471,9 @@ function encodeCategories(
   return {
     kind: "unseen-category",
     column: code.name,
-    message: `Column "${code.name}" has categories that training never saw in ${unknown === 1 ? "1 row" : `${unknown} rows`}; they count as none.`,
+    message:
+      `Column "${code.name}" has categories that training never saw ` +
+      `in ${unknown === 1 ? "1 row" : `${unknown} rows`}; they count as none.`,
     evidence: { rows: unknown },
   };
 }
@@ -465,7 +483,7 @@ function refuseCategory(code: CategoricalCode, table: Table, row: number, catego
   const near = category === null ? undefined : nearest(category, known);
   const what = category === null ? "a missing cell" : `category "${category}"`;
   fail(
-    `${table.source}: ${place(table.lines, row)}, column "${code.name}": ${what} never occurred in training, which knew ${listed(known)}`,
+    `${place(table, row)}, column "${code.name}": ${what} never occurred in training, ` + `which knew ${listed(known)}`,
     near === undefined
       ? 'to go on without it, let unseen categories count as none (unseen: "other")'
       : `did you mean "${near}"?`,

@@ -8,7 +8,7 @@ import { type CsvOptions, parseCsv } from "./csv.ts";
 import { type Idx, parseIdx } from "./idx.ts";
 import type { Table } from "./table.ts";
 
-/** The bytes of a file, unpacked if they are gzip, whatever its name. Throws when it is missing, unreadable or cut off. */
+/** The bytes of a file, unpacked if they are gzip whatever its name. Throws when it is missing, unreadable or damaged. */
 export function readBytes(path: string): Uint8Array {
   const bytes = readRaw(path);
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
@@ -27,7 +27,8 @@ export function readCsv(path: string, options: CsvOptions = {}): Table {
   const { heap_size_limit: limit, used_heap_size: used } = getHeapStatistics();
   if (bytes.length * heapPerByte > limit - used) {
     fail(
-      `${path}: ${mb(bytes.length)} of CSV need about ${mb(bytes.length * heapPerByte)} of memory, ${mb(limit - used)} are free`,
+      `${path}: ${mb(bytes.length)} of CSV need about ${mb(bytes.length * heapPerByte)} of memory, ` +
+        `${mb(limit - used)} are free`,
       "use a part of the rows, or raise the limit: NODE_OPTIONS=--max-old-space-size=<MB>",
     );
   }

@@ -39,13 +39,14 @@ function imbalance(y: Column): Warning[] {
   const { ids, labels } = codes(y);
   const counts = tally(ids, labels.length);
   const rows = ids.length;
-  const smallest = Math.min(...counts);
-  const majority = Math.max(...counts) / rows;
+  const smallest = counts.reduce((a, b) => Math.min(a, b));
+  const largest = counts.reduce((a, b) => Math.max(a, b));
+  const majority = largest / rows;
   if (smallest >= rows / counts.length / 5 && (smallest >= 10 || rows < 100)) return [];
   const label = labels[counts.indexOf(smallest)];
   const message =
     `Class "${label}" has ${smallest} of ${rows} rows (${percent(smallest / rows)}); ` +
-    `always answering "${labels[counts.indexOf(Math.max(...counts))]}" would be right in ${percent(majority)}: ` +
+    `always answering "${labels[counts.indexOf(largest)]}" would be right in ${percent(majority)}: ` +
     "look at recall and F1, not at accuracy alone.";
   return [
     { kind: "imbalance", message, evidence: { smallest, rows, share: smallest / rows, majorityAccuracy: majority } },
@@ -92,13 +93,14 @@ function duplicates(features: readonly Column[], y: Column, { train, validation,
     ...(inTest.length > 0 ? [`${inTest.length} of ${test.length} test rows`] : []),
     ...(inValidation.length > 0 ? [`${inValidation.length} of ${validation.length} validation rows`] : []),
   ];
-  const message =
-    `${where.join(" and ")} repeat a training row exactly${contradicting > 0 ? ` (${contradicting} with another target)` : ""}: ` +
-    "the score may look better than it is.";
+  const otherwise = contradicting > 0 ? ` (${contradicting} with another target)` : "";
+  const message = `${where.join(" and ")} repeat a training row exactly${otherwise}: the score may look better than it is.`;
   const evidence = { test: inTest.length, testRows: test.length, validation: inValidation.length, contradicting };
   return [{ kind: "duplicates-across-split", message, evidence }];
 }
 
+/** Beyond this many classes, the search for the best pieces takes longer than it is worth. */
+const mostClasses = 100;
 /** Rows looked at for leakage: more would not change the answer. */
 const sample = 2000;
 /** Where an honest column stops: iris's best single column gets .96 of its classes right, wine's .80. */
@@ -114,20 +116,22 @@ function leakage(features: readonly Column[], y: Column, task: Task): Warning[] 
   const rows = n > sample ? permutation(n, 0).subarray(0, sample) : Int32Array.from({ length: n }, (_, row) => row);
   const found = task === "regression" || y.kind === "numeric" ? features.flatMap((x) => correlated(x, y, rows)) : [];
   if (task === "regression") return found;
-  const { ids, labels } = codes(y);
-  const classes = Int32Array.from(rows, (row) => ids[row]!);
+  const { ids: classes, labels } = codes(y, rows);
   const k = labels.length;
+  if (k > mostClasses) return found;
   const counts = tally(classes, k);
   const majority = Math.max(...counts) / rows.length;
   for (const x of features) {
     if (found.some((warning) => warning.column === x.name)) continue;
     const accuracy = x.kind === "numeric" ? thresholds(x.values, rows, classes, k) : byCategory(x, rows, classes, k);
-    // On imbalanced data any column is nearly always right: it must also take away nine tenths of the majority's errors.
+    // On imbalanced data any column is nearly always right: it must also remove nine tenths of the majority's errors.
     if (accuracy < suspicious.accuracy || 1 - accuracy > (1 - majority) / 10) continue;
     found.push({
       kind: "leakage",
       column: x.name,
-      message: `Column "${x.name}" alone tells the class in ${percent(accuracy)} of the rows: is it known before "${y.name}" is?`,
+      message:
+        `Column "${x.name}" alone tells the class in ${percent(accuracy)} of the rows: ` +
+        `is it known before "${y.name}" is?`,
       evidence: { accuracy, majorityAccuracy: majority, rows: rows.length },
     });
   }
@@ -147,7 +151,9 @@ function correlated(x: Column, y: Column, rows: Int32Array): Warning[] {
     {
       kind: "leakage",
       column: x.name,
-      message: `Column "${x.name}" has a correlation of ${r.toFixed(4)} with "${y.name}": is it known before "${y.name}" is?`,
+      message:
+        `Column "${x.name}" has a correlation of ${r.toFixed(4)} with "${y.name}": ` +
+        `is it known before "${y.name}" is?`,
       evidence: { correlation: r, rows: at.length },
     },
   ];
@@ -188,26 +194,26 @@ function thresholds(values: Float64Array, rows: Int32Array, classes: Int32Array,
   return (Math.max(...best) + Math.max(...missing)) / rows.length;
 }
 
-/** Accuracy of each category's most frequent class. In a category of fewer than five rows, one of them proves nothing. */
+/** Accuracy of each category's most frequent class. In a category of fewer than five rows, one proves nothing. */
 function byCategory(x: Column, rows: Int32Array, classes: Int32Array, k: number): number {
-  const { ids, labels } = codes(x);
+  const { ids, labels } = codes(x, rows);
   const counts = labels.map(() => new Array<number>(k).fill(0));
-  rows.forEach((row, i) => {
-    counts[ids[row]!]![classes[i]!]!++;
+  ids.forEach((id, i) => {
+    counts[id]![classes[i]!]!++;
   });
   let right = 0;
   for (const of of counts) {
     const size = of.reduce((a, b) => a + b, 0);
-    if (size > 0) right += Math.max(...of) - (size < 5 ? 1 : 0);
+    right += Math.max(...of) - (size < 5 ? 1 : 0);
   }
   return right / rows.length;
 }
 
-/** Each cell as a number of its distinct text. */
-function codes(column: Column): { ids: Int32Array; labels: (string | null)[] } {
+/** Each cell, of all rows or of some, as a number of its distinct text. */
+function codes(column: Column, rows?: Int32Array): { ids: Int32Array; labels: (string | null)[] } {
   const index = new Map<string | null, number>();
-  const ids = Int32Array.from({ length: column.values.length }, (_, row) => {
-    const text = textAt(column, row);
+  const ids = Int32Array.from({ length: rows?.length ?? column.values.length }, (_, i) => {
+    const text = textAt(column, rows ? rows[i]! : i);
     const id = index.get(text) ?? index.size;
     index.set(text, id);
     return id;

@@ -22,9 +22,10 @@ export type Split = {
 };
 
 /**
- * Split `rows` rows. A part with a share above 0 gets the nearest whole number of rows, at least 1. With `classes`, that number is
- * spread over them by largest remainder, and one row of each class always stays for training (a class with a single
- * row is thus in no other part). Throws when there are too few rows, or shares that leave nothing to train on.
+ * Split `rows` rows. A part with a share above 0 gets the nearest whole number of rows, at least 1. With `classes`,
+ * that number is spread over them by largest remainder, and one row of each class stays for training as long as there
+ * are rows enough (a class with a single row is thus in no other part). Throws when there are too few rows, or shares
+ * that leave nothing to train on.
  */
 export function split(rows: number, options: SplitOptions): Split {
   const { seed, test = 0.2, validation = 0, classes } = options;
@@ -67,8 +68,8 @@ export function split(rows: number, options: SplitOptions): Split {
 }
 
 /**
- * `total` seats in proportion to `sizes`, at most `spare[c]` each: whole quotas first, then one each by largest remainder
- * (Hamilton's method), the larger class first on a tie.
+ * `total` seats in proportion to `sizes`, at most `spare[c]` each: whole quotas first, then one each by largest
+ * remainder (Hamilton's method), the larger class first on a tie.
  */
 function apportion(total: number, sizes: readonly number[], spare: readonly number[]): number[] {
   const all = sum(sizes);

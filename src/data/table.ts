@@ -46,6 +46,8 @@ export type Cells = {
   readonly lines: Int32Array | null;
 };
 
+type Origin = Pick<Cells, "source" | "lines">;
+
 const markers = new Set(["", "na", "n/a", "null", "none", "?", "nan"]);
 
 /** An empty cell, NA, N/A, null, None, ? or NaN, in any case. */
@@ -61,9 +63,9 @@ export function numberIn(cell: string, decimal: "." | "," = "."): number | undef
   return infinity.test(text) ? (text.startsWith("-") ? -Infinity : Infinity) : undefined;
 }
 
-/** "line 7", or "row 7" (from 1) where the source has no lines. */
-export const place = (lines: Int32Array | null, row: number): string =>
-  lines ? `line ${lines[row]}` : `row ${row + 1}`;
+/** "data.csv: line 7", or "table: row 7" (from 1) where the source has no lines. */
+export const place = ({ source, lines }: Origin, row: number): string =>
+  `${source}: ${lines ? `line ${lines[row]}` : `row ${row + 1}`}`;
 
 /**
  * Text cells to a table. Throws, naming line and column: duplicate or missing names, no rows, an infinite number, a
@@ -81,8 +83,8 @@ export function tableFromCells(cells: Cells, options: TableOptions = {}): Table 
 type Cell = number | string | boolean | null | undefined;
 
 /**
- * Plain arrays to a table: `tableOf({ height: [1.8, 1.6], city: ["Bern", null] })`. null, undefined and NaN are missing.
- * Throws on columns of unequal length and on infinite numbers; texts are read as `tableFromCells` reads them.
+ * Plain arrays to a table: `tableOf({ height: [1.8, 1.6], city: ["Bern", null] })`. null, undefined and NaN are
+ * missing. Throws on columns of unequal length and on infinite numbers; texts are read as `tableFromCells` reads them.
  */
 export function tableOf(
   columns: Readonly<Record<string, ArrayLike<Cell>>>,
@@ -137,8 +139,6 @@ export function textAt(column: Column, row: number): string | null {
   if (column.kind === "categorical") return column.values[row]!;
   return Number.isNaN(column.values[row]) ? null : String(column.values[row]);
 }
-
-type Origin = Pick<Cells, "source" | "lines">;
 
 function checkNames(source: string, names: readonly string[]): void {
   if (names.length === 0) fail(`${source}: no columns`);
@@ -198,9 +198,9 @@ function refuseStray(from: Origin, name: string, cells: readonly string[], stray
   const row = strays[0]!;
   const word = JSON.stringify(cells[row]);
   const others = strays.length > 1 ? ` (and ${strays.length - 1} more in this column)` : "";
-  const line = place(from.lines, row);
   fail(
-    `${from.source}: ${line}, column "${name}": ${word} is not a number${others}, while ${numbers} cells of this column are`,
+    `${place(from, row)}, column "${name}": ${word} is not a number${others}, ` +
+      `while ${numbers} cells of this column are`,
     `correct it, leave the cell empty, name ${word} as a marker of missing cells, or declare the column categorical${
       row === 0 && from.lines ? "; if this line is the header, say so" : ""
     }`,
@@ -212,14 +212,14 @@ function refuseCommas(from: Origin, name: string, cells: readonly string[], stra
   if (!strays.every((row) => withComma.test(cells[row]!))) return;
   const row = strays[0]!;
   fail(
-    `${from.source}: ${place(from.lines, row)}, column "${name}": "${cells[row]}" is a number with a comma`,
+    `${place(from, row)}, column "${name}": "${cells[row]}" is a number with a comma`,
     'read the file with the decimal mark ",", or write 1.5 and 1234 rather than 1,5 and 1,234',
   );
 }
 
 function refuseInfinity(from: Origin, name: string, cell: string, row: number): never {
   fail(
-    `${from.source}: ${place(from.lines, row)}, column "${name}": "${cell}" is not a finite number`,
+    `${place(from, row)}, column "${name}": "${cell}" is not a finite number`,
     "a model cannot learn from an infinite value: correct it, or leave the cell empty to mark it as missing",
   );
 }

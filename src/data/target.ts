@@ -1,6 +1,6 @@
 /**
- * What is to be predicted: classes as numbers from 0, or a quantity standardised. Either is plain JSON, and either leads
- * back to what the file said.
+ * What is to be predicted: classes as numbers from 0, or a quantity standardised. Either is plain JSON, and either
+ * leads back to what the file said.
  */
 import { fail } from "../ir/fail.ts";
 import { type Value, value } from "../ir/value.ts";
@@ -28,8 +28,8 @@ export type Inferred = { readonly task: Task; readonly reason: string };
 
 /**
  * Classes or a quantity? Text is classes. Whole numbers are classes when there are two of them, or at most 20 with at
- * least 5 rows each on average; also when they are 0 … k − 1 or 1 … k, evenly filled (no class below a quarter of an even
- * share) and at least 20 rows each on average, up to k = 100. Every other number is a quantity.
+ * least 5 rows each on average; also when they are 0 … k − 1 or 1 … k, evenly filled (no class below a quarter of an
+ * even share) and at least 20 rows each on average, up to k = 100. Every other number is a quantity.
  */
 export function inferTask(column: Column): Inferred {
   const counts = new Map<string | number, number>();
@@ -45,14 +45,14 @@ export function inferTask(column: Column): Inferred {
     reason: `"${column.name}" holds ${k} different ${what}`,
   });
   if (column.kind === "categorical") return classes("texts");
-  const numbers = [...counts.keys()].map(Number);
   const quantity: Inferred = { task: "regression", reason: `"${column.name}" is a quantity: ${k} different numbers` };
-  if (!numbers.every(Number.isInteger)) return quantity;
+  const numbers = [...counts.keys()].map(Number);
+  if (k > 100 || !numbers.every(Number.isInteger)) return quantity;
   if (k <= 2 || (k <= 20 && rows >= 5 * k)) return classes("whole numbers");
   const low = Math.min(...numbers);
   const counting = (low === 0 || low === 1) && Math.max(...numbers) === low + k - 1;
   const even = Math.min(...counts.values()) >= rows / k / 4;
-  return counting && even && k <= 100 && rows >= 20 * k ? classes("whole numbers, evenly filled") : quantity;
+  return counting && even && rows >= 20 * k ? classes("whole numbers, evenly filled") : quantity;
 }
 
 /** Class k is `labels[k]`: numbers ascending, or texts in natural order ("a2" before "a10"). */
@@ -98,7 +98,7 @@ export class ClassTarget {
     const known = this.labels.map(String);
     const near = nearest(text, known);
     fail(
-      `${table.source}: ${place(table.lines, row)}, target "${this.name}": class "${text}" is unknown; training knew ${listed(known)}`,
+      `${place(table, row)}, target "${this.name}": class "${text}" is unknown; ` + `training knew ${listed(known)}`,
       near === undefined ? undefined : `did you mean "${near}"?`,
     );
   }
@@ -172,13 +172,15 @@ export function fitTarget(
   }
   if (table.rows >= 10 && labels.length > table.rows / 2) {
     fail(
-      `${table.source}: target "${name}" has ${labels.length} different values in ${table.rows} rows: these are no classes`,
+      `${table.source}: target "${name}" has ${labels.length} different values in ${table.rows} rows: ` +
+        "these are no classes",
       column.kind === "numeric" ? "train a regression on it" : "choose another column as the target",
     );
   }
   if (task === "binary" && labels.length !== 2) {
     fail(
-      `${table.source}: target "${name}" has ${labels.length} classes, a binary task has 2: ${listed(labels.map(String))}`,
+      `${table.source}: target "${name}" has ${labels.length} classes, a binary task has 2`,
+      `its classes are ${listed(labels.map(String))}`,
     );
   }
   return new ClassTarget(name, labels);
@@ -202,10 +204,7 @@ const everyRow = (table: Table): Int32Array => Int32Array.from({ length: table.r
 function present(table: Table, column: Column, row: number): string {
   return (
     textAt(column, row) ??
-    fail(
-      `${table.source}: ${place(table.lines, row)}: the target "${column.name}" is missing`,
-      "fill it in, or remove the row",
-    )
+    fail(`${place(table, row)}: the target "${column.name}" is missing`, "fill it in, or remove the row")
   );
 }
 
@@ -213,9 +212,10 @@ function refuseMissing(table: Table, column: Column): void {
   const rows = [...everyRow(table)].filter((row) => missingAt(column, row));
   if (rows.length === 0) return;
   if (rows.length === table.rows) fail(`${table.source}: the target "${column.name}" is missing in every row`);
-  const more = rows.length > 1 ? `, and in ${rows.length - 1} more rows` : "";
+  const others = rows.length - 1;
+  const more = others > 0 ? `, and in ${others} more ${others === 1 ? "row" : "rows"}` : "";
   fail(
-    `${table.source}: ${place(table.lines, rows[0]!)}: the target "${column.name}" is missing${more}`,
+    `${place(table, rows[0]!)}: the target "${column.name}" is missing${more}`,
     "fill it in, or remove such rows: nothing can be learned from them",
   );
 }
@@ -225,7 +225,7 @@ function numbers(table: Table, name: string, rows: ArrayLike<number>): Float64Ar
   if (column.kind !== "numeric") {
     const row = rows[0] ?? 0;
     return fail(
-      `${table.source}: target "${name}" holds texts, such as "${column.values[row]}" in ${place(table.lines, row)}: a regression needs numbers`,
+      `${place(table, row)}: target "${name}" is the text "${column.values[row]}": a regression needs numbers`,
     );
   }
   return Float64Array.from(rows, (row) => {

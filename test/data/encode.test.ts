@@ -38,6 +38,8 @@ describe("numbers", () => {
     const { encoder } = fitEncoder(tableOf({ a: [1, 2, 3, 4] }));
     const out = encoder.transform(tableOf({ a: [1e300, -1e300, 2] }));
     expect(rowsOf(out).slice(0, 2)).toEqual([[10], [-10]]);
+    const rare = tableOf({ a: [...new Array<number>(200).fill(0), 1] });
+    expect(fitEncoder(rare).encoder.transform(rare).warnings).toEqual([]); // 14 standard deviations, but seen before
     expect(out.warnings).toMatchObject([{ kind: "clipped", column: "a", evidence: { rows: 2 } }]);
   });
 

@@ -24,6 +24,11 @@ describe("inferTask", () => {
     expect(inferTask(columnOf(tableOf({ y }), "y")).task).toBe(task);
   });
 
+  test("many different numbers are no burden", () => {
+    const y = Float64Array.from({ length: 300_000 }, (_, i) => i * 7);
+    expect(inferTask({ kind: "numeric", name: "y", values: y }).task).toBe("regression");
+  });
+
   test("says why", () => {
     expect(inferTask(columnOf(tableOf({ y: ["a", "b"] }), "y")).reason).toBe('"y" holds 2 different texts');
   });
@@ -58,7 +63,7 @@ describe("classes", () => {
     expect(() => fitTarget(csv("a,y\n1,x\n2,x\n"), "y")).toThrow('d.csv: target "y" has one class only, "x"');
     expect(() => fitTarget(csv("a,y\n1,5\n2,5\n"), "y")).toThrow('target "y" has one class only, "5"');
     expect(() => fitTarget(csv("a,y\n1,x\n2,\n3,\n4,y\n"), "y")).toThrow(
-      'd.csv: line 3: the target "y" is missing, and in 1 more rows',
+      'd.csv: line 3: the target "y" is missing, and in 1 more row',
     );
     expect(() => fitTarget(csv("a,y\n1,\n2,\n"), "y")).toThrow("is missing in every row");
     expect(() => fitTarget(csv("a,y\n1,x\n2,z\n"), "label")).toThrow('no column "label"');
