@@ -200,9 +200,9 @@ function refuseStray(from: Origin, name: string, cells: readonly string[], stray
   const others = strays.length > 1 ? ` (and ${strays.length - 1} more in this column)` : "";
   fail(
     `${place(from, row)}, column "${name}": ${word} is not a number${others}, ` +
-      `while ${numbers} cells of this column are`,
+      `while ${numbers} of ${numbers + strays.length} cells of this column are`,
     `correct it, leave the cell empty, name ${word} as a marker of missing cells, or declare the column categorical${
-      row === 0 && from.lines ? "; if this line is the header, say so" : ""
+      from.lines?.[row] === 1 ? "; if this line is the header, say so" : ""
     }`,
   );
 }

@@ -141,13 +141,14 @@ describe("errors name file, line and column", () => {
   });
   test("a word among numbers", () => {
     error(lines("a,b", "1.5,x", "2.5,x", "oops,x")).toThrow(
-      'some/data.csv: line 4, column "a": "oops" is not a number, while 2 cells of this column are',
+      'some/data.csv: line 4, column "a": "oops" is not a number, while 2 of 3 cells of this column are',
     );
     const many = Array.from({ length: 100 }, (_, i) => (i % 40 === 20 ? "n.a" : `${i}`));
     error(lines("a", ...many)).toThrow(
-      'line 22, column "a": "n.a" is not a number (and 1 more in this column), while 98',
+      'line 22, column "a": "n.a" is not a number (and 1 more in this column), while 98 of 100',
     );
     error(lines("a,2020", "1,2", "3,4")).toThrow("if this line is the header, say so");
+    error(lines("a", "oops", "1", "2")).not.toThrow("if this line is the header");
   });
   test("infinite numbers", () => {
     for (const word of ["inf", "-Infinity", "INF", "1e999"]) {
