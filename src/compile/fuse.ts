@@ -22,6 +22,9 @@ export function stored(
     if (t.op === "input" || t.op === "literal" || t.op === "scatter" || isReduce(t.op)) keep.add(t);
     const p = products.get(t);
     if (p) keep.add(p.a.tensor).add(p.b.tensor);
+    const compared = t.op === "eq" && withItsLargest(base(t.src[0]!), base(t.src[1]!));
+    const computed = compared && base(compared.op === "gather" ? compared.src[0]! : compared);
+    if (computed && isElementwise(computed.op)) keep.add(computed);
   }
 
   // 2. Work that two kernels share, unless it is as cheap to repeat as to load. home: the one kernel that reads t.
@@ -53,6 +56,15 @@ export function stored(
     depth.set(t, keep.has(t) ? 0 : d);
   }
   return keep;
+}
+
+/**
+ * Which of the two the other is the largest of. To be found again it must be the same number, bit for bit, and work
+ * done twice is not: its rounding depends on what it is fused with.
+ */
+function withItsLargest(a: Tensor, b: Tensor): Tensor | undefined {
+  const largest = (y: Tensor, x: Tensor) => y.op === "amax" && base(y.src[0]!) === x;
+  return largest(b, a) ? a : largest(a, b) ? b : undefined;
 }
 
 function base(t: Tensor): Tensor {
