@@ -77,7 +77,7 @@ function compute(t: Tensor, i: readonly Expr[], inside: Expr, at: At): Expr {
   if (t.op === "cast") return convert(at(x, i, inside), t.dtype);
   if (isElementwise(t.op)) {
     const src = t.src.map((s) => at(s, i, inside));
-    return Expr.make(t.op, src, null, t.dtype);
+    return t.op === "div" && t.isFloat ? quotient(src[0]!, src[1]!, t.dtype) : Expr.make(t.op, src, null, t.dtype);
   }
   if (!isMovement(t.op)) throw new Error(`lower: ${t.op} always has a buffer`);
   // never: the argument's type goes with the op
@@ -86,6 +86,12 @@ function compute(t: Tensor, i: readonly Expr[], inside: Expr, at: At): Expr {
   const value = at(x, moved.at, inside.and(valid));
   if (valid.const || value.op === "load") return value; // a load outside is already 0
   return Expr.make("where", [valid, value, Expr.value(0, t.dtype)], null, t.dtype);
+}
+
+/** By a number that is the same in every iteration: one division before the loop, and a product in it. */
+function quotient(a: Expr, b: Expr, d: DType): Expr {
+  if (b.varies || !a.varies) return Expr.make("div", [a, b], null, d);
+  return Expr.make("mul", [a, Expr.make("div", [Expr.value(1, d), b], null, d)], null, d);
 }
 
 const convert = (e: Expr, d: DType): Expr => (e.dtype === d ? e : Expr.make("cast", [e], null, d));

@@ -36,6 +36,8 @@ export class Expr {
   readonly dtype: DType;
   readonly lo: number;
   readonly hi: number;
+  /** Whether it can differ between two iterations of a loop. */
+  readonly varies: boolean;
 
   private constructor(op: ExprOp, src: readonly Expr[], arg: ExprArg, dtype: DType, lo: number, hi: number) {
     this.id = scope.count++;
@@ -45,6 +47,7 @@ export class Expr {
     this.dtype = dtype;
     this.lo = lo;
     this.hi = hi;
+    this.varies = op === "var" || op === "acc" || src.some((s) => s.varies);
   }
 
   static make(op: ExprOp, src: readonly Expr[], arg: ExprArg, dtype: DType, lo = -Infinity, hi = Infinity): Expr {
