@@ -8,7 +8,8 @@ const host = { builtins: ".*", packages: "(?!)" };
 
 /** @type {Record<string, { may: string[], types?: string[], builtins?: string, packages?: string }>} */
 const layers = {
-  ir: { may: [] },
+  // A gradient by a tree of parameters is a tree: that, and nothing else, is what ir needs of the outside.
+  ir: { may: ["tree"] },
   tree: { may: [] },
   random: { may: ["ir"] },
   compile: { may: ["ir"] },

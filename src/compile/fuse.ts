@@ -67,15 +67,6 @@ function withItsLargest(a: Tensor, b: Tensor): Tensor | undefined {
   return largest(b, a) ? a : largest(a, b) ? b : undefined;
 }
 
-/**
- * Which of the two the other is the largest of. To be found again it must be the same number, bit for bit, and work
- * done twice is not: its rounding depends on what it is fused with.
- */
-function withItsLargest(a: Tensor, b: Tensor): Tensor | undefined {
-  const largest = (y: Tensor, x: Tensor) => y.op === "amax" && base(y.src[0]!) === x;
-  return largest(b, a) ? a : largest(a, b) ? b : undefined;
-}
-
 function base(t: Tensor): Tensor {
   let x = t;
   while (isMovement(x.op) || x.op === "detach") x = x.src[0]!;

@@ -2,12 +2,8 @@
  * One arena for every temporary: lifetimes in kernel order, largest first, lowest free offset. The plan is a pure
  * function of the program, so peak memory is known before the first step.
  */
-import { dtypes } from "../ir/dtype.ts";
-import { size } from "../ir/shape.ts";
+import { bytesOf } from "../ir/value.ts";
 import { type Buffer, buffersOf, type Kernel } from "./program.ts";
-
-/** Bytes of the buffer's data. */
-export const bytesOf = (b: Pick<Buffer, "dtype" | "shape">): number => dtypes[b.dtype].bytes * size(b.shape);
 
 /** Cache lines and full vectors: every buffer starts on a multiple of this. */
 const ALIGN = 64;

@@ -5,7 +5,7 @@
 import { dtypes } from "./dtype.ts";
 import { fail } from "./fail.ts";
 import type { Range } from "./ops.ts";
-import { type Axes, axesOf, iota, type Like, lift, Tensor } from "./tensor.ts";
+import { type Axes, axesOf, full, iota, type Like, lift, Tensor } from "./tensor.ts";
 
 // ---- activations -----------------------------------------------------------------------------------------------------
 
@@ -71,6 +71,7 @@ export const logSoftmax = (x: Tensor, over: Axes = -1): Tensor => x.sub(logSumEx
 
 /** Σ (x − mean)² / (n − correction). correction 0 is the biased one; PyTorch's default is 1. */
 export function variance(x: Tensor, over?: Axes, { correction = 0, keep = false } = {}): Tensor {
+  if (!x.isFloat) fail(`variance: ${x} is not a float`, `cast it first: x.cast("f32")`);
   const n = axesOf("variance", x, over).reduce((a, k) => a * x.shape[k]!, 1);
   if (n <= correction) fail(`variance: ${n} values with correction ${correction} in ${x}: there is nothing to divide by`);
   return x.sub(x.mean(over, { keep: true })).square().sum(over, { keep }).mul(1 / (n - correction));
@@ -176,9 +177,11 @@ export function power(x: Tensor, p: number): Tensor {
       if (n % 2) out = out ? out.mul(square) : square;
       if (n > 1) square = square.square();
     }
-    return out ?? x.mul(0).add(1);
+    return out ?? full(1, x.shape, x.dtype);
   }
-  return x.log().mul(p).exp();
+  // At 0 a logarithm has no slope to give: there x^p is 0, with the slope 0 or, where p < 1, that of a root.
+  const zero = x.eq(0);
+  return zero.where(p > 1 ? 0 : x.sqrt(), zero.where(1, x).log().mul(p).exp());
 }
 
 /** A 0 / 1 float of a bool. */

@@ -107,7 +107,10 @@ export class Tensor {
 
   cast(d: DType): Tensor {
     if (d === this.dtype) return this;
-    if (this.op === "const") return scalar(d === "bool" ? +!!this.arg : isFloat(d) ? +(this.arg as number) : Math.trunc(this.arg as number), d);
+    if (this.op === "const") {
+      const v = this.arg as number;
+      return scalar(d === "bool" ? +!!v : d === "i32" ? v | 0 : d === "u32" ? v >>> 0 : d === "f32" ? Math.fround(v) : v, d);
+    }
     return new Tensor("cast", [this], d, this.shape, d);
   }
 
@@ -141,7 +144,7 @@ export class Tensor {
     return moved("permute", this, order);
   }
   expand(to: Shape): Tensor {
-    if (to.length !== this.rank || to.some((n, k) => this.shape[k] !== n && this.shape[k] !== 1)) {
+    if (to.length !== this.rank || to.some((n, k) => this.shape[k] !== n && !(this.shape[k] === 1 && n >= 0))) {
       fail(`expand: ${this} cannot become [${to}]; only axes of length 1 grow`);
     }
     return moved("expand", this, to);
@@ -160,6 +163,8 @@ export class Tensor {
   }
   flip(over: Axes): Tensor { return moved("flip", this, axesOf("flip", this, over)); }
   window(w: Window): Tensor {
+    const whole = [w.size, w.stride, w.dilation].every((n) => Number.isInteger(n) && n >= 1);
+    if (!whole) fail(`window: size ${w.size}, stride ${w.stride} and dilation ${w.dilation} must be whole and at least 1`);
     if (windows(this.shape[w.axis] ?? 0, w) < 1) fail(`window: ${this} is too short on axis ${w.axis} for a window of ${w.size}`);
     return moved("window", this, w);
   }
@@ -167,7 +172,7 @@ export class Tensor {
   reshape(to: Shape): Tensor {
     const known = to.reduce((a, n) => (n === -1 ? a : a * n), 1);
     const shape = to.map((n) => (n === -1 ? size(this.shape) / known : n));
-    if (size(shape) !== size(this.shape) || shape.some((n) => !Number.isInteger(n))) {
+    if (size(shape) !== size(this.shape) || shape.some((n) => !(Number.isInteger(n) && n >= 0))) {
       fail(`reshape: ${this} has ${size(this.shape)} elements, [${to}] does not`);
     }
     return moved("reshape", this, shape);
@@ -180,10 +185,13 @@ export class Tensor {
 
   // ---- rows of axis 0: `gather` reads this[at], `scatter` adds into n rows; each is the other's transpose ----------------
   gather(at: Tensor): Tensor {
+    if (!this.shape[0] && size(at.shape)) fail(`gather: ${this} has no rows to take`);
     const rows = at.op === "bound" ? at : at.bound(this.shape[0] ?? 0, `gather from ${this}`);
     return new Tensor("gather", [this, rows], null, [...at.shape, ...this.shape.slice(1)], this.dtype);
   }
   scatter(at: Tensor, n: number): Tensor {
+    if (!sameShape(at.shape, this.shape.slice(0, at.rank))) fail(`scatter: indices ${at} must have the first axes of ${this}`);
+    if (n === 0 && size(at.shape)) fail(`scatter: ${this} has no rows to go to`);
     const rows = at.op === "bound" ? at : at.bound(n, `scatter into ${n} rows`);
     return new Tensor("scatter", [this, rows], n, [n, ...this.shape.slice(at.rank)], this.dtype);
   }
@@ -193,19 +201,26 @@ export class Tensor {
   square(): Tensor { return this.mul(this); }
   sub(b: Like): Tensor { return this.add(b instanceof Tensor ? b.neg() : -b); }
   /** The smaller one. */
-  min(b: Like): Tensor { return this.neg().max(b instanceof Tensor ? b.neg() : -b).neg(); }
+  min(b: Like): Tensor {
+    const y = lift(b, this.dtype);
+    return this.isFloat ? this.neg().max(y.neg()).neg() : this.lt(y).where(this, y);
+  }
   /** Slope 0 at 0. */
-  abs(): Tensor { return this.max(this.neg()); }
+  abs(): Tensor { return this.dtype === "u32" ? this : this.max(this.neg()); }
   gt(b: Like): Tensor { return b instanceof Tensor ? b.lt(this) : lift(b, this.dtype).lt(this); }
   not(): Tensor { return this.where(scalar(0, "bool"), scalar(1, "bool")); }
   and(b: Tensor): Tensor { return this.where(b, scalar(0, "bool")); }
   or(b: Tensor): Tensor { return this.where(scalar(1, "bool"), b); }
   mean(over?: Axes, options?: { keep?: boolean }): Tensor {
+    if (!this.isFloat) fail(`mean: ${this} is not a float`, `cast it first: x.cast("f32")`);
     const n = axesOf("mean", this, over).reduce((a, k) => a * this.shape[k]!, 1);
     return this.sum(over, options).mul(1 / n);
   }
   /** The smallest. */
-  amin(over?: Axes, options?: { keep?: boolean }): Tensor { return this.neg().amax(over, options).neg(); }
+  amin(over?: Axes, options?: { keep?: boolean }): Tensor {
+    if (this.dtype === "u32") return this.xor(2 ** 32 - 1).amax(over, options).xor(2 ** 32 - 1);
+    return this.neg().amax(over, options).neg();
+  }
 
   /** Drop axes of length 1. */
   squeeze(over: Axes): Tensor {
@@ -289,7 +304,13 @@ export const iota = (n: number, dtype: DType = "i32"): Tensor => new Tensor("iot
 /** Numbers of the host as a constant of the program. */
 export const literal = (v: Value): Tensor => new Tensor("literal", [], v, v.shape, v.dtype);
 
-export const lift = (x: Like, d: DType): Tensor => (x instanceof Tensor ? x : scalar(x, d));
+/** A number as a tensor of that dtype. Throws where it is not one: no dtype is changed, and no fraction dropped, silently. */
+export function lift(x: Like, d: DType): Tensor {
+  if (x instanceof Tensor) return x;
+  if (isFloat(d)) return scalar(x, d);
+  if (!Number.isInteger(x)) fail(`${x} is not of dtype ${d}, which the other operand has`, `cast that first: x.cast("f32")`);
+  return scalar(d === "bool" ? +!!x : d === "u32" ? x >>> 0 : x | 0, d);
+}
 
 /** The axes as sorted non-negative numbers. Throws where there is no such axis, or one is named twice. */
 export function axesOf(what: string, t: Tensor, over: Axes | undefined): number[] {

@@ -36,3 +36,7 @@ export function value<D extends DType = "f32">(
   for (let k = 0; k < n; k++) copy[k] = data[k]!;
   return new Value(dtype, shape, copy as Arrays[D]);
 }
+
+/** Bytes that so many numbers take. */
+export const bytesOf = ({ dtype, shape }: { readonly dtype: DType; readonly shape: Shape }): number =>
+  dtypes[dtype].bytes * size(shape);

@@ -2,10 +2,10 @@
  * The C target: header-free C for gcc and clang. Elementary functions are our own vectorisable ones for f32 and libm's
  * for f64; matrix products are printed by c/gemm.ts into a unit of their own, which is compiled beside this one.
  */
-import { bytesOf } from "../compile/memory.ts";
 import type { Buffer, Contraction, Program } from "../compile/program.ts";
 import type { DType } from "../ir/dtype.ts";
 import type { Expr } from "../ir/expr.ts";
+import { bytesOf } from "../ir/value.ts";
 import { gemmPrelude, printGemm } from "./c/gemm.ts";
 import { type MathFunction, mathFunctions, mathPrelude } from "./c/math.ts";
 import { functions, type Pointer, type Printed, printKernel, type Target } from "./target.ts";

@@ -2,10 +2,10 @@
  * The reference target: JavaScript. Numbers are computed in double and rounded where they are stored, so what separates
  * another target from it is that target's rounding.
  */
-import { bytesOf } from "../compile/memory.ts";
 import type { Buffer, Contraction, Program } from "../compile/program.ts";
 import { dtypes } from "../ir/dtype.ts";
 import type { Expr } from "../ir/expr.ts";
+import { bytesOf } from "../ir/value.ts";
 import { erf } from "../ir/ops.ts";
 import { size } from "../ir/shape.ts";
 import { functions, placeOf, type Pointer, type Printed, printKernel, type Target } from "./target.ts";

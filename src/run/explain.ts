@@ -8,7 +8,7 @@ import { dtypes } from "../ir/dtype.ts";
 import { isMovement } from "../ir/ops.ts";
 import { size } from "../ir/shape.ts";
 import type { Tensor } from "../ir/tensor.ts";
-import type { Value } from "../ir/value.ts";
+import { bytesOf, type Value } from "../ir/value.ts";
 import { loadJs, printJs } from "../print/js.ts";
 
 /** A number that went into the operation: what it is, and how its finite part is spread. */
@@ -48,7 +48,7 @@ export function explain(trace: Trace, moment: Moment): Finding | undefined {
   const arena = new ArrayBuffer(program.temporaryBytes);
   const bytes = (v: Value) => v.data.buffer.slice(v.data.byteOffset, v.data.byteOffset + v.data.byteLength);
   const literals = program.resident.slice(moment.data.length).map((b) => b.tensor.arg as Value);
-  const outputs = program.outputs.map((b) => new ArrayBuffer(dtypes[b.dtype].bytes * size(b.shape)));
+  const outputs = program.outputs.map((b) => new ArrayBuffer(bytesOf(b)));
   const memory = {
     state: moment.state.slice(0),
     arena,

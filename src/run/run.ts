@@ -9,7 +9,7 @@ import { type DType, dtypes } from "../ir/dtype.ts";
 import { fail } from "../ir/fail.ts";
 import { type Shape, sameShape, size } from "../ir/shape.ts";
 import { input, Tensor } from "../ir/tensor.ts";
-import { Value } from "../ir/value.ts";
+import { bytesOf, Value } from "../ir/value.ts";
 import * as tree from "../tree.ts";
 import type { Backend, BackendName, Executable, Memory } from "./backend.ts";
 import { explain, type Finding } from "./explain.ts";
@@ -52,7 +52,7 @@ export class Run<S> {
     this.slots = tree.paths<Value>(state).map(([path, v]) => {
       if (!(v instanceof Value)) fail(`run: the state at ${path || "the top"} is not a Value`);
       const slot = { path, dtype: v.dtype, shape: v.shape, at };
-      at += align(dtypes[v.dtype].bytes * size(v.shape));
+      at += align(bytesOf(v));
       return slot;
     });
     this.memory = backend.allocate(at);
@@ -250,14 +250,14 @@ export class Loop<S, F, D, O> {
   private reserve(v: Variant<O>, steps: number): void {
     if (steps <= v.capacity) return;
     const { backend } = this.run;
-    const room = (b: { dtype: DType; shape: Shape }) => backend.allocate(steps * dtypes[b.dtype].bytes * size(b.shape));
+    const room = (b: { dtype: DType; shape: Shape }) => backend.allocate(steps * bytesOf(b));
     v.places = { ...v.places, feeds: v.program.feeds.map(room), outputs: v.program.outputs.map(room) };
     v.capacity = steps;
   }
 }
 
 function residentOf(backend: Backend, v: Value): Memory {
-  const m = backend.allocate(dtypes[v.dtype].bytes * size(v.shape));
+  const m = backend.allocate(bytesOf(v));
   copyIn(m, v, 0);
   return m;
 }

@@ -18,7 +18,7 @@ export type Gemm = {
   readonly m: number;
   readonly n: number;
   readonly k: number;
-  /** Strides in elements: A[i·row + l·col], i < m, l < k. */
+  /** Strides in elements, of any sign; 0 repeats: A[i·row + l·col], i < m, l < k. */
   readonly a: Strides;
   /** B[l·row + j·col], j < n. */
   readonly b: Strides;
@@ -56,7 +56,8 @@ export function printGemm(gemm: Gemm): { text: string; scratchBytes: number } {
   const { type, bytes } = vector(g.dtype, g.lanes);
   // After a flip the caller's A plays the part of B: the parameters swap their names, not their places.
   const [first, second] = g.flipped ? ["B", "A"] : ["A", "B"];
-  const head = `static void ${g.name}(const ${type} *restrict ${first}, const ${type} *restrict ${second}, ` +
+  const head =
+    `static void ${g.name}(const ${type} *restrict ${first}, const ${type} *restrict ${second}, ` +
     `${type} *restrict C, ${type} *restrict scratch)`;
   return { text: `${kernels.join("")}${head} {\n${body}\n}\n`, scratchBytes: scratch * bytes };
 }
@@ -85,7 +86,9 @@ function load(v: Vector, p: string, count = v.width): string {
   if (v.bytes * v.width === 64) {
     return `(${v.name})__builtin_ia32_load${v.dtype === "f32" ? "ups" : "upd"}512_mask(${p}, (${v.name}){}, ${mask(count)})`;
   }
-  return `(${v.name}){${range(count).map((i) => `(${p})[${i}]`).join(", ")}}`;
+  return `(${v.name}){${range(count)
+    .map((i) => `(${p})[${i}]`)
+    .join(", ")}}`;
 }
 
 /** Store the first `count` lanes of `x` at `p`. */
@@ -94,7 +97,9 @@ function store(v: Vector, p: string, x: string, count = v.width): string {
   if (v.bytes * v.width === 64) {
     return `__builtin_ia32_store${v.dtype === "f32" ? "ups" : "upd"}512_mask(${p}, ${x}, ${mask(count)});`;
   }
-  return range(count).map((i) => `(${p})[${i}] = ${x}[${i}];`).join(" ");
+  return range(count)
+    .map((i) => `(${p})[${i}] = ${x}[${i}];`)
+    .join(" ");
 }
 
 const mask = (count: number) => `0x${((1 << count) - 1).toString(16)}`;
@@ -111,7 +116,10 @@ type Normal = Gemm & { readonly flipped: boolean };
  * axes of size 1 say nothing; they become 1, the layout that every form accepts.
  */
 function normalise(g: Gemm): Normal {
-  const flat = (s: Strides, rows: number, cols: number) => ({ row: rows === 1 ? 1 : s.row, col: cols === 1 ? 1 : s.col });
+  const flat = (s: Strides, rows: number, cols: number) => ({
+    row: rows === 1 ? 1 : s.row,
+    col: cols === 1 ? 1 : s.col,
+  });
   const a = flat(g.a, g.m, g.k);
   const b = flat(g.b, g.k, g.n);
   const c = flat(g.c, g.m, g.n);
@@ -135,10 +143,11 @@ function form(g: Normal): Form {
 
 // ---------------------------------------------------------------------------------------------------- plain loops
 
-/** Layouts nobody meets in a training step: correct, in f64 or f32 as given. */
+/** A C with gaps in both directions: correct, no more. */
 function loops(g: Normal): Form {
   const { type } = vector(g.dtype, g.lanes);
-  const sum = `${type} s = 0;\n    for (dh_long l = 0; l < ${g.k}; l++) ` +
+  const sum =
+    `${type} s = 0;\n    for (dh_long l = 0; l < ${g.k}; l++) ` +
     `s += A[i * ${g.a.row} + l * ${g.a.col}] * B[l * ${g.b.row} + j * ${g.b.col}];\n    `;
   return { kernels: [], body: nest(g, "s", sum), scratch: 0 };
 }
@@ -176,7 +185,9 @@ function chooseTile(g: Normal): Tiling {
   const v = vector(g.dtype, g.lanes);
   const across = Math.ceil(g.n / v.width);
   const packB = packingB(g, v);
-  const packing = { none: 0, copy: 2 * g.k * across, transpose: 6 * v.width * Math.ceil(g.k / v.width) * across }[packB];
+  const packing = { none: 0, copy: 2 * g.k * across, transpose: 6 * v.width * Math.ceil(g.k / v.width) * across }[
+    packB
+  ];
   // Rows a multiple of 4096 bytes apart share one set of the first-level cache, which holds 8 to 12 lines.
   const most = g.a.col === 1 && (g.a.row * v.bytes) % 4096 === 0 ? 8 : Infinity;
   let best: Omit<Tiling, "packA" | "packB"> | undefined;
@@ -184,15 +195,18 @@ function chooseTile(g: Normal): Tiling {
     for (let rows = 1; rows <= Math.min(g.m, most) && (rows + 1) * vectors + 1 < registers(g.lanes); rows++) {
       const [down, below] = [Math.floor(g.m / rows), g.m % rows];
       const [right, beside] = [Math.floor(across / vectors), across % vectors];
-      const step = down * right * tileCycles(rows, vectors) + (beside ? down * tileCycles(rows, beside) : 0) +
-        (below ? right * tileCycles(below, vectors) : 0) + (below && beside ? tileCycles(below, beside) : 0);
+      const step =
+        down * right * tileCycles(rows, vectors) +
+        (beside ? down * tileCycles(rows, beside) : 0) +
+        (below ? right * tileCycles(below, vectors) : 0) +
+        (below && beside ? tileCycles(below, beside) : 0);
       const calls = 12 * Math.ceil(g.m / rows) * Math.ceil(across / vectors) + g.m * across;
       const cycles = g.k * step + calls + packing;
       if (!best || cycles < best.cycles) best = { rows, vectors, cycles };
     }
   }
   // A stored along m: its k-steps lie in as many pages, and every panel of B comes by again.
-  const packA = g.a.row === 1 && g.a.col * v.bytes >= 1024 && across > best!.vectors && g.k > 1;
+  const packA = g.a.row === 1 && g.a.col * v.bytes >= 512 && across > best!.vectors && g.k > 1;
   return { ...best!, packA, packB };
 }
 
@@ -236,11 +250,15 @@ function tiles(g: Normal, t: Tiling): Form {
   // Panels of full width, then the rim at the right of the last block.
   const rim = g.n % wide;
   const panels = (body: (columns: number, j: string) => string) => [
-    ...(g.n >= wide ? [`for (dh_long j = j0; j < ${rim ? `j1 - j1 % ${wide}` : "j1"}; j += ${wide}) ${body(wide, "j")}`] : []),
+    ...(g.n >= wide
+      ? [`for (dh_long j = j0; j < ${rim ? `j1 - j1 % ${wide}` : "j1"}; j += ${wide}) ${body(wide, "j")}`]
+      : []),
     ...(rim ? [`${broad.count > 1 ? `if (j1 == ${g.n}) ` : ""}${body(rim, `${g.n - rim}`)}`] : []),
   ];
   const row = (rows: number, i: string) => [
-    ...(t.packA ? [`${use(copyKernel(v, rows, high))}(A + ${i} + ${at("k0", g.a.col)}, ${g.a.col}, ${scratchA}, kn);`] : []),
+    ...(t.packA
+      ? [`${use(copyKernel(v, rows, high))}(A + ${i} + ${at("k0", g.a.col)}, ${g.a.col}, ${scratchA}, kn);`]
+      : []),
     ...panels((columns, j) => call(rows, columns, i, j)),
   ];
   const packPanel = (columns: number, j: string) => {
@@ -290,8 +308,17 @@ function tileKernel(g: Normal, v: Vector, { rows, columns, a, strideB }: Tile): 
   const U = range(g.k >= 16 ? sets(rows * J.length) : 1);
   const outer = g.k === 1;
   const split = g.k > deepest;
-  const name = identifier("dh_tile", v.dtype, rows, columns, rows > 1 ? a.row : 0, a.col, strideB, rows > 1 ? g.c.row : 0,
-    outer ? "outer" : `${U.length}${split ? "more" : ""}`);
+  const name = identifier(
+    "dh_tile",
+    v.dtype,
+    rows,
+    columns,
+    rows > 1 ? a.row : 0,
+    a.col,
+    strideB,
+    rows > 1 ? g.c.row : 0,
+    outer ? "outer" : `${U.length}${split ? "more" : ""}`,
+  );
   const lanes = (j: number) => Math.min(v.width, columns - j * v.width);
   const C = (i: number, j: number) => `C + ${i * g.c.row + j * v.width}`;
   const sum = (i: number, j: number, u = 0) => `c${i}_${j}${u ? `_${u}` : ""}`;
@@ -300,18 +327,26 @@ function tileKernel(g: Normal, v: Vector, { rows, columns, a, strideB }: Tile): 
     `${v.name} ${J.map((j) => `b${j} = ${load(v, `B + ${u * strideB + j * v.width}`, lanes(j))}`).join(", ")};`;
   const step = (u: number) => [
     `    { ${loadB(u)} ${v.type} a;`,
-    ...I.map((i) => `      a = A[${i * a.row + u * a.col}]; ${J.map((j) => `${sum(i, j, u)} += a * b${j};`).join(" ")}`),
+    ...I.map(
+      (i) => `      a = A[${i * a.row + u * a.col}]; ${J.map((j) => `${sum(i, j, u)} += a * b${j};`).join(" ")}`,
+    ),
     "    }",
   ];
   const advance = (steps: number) => `    A += ${steps * a.col}; B += ${steps * strideB};`;
-  const signature = `DH_KERNEL void ${name}(const ${v.type} *restrict A, const ${v.type} *restrict B, ${v.type} *restrict C, ` +
+  const signature =
+    `DH_KERNEL void ${name}(const ${v.type} *restrict A, const ${v.type} *restrict B, ${v.type} *restrict C, ` +
     "dh_long k, int more) {";
   const body = outer
     ? [`  ${loadB(0)}`, ...each((i, j) => store(v, C(i, j), `(A[${i * a.row}] * b${j})`, lanes(j)))]
     : [
         ...I.map((i) => `  ${v.name} ${J.flatMap((j) => U.map((u) => `${sum(i, j, u)} = {}`)).join(", ")};`),
-        ...(U.length > 1 ? [`  for (; k >= ${U.length}; k -= ${U.length}) {`, ...U.flatMap(step), advance(U.length), "  }"] : []),
-        "  for (; k; k--) {", ...step(0), advance(1), "  }",
+        ...(U.length > 1
+          ? [`  for (; k >= ${U.length}; k -= ${U.length}) {`, ...U.flatMap(step), advance(U.length), "  }"]
+          : []),
+        "  for (; k; k--) {",
+        ...step(0),
+        advance(1),
+        "  }",
         ...U.slice(1).flatMap((u) => each((i, j) => `${sum(i, j)} += ${sum(i, j, u)};`)),
         ...(split ? ["  if (more) {", ...each((i, j) => `${sum(i, j)} += ${load(v, C(i, j), lanes(j))};`), "  }"] : []),
         ...each((i, j) => store(v, C(i, j), sum(i, j), lanes(j))),
@@ -329,12 +364,17 @@ const once = (name: string, lines: readonly string[]) =>
 function copyKernel(v: Vector, columns: number, wide: number): [string, string] {
   const name = identifier("dh_copy", v.dtype, columns, wide);
   const J = range(Math.ceil(columns / v.width));
-  const each = J.map((j) => store(v, `to + ${j * v.width}`, load(v, `from + ${j * v.width}`, Math.min(v.width, columns - j * v.width))));
-  return [name, once(name, [
-    `DH_KERNEL void ${name}(const ${v.type} *restrict from, dh_long stride, ${v.type} *restrict to, dh_long k) {`,
-    `  for (; k; k--, from += stride, to += ${wide}) { ${each.join(" ")} }`,
-    "}",
-  ])];
+  const each = J.map((j) =>
+    store(v, `to + ${j * v.width}`, load(v, `from + ${j * v.width}`, Math.min(v.width, columns - j * v.width))),
+  );
+  return [
+    name,
+    once(name, [
+      `DH_KERNEL void ${name}(const ${v.type} *restrict from, dh_long stride, ${v.type} *restrict to, dh_long k) {`,
+      `  for (; k; k--, from += stride, to += ${wide}) { ${each.join(" ")} }`,
+      "}",
+    ]),
+  ];
 }
 
 /** to[l·wide + q] = from[l·row + q·col] for q < columns, l < k; for row = 1 in square blocks through registers. */
@@ -349,26 +389,38 @@ function transposeKernel(v: Vector): [string, string] {
     const low = lanes.map((l) => (l & side ? W + l - side : l));
     const high = lanes.map((l) => (l & side ? W + l : l + side));
     const [x, y] = [`x${side}_`, `x${side * 2}_`];
-    rounds.push(`    ${v.name} ${lanes.map((i) => i & side
-      ? `${y}${i} = ${shuffle(v, `${x}${i - side}`, `${x}${i}`, high)}`
-      : `${y}${i} = ${shuffle(v, `${x}${i}`, `${x}${i + side}`, low)}`).join(", ")};`);
+    rounds.push(
+      `    ${v.name} ${lanes
+        .map((i) =>
+          i & side
+            ? `${y}${i} = ${shuffle(v, `${x}${i - side}`, `${x}${i}`, high)}`
+            : `${y}${i} = ${shuffle(v, `${x}${i}`, `${x}${i + side}`, low)}`,
+        )
+        .join(", ")};`,
+    );
   }
-  return [name, once(name, [
-    `DH_KERNEL void ${name}(const ${v.type} *restrict from, dh_long row, dh_long col, ${v.type} *restrict to, dh_long wide, dh_long columns, dh_long k) {`,
-    "  if (row != 1 || k < W) {",
-    "    for (dh_long l = 0; l < k; l++) for (dh_long q = 0; q < columns; q++) to[l * wide + q] = from[l * row + q * col];",
-    "    return;",
-    "  }",
-    // A block at the rim begins earlier and overlaps its neighbour; a column beyond the last repeats it, into the panel's rest.
-    "  for (dh_long q = 0; q < columns; q += W) for (dh_long at = 0; at < k; at += W) {",
-    "    const dh_long l = at + W <= k ? at : k - W, last = columns - 1 - q;",
-    `    const ${v.type} *s = from + q * col + l; ${v.type} *d = to + l * wide + q;`,
-    `    ${v.name} ${lanes.map((i) => `x1_${i} = ${load(v, `s + (${i} < last ? ${i} : last) * col`)}`).join(", ")};`,
-    ...rounds,
-    `    ${lanes.map((i) => store(v, `d + ${i} * wide`, `x${side}_${i}`)).join(" ")}`,
-    "  }",
-    "}",
-  ].map((line) => line.replaceAll(/\bW\b/g, `${W}`)))];
+  return [
+    name,
+    once(
+      name,
+      [
+        `DH_KERNEL void ${name}(const ${v.type} *restrict from, dh_long row, dh_long col, ${v.type} *restrict to, dh_long wide, dh_long columns, dh_long k) {`,
+        "  if (row != 1 || k < W) {",
+        "    for (dh_long l = 0; l < k; l++) for (dh_long q = 0; q < columns; q++) to[l * wide + q] = from[l * row + q * col];",
+        "    return;",
+        "  }",
+        // A block at the rim begins earlier and overlaps its neighbour; a column beyond the last repeats it, into the panel's rest.
+        "  for (dh_long q = 0; q < columns; q += W) for (dh_long at = 0; at < k; at += W) {",
+        "    const dh_long l = at + W <= k ? at : k - W, last = columns - 1 - q;",
+        `    const ${v.type} *s = from + q * col + l; ${v.type} *d = to + l * wide + q;`,
+        `    ${v.name} ${lanes.map((i) => `x1_${i} = ${load(v, `s + (${i} < last ? ${i} : last) * col`)}`).join(", ")};`,
+        ...rounds,
+        `    ${lanes.map((i) => store(v, `d + ${i} * wide`, `x${side}_${i}`)).join(" ")}`,
+        "  }",
+        "}",
+      ].map((line) => line.replaceAll(/\bW\b/g, `${W}`)),
+    ),
+  ];
 }
 
 // ---------------------------------------------------------------------------------------------------- dots
@@ -376,7 +428,9 @@ function transposeKernel(v: Vector): [string, string] {
 /** Entries of C per kernel: rows × columns, one accumulator each. */
 function dotTile(g: Normal): { rows: number; columns: number } {
   if (g.m === 1) return { rows: 1, columns: Math.min(g.n, registers(g.lanes) / 2) };
-  return g.lanes === 16 ? { rows: Math.min(4, g.m), columns: Math.min(g.n, 4) } : { rows: Math.min(2, g.m), columns: Math.min(g.n, 4) };
+  return g.lanes === 16
+    ? { rows: Math.min(4, g.m), columns: Math.min(g.n, 4) }
+    : { rows: Math.min(2, g.m), columns: Math.min(g.n, 4) };
 }
 
 /** Whichever is slower: the sums, or the smaller matrix coming by for each row of tiles of the larger. */
@@ -388,7 +442,7 @@ function dotCycles(g: Normal): number {
   const bytes = inner * g.k * v.bytes;
   return Math.max(
     g.m * g.n * (Math.ceil(g.k / v.width) * perStep + 1.5),
-    (passes * bytes) / (bytes <= 1 << 19 ? 32 : 8),
+    (passes * bytes) / (bytes <= 1 << 19 ? (v.bytes * v.width) / 2 : 8),
   );
 }
 
@@ -433,10 +487,14 @@ function dotKernel(g: Normal, v: Vector, rows: number, columns: number, strideA:
   const tail = g.k % W;
   const down = g.k - tail;
   const sum = (i: number, j: number) => `s0_${i * columns + j}`;
-  const step = (l: string, count: number) => [
-    `${v.name} ${J.map((j) => `b${j} = ${load(v, `B + ${j * g.b.col} + ${l}`, count)}`).join(", ")};`,
-    ...I.map((i) => `{ const ${v.name} a = ${load(v, `A + ${i * strideA} + ${l}`, count)}; ${J.map((j) => `${sum(i, j)} += a * b${j};`).join(" ")} }`),
-  ].map((line) => `    ${line}`);
+  const step = (l: string, count: number) =>
+    [
+      `${v.name} ${J.map((j) => `b${j} = ${load(v, `B + ${j * g.b.col} + ${l}`, count)}`).join(", ")};`,
+      ...I.map(
+        (i) =>
+          `{ const ${v.name} a = ${load(v, `A + ${i * strideA} + ${l}`, count)}; ${J.map((j) => `${sum(i, j)} += a * b${j};`).join(" ")} }`,
+      ),
+    ].map((line) => `    ${line}`);
   const out = [
     `DH_KERNEL void ${name}(const ${v.type} *restrict A, const ${v.type} *restrict B, ${v.type} *restrict C) {`,
     `  ${v.name} ${I.flatMap((i) => J.map((j) => `${sum(i, j)} = {}`)).join(", ")};`,
@@ -461,7 +519,8 @@ function dotKernel(g: Normal, v: Vector, rows: number, columns: number, strideA:
     }
     out.push(`  *(${v.name} *)(s + ${first}) = ${names[0]};`);
   }
-  for (const i of I) out.push(`  ${J.map((j) => `C[${i * g.c.row + j * g.c.col}] = s[${i * columns + j}];`).join(" ")}`);
+  for (const i of I)
+    out.push(`  ${J.map((j) => `C[${i * g.c.row + j * g.c.col}] = s[${i * columns + j}];`).join(" ")}`);
   out.push("}");
   return [name, once(name, out)];
 }

@@ -35,7 +35,10 @@ export function mathPrelude(used: Iterable<MathFunction>): string {
   };
   for (const name of used) want(name);
   if (wanted.size === 0) return "";
-  return [support, ...[...wanted].map((name) => `double ${mathFunctions[name].f64}(double);\n${mathFunctions[name].text}`)].join("\n");
+  return [
+    support,
+    ...[...wanted].map((name) => `double ${mathFunctions[name].f64}(double);\n${mathFunctions[name].text}`),
+  ].join("\n");
 }
 
 // Conversions and rounding without a call: rintf is one instruction from SSE4.1 on, and before it a conversion to int.
