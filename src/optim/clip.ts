@@ -1,0 +1,65 @@
+/**
+ * Clipping, for the front of a chain: bounds on what a single step can do. Three different things go by this name
+ * (Keras' `clipnorm` is per tensor, PyTorch's `clip_grad_norm_` global), so each is named for what it bounds.
+ */
+import { fail } from "../ir/fail.ts";
+import { clip, norm } from "../ir/math.ts";
+import { scalar, Tensor } from "../ir/tensor.ts";
+import { leaves, map } from "../tree.ts";
+import { type Dialect, show } from "./hyper.ts";
+import { leafwise, type Transform } from "./transform.ts";
+
+/** Each number to [−limit, limit]. */
+export function clipValue(limit: number): Transform {
+  requireLimit("clipValue", limit);
+  return leafwise(`clipValue(${limit})`, { update: (g) => clip(g, -limit, limit) });
+}
+
+/** Each tensor, by itself, to a norm of at most `limit`; PyTorch's formula, or min(1, limit / norm). */
+export function clipTensorNorm(limit: number, { dialect = "torch" }: { dialect?: Dialect } = {}): Transform {
+  requireLimit("clipTensorNorm", limit);
+  return leafwise(`clipTensorNorm(${limit}; ${dialect})`, {
+    update: (g) => g.mul(coefficient(norm(g), limit, dialect)),
+  });
+}
+
+/**
+ * All tensors, by one factor, to a norm of at most `limit`: direction kept. Pascanu, Mikolov & Bengio 2013, algorithm 1.
+ * The factor is min(1, limit / (norm + 1e-6)) in PyTorch's dialect, min(1, limit / norm) in the others.
+ */
+export function clipGlobalNorm(limit: number, { dialect = "torch" }: { dialect?: Dialect } = {}): Transform {
+  requireLimit("clipGlobalNorm", limit);
+  return {
+    gives: "direction",
+    describe: `clipGlobalNorm(${limit}; ${dialect})`,
+    init: () => ({}),
+    update(direction, state) {
+      const factor = coefficient(globalNorm(direction), limit, dialect);
+      return [map((g: Tensor) => g.mul(factor.cast(g.dtype)), direction), state];
+    },
+  };
+}
+
+/** √ Σ x² over all tensors of a tree, before any clipping: the number to log. → scalar of the widest dtype among them */
+export function globalNorm(tree: unknown): Tensor {
+  const list = leaves(tree);
+  if (list.some((g) => !(g instanceof Tensor))) fail("globalNorm: a leaf is not a tensor");
+  if (list.length === 0) return scalar(0);
+  const dtype = list.some((g) => g.dtype === "f64") ? "f64" : "f32";
+  // A norm of norms in one more sum, so that each tensor is reduced where it is.
+  return (list as Tensor[])
+    .map((g) => g.cast(dtype).square().sum())
+    .reduce((a, b) => a.add(b))
+    .sqrt();
+}
+
+function coefficient(length: Tensor, limit: number, dialect: Dialect): Tensor {
+  if (dialect === "torch") return scalar(limit, length.dtype).div(length.add(1e-6)).min(1);
+  return length.le(limit).where(scalar(1, length.dtype), scalar(limit, length.dtype).div(length));
+}
+
+function requireLimit(what: string, limit: unknown): void {
+  if (!(typeof limit === "number" && limit > 0 && Number.isFinite(limit))) {
+    fail(`${what}: the limit must be a finite number > 0, got ${show(limit)}`);
+  }
+}

@@ -1,0 +1,7 @@
+/** Update rules, their chains, and learning rates as functions of the step. */
+export { clipGlobalNorm, clipTensorNorm, clipValue, globalNorm } from "./clip.ts";
+export type { Common, Dialect, Hyper } from "./hyper.ts";
+export * from "./optimizers.ts";
+export { decay, l2, trustRatio } from "./rules.ts";
+export * from "./schedule.ts";
+export * from "./transform.ts";

@@ -1,0 +1,192 @@
+/**
+ * A transform turns a direction, at first the gradient, into a better one, and keeps what it must remember as a plain
+ * tree. A rule is written for one tensor; `leafwise` lifts it to trees, `chain` puts transforms one after the other, and
+ * only `update` moves the parameters: p − lr · direction.
+ */
+import { fail } from "../ir/fail.ts";
+import { type Shape, sameShape } from "../ir/shape.ts";
+import { Tensor } from "../ir/tensor.ts";
+import { Value, value } from "../ir/value.ts";
+import { type Mapped, map, mapWithPath } from "../tree.ts";
+
+/** What a transform remembers, on the host: a tree below the parameters' paths. No state is `{}`, which has no leaf. */
+export interface State {
+  readonly [key: string]: Value | State;
+}
+/** The same while a step is traced. */
+export interface TracedState {
+  readonly [key: string]: Tensor | TracedState;
+}
+
+/**
+ * What comes out of a transform: a direction, which `update` multiplies by −lr, or a step that has lr in it already.
+ * A step is for rules with lr inside a buffer (Keras' momentum, Optax' RMSProp): once lr changes, no direction times lr
+ * is the same.
+ */
+export type Gives = "direction" | "step";
+
+export type Context<P> = {
+  /** The parameters before this step. */
+  readonly params: P;
+  /** Number of this step, counted from 1: a scalar float. */
+  readonly step: Tensor;
+  /** Learning rate of this step: a scalar float. */
+  readonly lr: Tensor;
+};
+
+export type Transform<G extends Gives = "direction"> = {
+  readonly gives: G;
+  /** What it is, with its numbers and dialect: `adam(b1 0.9, b2 0.999, eps 1e-8; torch)`. */
+  readonly describe: string;
+  /** State before the first step, for parameters of these shapes and dtypes. */
+  init(params: unknown): State;
+  /** One step, in tensors. `direction` and `params` have the same tree. */
+  update<P>(direction: P, state: TracedState, context: Context<P>): [P, TracedState];
+};
+
+/** Anything that `update` can apply. */
+export type Optimizer = Transform<Gives>;
+
+/** A rule for one tensor. It sees its parameter `p`, and `step` and `lr` as scalars of p's dtype. */
+export type Rule<S extends Record<string, Value>> = {
+  init?(p: Value): S;
+  update(u: Tensor, state: Mapped<S, Value, Tensor>, at: At): Tensor | readonly [Tensor, Mapped<S, Value, Tensor>];
+};
+export type At = { readonly p: Tensor; readonly step: Tensor; readonly lr: Tensor };
+
+/** Lift a rule for one tensor to trees. Throws where a parameter is not a float, or a direction does not fit it. */
+export function leafwise<S extends Record<string, Value>, G extends Gives = "direction">(
+  describe: string,
+  rule: Rule<S>,
+  gives: G = "direction" as G,
+): Transform<G> {
+  return {
+    gives,
+    describe,
+    init: (params) => mapWithPath((path, p) => rule.init?.(parameter(path, p)) ?? {}, params),
+    update(direction, state, { params, step, lr }) {
+      const both = mapWithPath(
+        (path, p: Tensor, u: Tensor, s) => {
+          fits(path, p, u);
+          const out = rule.update(u, s, { p, step: step.cast(p.dtype), lr: lr.cast(p.dtype) });
+          return out instanceof Tensor ? new Pair(out, s) : new Pair(out[0], out[1]);
+        },
+        params,
+        direction,
+        state,
+      );
+      return [map((pair: Pair) => pair.direction, both), map((pair: Pair) => pair.state, both)];
+    },
+  };
+}
+
+/** What a rule returned for one tensor. A class, so that trees take it for a leaf. */
+class Pair {
+  readonly direction: Tensor;
+  readonly state: unknown;
+  constructor(direction: Tensor, state: unknown) {
+    this.direction = direction;
+    this.state = state;
+  }
+}
+
+/** One after the other. A transform that gives a step comes last: after it, λ·p or a ratio would have the wrong unit. */
+export function chain<G extends Gives = "direction">(...links: readonly [...Transform[], Transform<G>]): Transform<G> {
+  const list: readonly Optimizer[] = links;
+  const last = links.at(-1) as Transform<G> | undefined;
+  if (!last) fail("chain: there is nothing to chain");
+  const early = list.slice(0, -1).find((link) => link.gives === "step");
+  if (early) fail(`chain: ${early.describe} has the learning rate in it, so it must come last`);
+  return {
+    gives: last.gives,
+    describe: list.map((link) => link.describe).join(" → "),
+    init: (params) => Object.fromEntries(list.map((link, k) => [k, link.init(params)])),
+    update(direction, state, context) {
+      let u = direction;
+      const next = list.map((link, k) => {
+        const [v, s] = link.update(u, state[k] as TracedState, context);
+        u = v;
+        return [k, s];
+      });
+      return [u, Object.fromEntries(next)];
+    },
+  };
+}
+
+/** Which parameters: by path, such as `layers.0.bias`, and by shape. */
+export type Where = (path: string, p: { readonly shape: Shape }) => boolean;
+
+/** Rank 2 and more: weights, but neither biases nor the scales of a normalisation. */
+export const matrices: Where = (_, p) => p.shape.length >= 2;
+
+/** Parameters whose path matches. */
+export const named =
+  (pattern: RegExp): Where =>
+  (path) =>
+    pattern.test(path);
+
+/**
+ * The transform on some parameters only; the others' directions pass unchanged and have no state. The transform does not
+ * see them at all, so a global norm is that of the chosen ones.
+ */
+export function only(where: Where, transform: Transform, describe = where.name || "some"): Transform {
+  // An empty branch takes the place of a parameter that is left out: no leaf, no state, no memory.
+  const prune = <P>(params: unknown, tree: P): P => mapWithPath((path, p, x) => (where(path, p) ? x : {}), params, tree);
+  return {
+    gives: "direction",
+    describe: `only(${describe}, ${transform.describe})`,
+    init: (params) => transform.init(prune(params, params)),
+    update(direction, state, { params, step, lr }) {
+      const within = { params: prune(params, params), step, lr };
+      const [u, next] = transform.update(prune(params, direction), state, within);
+      return [mapWithPath((path, p, before, after) => (where(path, p) ? after : before), params, direction, u), next];
+    },
+  };
+}
+
+/**
+ * One step of an optimizer: p − lr · direction, or p − step where the rule has lr inside.
+ *
+ * gradients  a tree like `params`
+ * state      `rule.init(params)` at first, then what this returned
+ * →          [next params, next state]
+ * Throws where a gradient's shape is not its parameter's, or step or lr is not a scalar float.
+ */
+export function update<P>(rule: Optimizer, gradients: P, state: TracedState, context: Context<P>): [P, TracedState] {
+  for (const name of ["step", "lr"] as const) {
+    const t = context[name];
+    if (t.rank !== 0 || !t.isFloat) fail(`update: ${name} must be a scalar float, got ${t}`);
+  }
+  const [u, next] = rule.update(gradients, state, context);
+  const minusLr = context.lr.neg();
+  const moved = mapWithPath(
+    (path, p: Tensor, d: Tensor) => {
+      fits(path, p, d);
+      return p.add(rule.gives === "step" ? d.neg() : d.mul(minusLr.cast(p.dtype)));
+    },
+    context.params,
+    u,
+  );
+  return [moved, next];
+}
+
+const at = (path: string) => path || "the top";
+
+function parameter(path: string, p: unknown): Value {
+  if (!(p instanceof Value)) fail(`optim: the parameter at ${at(path)} is not a Value`);
+  if (p.dtype !== "f32" && p.dtype !== "f64") {
+    fail(`optim: the parameter at ${at(path)} is ${p}; only floats can be trained`, "keep integers in the state");
+  }
+  return p;
+}
+
+function fits(path: string, p: Tensor, u: unknown): void {
+  if (!(u instanceof Tensor)) fail(`update: there is no gradient for the parameter at ${at(path)}, ${p}`);
+  if (!sameShape(p.shape, u.shape) || p.dtype !== u.dtype) {
+    fail(`update: the parameter at ${at(path)} is ${p}, its gradient ${u}`);
+  }
+}
+
+/** A Value shaped like p with one number everywhere. */
+export const filled = (p: Value, x = 0): Value =>
+  value(p.shape, new Float64Array(p.data.length).fill(x), p.dtype);
