@@ -1,0 +1,15 @@
+/** Layers one after the other. */
+import type { Tensor } from "../ir/tensor.ts";
+import { type Module, module } from "./module.ts";
+
+/** A module of one input, or a function such as relu. */
+export type Layer = Module<any, readonly [], Tensor> | ((x: Tensor) => Tensor);
+
+/** x → layers[n − 1](… layers[0](x)). Its parameters are `layers.0.weight` and so on; a function's place holds {}. */
+export const sequential = <const L extends readonly Layer[]>(
+  ...layers: L
+): Module<{ readonly layers: L }, readonly [], Tensor> =>
+  module({ layers }, (m, x) => {
+    const bound = m.layers as readonly ((x: Tensor) => Tensor)[];
+    return bound.reduce((y, layer) => layer(y), x);
+  });
