@@ -179,7 +179,7 @@ const sets = (sums: number) => (sums >= 8 ? 1 : sums >= 4 ? 2 : sums >= 2 ? 4 : 
 const registers = (lanes: number) => (lanes === 16 ? 32 : 16);
 
 /** Rows of k taken at a time: a tile's share of A stays in the first level of the cache. */
-const deepest = 512;
+const deepest = 384;
 
 function chooseTile(g: Normal): Tiling {
   const v = vector(g.dtype, g.lanes);
@@ -206,7 +206,7 @@ function chooseTile(g: Normal): Tiling {
     }
   }
   // A stored along m: its k-steps lie in as many pages, and every panel of B comes by again.
-  const packA = g.a.row === 1 && g.a.col * v.bytes >= 512 && across > best!.vectors && g.k > 1;
+  const packA = g.a.row === 1 && g.a.col * v.bytes >= 1024 && across > best!.vectors && g.k > 1;
   return { ...best!, packA, packB };
 }
 

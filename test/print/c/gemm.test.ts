@@ -3,7 +3,7 @@
  * end and once at its beginning; what lies between the entries of C must stay as it was.
  */
 import { describe, expect, test } from "vitest";
-import { gemmPrelude, printGemm, type Gemm, type Strides } from "../../../src/print/c/gemm.ts";
+import { type Gemm, gemmPrelude, printGemm, type Strides } from "../../../src/print/c/gemm.ts";
 import { runProgram, targets } from "./program.ts";
 
 type Case = Omit<Gemm, "name" | "lanes">;
@@ -34,17 +34,46 @@ const columnMajor = (rows: number): Strides => ({ row: 1, col: rows });
 
 /** The shapes of training steps, and each seam of the plan: splits of k and n, copies of A and B, colliding rows. */
 const known: Case[] = [
-  ...([[32, 128, 784, "nt"], [32, 10, 128, "nt"], [10, 128, 32, "tn"], [32, 128, 10, "nn"], [128, 784, 32, "tn"], [1, 128, 784, "nt"],
-    [1, 10, 128, "nt"], [10, 128, 1, "tn"], [1, 128, 10, "nn"], [32, 64, 57, "nt"], [32, 1, 64, "nt"], [1, 64, 32, "tn"],
-    [32, 64, 1, "nn"], [64, 57, 32, "tn"], [130, 70, 600, "nt"], [5, 40, 1030, "tn"], [70, 600, 520, "nn"], [300, 90, 530, "tn"],
-    [70, 515, 513, "nn"], [70, 515, 513, "tt"], [20, 40, 1024, "nn"], [1, 1, 1000, "nn"], [300, 1, 7, "nn"], [3, 3, 3, "nn"],
-    [40, 1024, 80, "nn"], [1, 17, 3, "tt"]] as const)
-    .map(([m, n, k, form]): Case => ({
-      dtype: "f32", m, n, k,
+  ...(
+    [
+      [32, 128, 784, "nt"],
+      [32, 10, 128, "nt"],
+      [10, 128, 32, "tn"],
+      [32, 128, 10, "nn"],
+      [128, 784, 32, "tn"],
+      [1, 128, 784, "nt"],
+      [1, 10, 128, "nt"],
+      [10, 128, 1, "tn"],
+      [1, 128, 10, "nn"],
+      [32, 64, 57, "nt"],
+      [32, 1, 64, "nt"],
+      [1, 64, 32, "tn"],
+      [32, 64, 1, "nn"],
+      [64, 57, 32, "tn"],
+      [130, 70, 600, "nt"],
+      [5, 40, 1030, "tn"],
+      [70, 600, 520, "nn"],
+      [300, 90, 530, "tn"],
+      [70, 515, 513, "nn"],
+      [70, 515, 513, "tt"],
+      [20, 40, 1024, "nn"],
+      [1, 1, 1000, "nn"],
+      [300, 1, 7, "nn"],
+      [3, 3, 3, "nn"],
+      [40, 1024, 80, "nn"],
+      [1, 17, 3, "tt"],
+    ] as const
+  ).map(
+    ([m, n, k, form]): Case => ({
+      dtype: "f32",
+      m,
+      n,
+      k,
       a: form[0] === "n" ? rowMajor(m, k) : columnMajor(m),
       b: form[1] === "n" ? rowMajor(k, n) : columnMajor(k),
       c: rowMajor(m, n),
-    })),
+    }),
+  ),
 ];
 
 function drawn(count: number): Case[] {
@@ -54,16 +83,35 @@ function drawn(count: number): Case[] {
   const layout = (rows: number, cols: number, written: boolean): Strides => {
     const pad = pick([0, 0, 1, 7]);
     const tight = pick([
-      { row: cols + pad, col: 1 }, { row: cols + pad, col: 1 }, { row: 1, col: rows + pad }, { row: 1, col: rows + pad },
-      { row: 2 * cols + pad, col: 2 }, { row: 3, col: 3 * rows + pad },
+      { row: cols + pad, col: 1 },
+      { row: cols + pad, col: 1 },
+      { row: 1, col: rows + pad },
+      { row: 1, col: rows + pad },
+      { row: 2 * cols + pad, col: 2 },
+      { row: 3, col: 3 * rows + pad },
     ]);
     if (written) return tight;
-    return pick([tight, tight, tight, { row: -tight.row, col: tight.col }, { row: tight.row, col: -tight.col }, { row: 0, col: 1 },
-      { row: 1, col: 0 }]);
+    return pick([
+      tight,
+      tight,
+      tight,
+      { row: -tight.row, col: tight.col },
+      { row: tight.row, col: -tight.col },
+      { row: 0, col: 1 },
+      { row: 1, col: 0 },
+    ]);
   };
   return Array.from({ length: count }, (): Case => {
     const [m, n, k] = [pick(sizes), pick(sizes), pick(sizes)];
-    return { dtype: pick(["f32", "f32", "f64"]), m, n, k, a: layout(m, k, false), b: layout(k, n, false), c: layout(m, n, true) };
+    return {
+      dtype: pick(["f32", "f32", "f64"]),
+      m,
+      n,
+      k,
+      a: layout(m, k, false),
+      b: layout(k, n, false),
+      c: layout(m, n, true),
+    };
   });
 }
 
@@ -145,35 +193,50 @@ function worstError(g: Case, A: Numbers, B: Numbers, C: Numbers): number {
 }
 
 describe.skipIf(targets.length === 0)("contractions in C (needs a C compiler)", () => {
-  test.each(targets)("$name: any shape and any layout", (target) => {
-    const cases = [...known, ...known.slice(0, 14).map((g): Case => ({ ...g, dtype: "f64" })), ...drawn(90)];
-    const gemms = cases.map((g, i): Gemm => ({ ...g, name: `dh_gemm_${i}`, lanes: target.lanes }));
-    const draw = random(2);
-    const inputs = cases.map((g) => operands(g).slice(0, 2).map(({ size }) => {
-      const data = g.dtype === "f32" ? new Float32Array(size) : new Float64Array(size);
-      return data.map(() => 2 * draw() - 1);
-    }));
-    const input = Buffer.concat(inputs.flat().map((x) => new Uint8Array(x.buffer)));
-    const output = runProgram(target, program(gemms), input, "-O2");
-    let offset = 0;
-    const errors = cases.map((g, i) => {
-      const { size } = operands(g)[2];
-      const bytes = size * (g.dtype === "f32" ? 4 : 8);
-      const own = output.buffer.slice(output.byteOffset + offset, output.byteOffset + offset + bytes);
-      offset += bytes;
-      const C = g.dtype === "f32" ? new Float32Array(own) : new Float64Array(own);
-      return { ...g, error: worstError(g, inputs[i]![0]!, inputs[i]![1]!, C) };
-    });
-    expect(offset).toBe(output.length);
-    // The bound of any order of summation: one rounding per term. A term left out would be thousands of times larger.
-    expect(errors.filter((g) => !(g.error <= g.k + 1))).toEqual([]);
-  }, 60_000);
+  test.each(targets)(
+    "$name: any shape and any layout",
+    (target) => {
+      const cases = [...known, ...known.slice(0, 14).map((g): Case => ({ ...g, dtype: "f64" })), ...drawn(90)];
+      const gemms = cases.map((g, i): Gemm => ({ ...g, name: `dh_gemm_${i}`, lanes: target.lanes }));
+      const draw = random(2);
+      const inputs = cases.map((g) =>
+        operands(g)
+          .slice(0, 2)
+          .map(({ size }) => {
+            const data = g.dtype === "f32" ? new Float32Array(size) : new Float64Array(size);
+            return data.map(() => 2 * draw() - 1);
+          }),
+      );
+      const input = Buffer.concat(inputs.flat().map((x) => new Uint8Array(x.buffer)));
+      const output = runProgram(target, program(gemms), input, "-O2");
+      let offset = 0;
+      const errors = cases.map((g, i) => {
+        const { size } = operands(g)[2];
+        const bytes = size * (g.dtype === "f32" ? 4 : 8);
+        const own = output.buffer.slice(output.byteOffset + offset, output.byteOffset + offset + bytes);
+        offset += bytes;
+        const C = g.dtype === "f32" ? new Float32Array(own) : new Float64Array(own);
+        return { ...g, error: worstError(g, inputs[i]![0]!, inputs[i]![1]!, C) };
+      });
+      expect(offset).toBe(output.length);
+      // The bound of any order of summation: one rounding per term. A term left out would be thousands of times larger.
+      expect(errors.filter((g) => !(g.error <= g.k + 1))).toEqual([]);
+    },
+    60_000,
+  );
 });
 
 test("the text needs no header, and equal kernels are compiled once", () => {
   const gemm: Gemm = {
-    name: "dh_one", dtype: "f32", m: 64, n: 64, k: 64, lanes: 16,
-    a: { row: 64, col: 1 }, b: { row: 64, col: 1 }, c: { row: 64, col: 1 },
+    name: "dh_one",
+    dtype: "f32",
+    m: 64,
+    n: 64,
+    k: 64,
+    lanes: 16,
+    a: { row: 64, col: 1 },
+    b: { row: 64, col: 1 },
+    c: { row: 64, col: 1 },
   };
   const [one, two] = [printGemm(gemm), printGemm({ ...gemm, name: "dh_two" })];
   expect(gemmPrelude(16) + one.text).not.toContain("#include");

@@ -3,7 +3,7 @@
  * small ones, and the special inputs.
  */
 import { describe, expect, test } from "vitest";
-import { mathFunctions, mathPrelude, type MathFunction } from "../../../src/print/c/math.ts";
+import { type MathFunction, mathFunctions, mathPrelude } from "../../../src/print/c/math.ts";
 import { runProgram, targets } from "./program.ts";
 
 const names = Object.keys(mathFunctions) as MathFunction[];
@@ -22,12 +22,53 @@ function erf(x: number): number {
 }
 
 const reference: Record<MathFunction, (x: number) => number> = {
-  exp: Math.exp, expm1: Math.expm1, log: Math.log, log1p: Math.log1p, sin: Math.sin, cos: Math.cos, tanh: Math.tanh, erf,
+  exp: Math.exp,
+  expm1: Math.expm1,
+  log: Math.log,
+  log1p: Math.log1p,
+  sin: Math.sin,
+  cos: Math.cos,
+  tanh: Math.tanh,
+  erf,
 };
 
-const special = [0, -0, Infinity, -Infinity, NaN, 1, -1, 2 ** -149, -(2 ** -149), 1e-40, -1e-40, 2 ** -126, 3.4028234663852886e38,
-  -3.4028234663852886e38, 88.72283, 88.72284, -87.33655, -103.97208, -103.97209, -104, -200, 200, 0.6276, 0.927734375, 0.35, -0.35,
-  262143.98, 262144, 1e5, 1e10, 1e30, -1 + 2 ** -24, Math.PI, Math.PI / 2, 355];
+const special = [
+  0,
+  -0,
+  Infinity,
+  -Infinity,
+  NaN,
+  1,
+  -1,
+  2 ** -149,
+  -(2 ** -149),
+  1e-40,
+  -1e-40,
+  2 ** -126,
+  3.4028234663852886e38,
+  -3.4028234663852886e38,
+  88.72283,
+  88.72284,
+  -87.33655,
+  -103.97208,
+  -103.97209,
+  -104,
+  -200,
+  200,
+  0.6276,
+  0.927734375,
+  0.35,
+  -0.35,
+  262143.98,
+  262144,
+  1e5,
+  1e10,
+  1e30,
+  -1 + 2 ** -24,
+  Math.PI,
+  Math.PI / 2,
+  355,
+];
 
 const samples = (() => {
   const bits = new Uint32Array(1 << 16).map((_, i) => i * 65536 + ((i * 40503) & 65535));
@@ -58,12 +99,16 @@ function error(name: MathFunction, x: number, y: number): number {
 const source = `${mathPrelude(names)}
 #include <stdio.h>
 #include <stdlib.h>
-${names.map((name) => `void go_${name}(long n, float *restrict y, const float *restrict x) {
+${names
+  .map(
+    (name) => `void go_${name}(long n, float *restrict y, const float *restrict x) {
   for (long i = 0; i < n; i++) y[i] = ${mathFunctions[name].f32}(x[i]);
 }
 void go64_${name}(long n, double *restrict y, const float *restrict x) {
   for (long i = 0; i < n; i++) y[i] = ${mathFunctions[name].f64}((double)x[i]);
-}`).join("\n")}
+}`,
+  )
+  .join("\n")}
 int main(void) {
   enum { n = ${samples.length} };
   static float x[n], y[n];
@@ -81,10 +126,12 @@ describe.skipIf(targets.length === 0)("elementary functions in C (needs a C comp
       const output = runProgram(target, source, new Uint8Array(samples.buffer), "-O3");
       const bytes = output.buffer.slice(output.byteOffset, output.byteOffset + output.length);
       const end = names.length * samples.length * 4;
-      names.forEach((name, i) => results.set(name, {
-        y: new Float32Array(bytes, i * samples.length * 4, samples.length),
-        z: new Float64Array(bytes.slice(end + i * 512, end + (i + 1) * 512)),
-      }));
+      names.forEach((name, i) =>
+        results.set(name, {
+          y: new Float32Array(bytes, i * samples.length * 4, samples.length),
+          z: new Float64Array(bytes.slice(end + i * 512, end + (i + 1) * 512)),
+        }),
+      );
       expect(output.length).toBe(end + names.length * 512);
     }, 60_000);
 

@@ -7,15 +7,29 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 /** A way to compile: which vectors the text may use, and which machine it is compiled for. */
-export type Target = { readonly name: string; readonly cc: string; readonly lanes: number; readonly flags: readonly string[] };
+export type Target = {
+  readonly name: string;
+  readonly cc: string;
+  readonly lanes: number;
+  readonly flags: readonly string[];
+};
 
-const mathFlags = ["-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fassociative-math", "-freciprocal-math",
-  "-ffp-contract=fast"];
+const mathFlags = [
+  "-fno-math-errno",
+  "-fno-trapping-math",
+  "-fno-signed-zeros",
+  "-fassociative-math",
+  "-freciprocal-math",
+  "-ffp-contract=fast",
+];
 
 /** What the compiler's own macros say for these flags, or "" where it does not run. */
 function macros(cc: string, flags: readonly string[]): string {
   try {
-    return execFileSync(cc, [...flags, "-dM", "-E", "-x", "c", "/dev/null"], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+    return execFileSync(cc, [...flags, "-dM", "-E", "-x", "c", "/dev/null"], {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+    });
   } catch {
     return "";
   }
@@ -41,7 +55,16 @@ export function runProgram(target: Target, source: string, input: Uint8Array, op
   try {
     writeFileSync(join(folder, "main.c"), source);
     const program = join(folder, "main");
-    execFileSync(target.cc, [optimise, ...target.flags, ...mathFlags, "-w", join(folder, "main.c"), "-o", program, "-lm"]);
+    execFileSync(target.cc, [
+      optimise,
+      ...target.flags,
+      ...mathFlags,
+      "-w",
+      join(folder, "main.c"),
+      "-o",
+      program,
+      "-lm",
+    ]);
     return execFileSync(program, { input, maxBuffer: 1 << 30 });
   } finally {
     rmSync(folder, { recursive: true, force: true });
