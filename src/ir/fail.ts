@@ -39,7 +39,9 @@ export function fail(message: string, hint?: string): never {
 export const where = (module: string, line: string | undefined): string =>
   module && line ? `${module} (${line})` : module || line || "";
 
+/** The library's own folder; and where its sources are, to which source maps lead. */
 const here = import.meta.url.slice(0, import.meta.url.lastIndexOf("/ir/") + 1);
+const sources = here.replace(/\/dist\/$/, "/src/");
 
 /** `file:line` of the innermost frame that is neither this library nor the host. Undefined when there is none. */
 export function userLine(stack: string | undefined): string | undefined {
@@ -47,7 +49,7 @@ export function userLine(stack: string | undefined): string | undefined {
     const [, file, line] = /\(?((?:file:\/\/|\/|[A-Za-z]:[\\/]|https?:\/\/)[^()]*?):(\d+):\d+\)?$/.exec(frame) ?? [];
     if (!file || !line || file.includes("node:") || file.includes("node_modules")) continue;
     const url = file.startsWith("/") ? `file://${file}` : file;
-    if (url.startsWith(here)) continue;
+    if (url.startsWith(here) || url.startsWith(sources)) continue;
     return `${shorten(file)}:${line}`;
   }
   return undefined;

@@ -60,13 +60,18 @@ export function gradients(y: Tensor, xs: readonly Tensor[]): Tensor[] {
 /**
  * `f(x, …rest)` with the gradient by its first argument, a tensor or a tree of tensors. f returns a scalar, or a pair
  * [scalar, anything] whose second part is passed through. → [what f returned, a tree like x]
+ * Throws where a leaf of x is a tensor of integers.
  */
 export function valueAndGrad<X, R extends unknown[], Y extends Tensor | readonly [Tensor, unknown]>(
   f: (x: X, ...rest: R) => Y,
 ): (x: X, ...rest: R) => [Y, X] {
   return (x, ...rest) => {
     // Each leaf becomes a node of its own: two leaves that are one tensor still get a gradient each.
-    const own = tree.map((t) => (t instanceof Tensor && t.isFloat ? t.own() : t), x) as X;
+    const own = tree.mapWithPath((path, t) => {
+      if (!(t instanceof Tensor)) return t;
+      if (!t.isFloat) fail(`grad: ${path || "the argument"} is ${t}, not a float: nothing can be differentiated by it`);
+      return t.own();
+    }, x) as X;
     const y = f(own, ...rest);
     const loss = y instanceof Tensor ? y : y[0];
     const xs = tree.leaves<Tensor>(own).filter((t) => t instanceof Tensor && t.isFloat);

@@ -34,14 +34,15 @@ function target(used: Set<MathFunction>): Target {
       cast: (_d, a, _b, _c, to) => (to === "bool" ? `(${a} != 0)` : `((${types[to]})(${a}))`),
       add: (_, a, b) => `(${a} + ${b})`,
       mul: (_, a, b) => `(${a} * ${b})`,
-      div: (_, a, b) => `(${a} / ${b})`,
+      // An integer division by 0 ends the process, and so does the smallest int by −1; both have a result here.
+      div: (d, a, b) => (d === "f32" || d === "f64" || positive(b) ? `(${a} / ${b})` : `dh_div_${d}(${a}, ${b})`),
       // fmaxf would drop a NaN, and a NaN is what a diagnosis looks for.
       max: (d, a, b) => (d === "f32" || d === "f64" ? `dh_max_${d}(${a}, ${b})` : `(${a} > ${b} ? ${a} : ${b})`),
       lt: (_, a, b) => `(${a} < ${b})`,
       le: (_, a, b) => `(${a} <= ${b})`,
       eq: (_, a, b) => `(${a} == ${b})`,
       xor: (_, a, b) => `(${a} ^ ${b})`,
-      shr: (_, a, b) => `(${a} >> ${b})`,
+      shr: (_, a, b) => `(${a} >> (${b} & 31))`,
       where: (_, c, a, b) => `(${c} ? ${a} : ${b})`,
       mod: (_, a, b) => `(${a} % ${b})`,
       and: (_, a, b) => `(${a} && ${b})`,
@@ -69,8 +70,13 @@ function single(v: number): string {
   return `${Object.is(f, -0) ? "-0.0" : f.toExponential()}f`;
 }
 
+/** A literal that is safe to divide by. */
+const positive = (text: string) => /^[1-9]\d*u?$/.test(text);
+
 const helpers = `static inline float dh_max_f32(float a, float b) { return a > b || a != a ? a : b; }
 static inline double dh_max_f64(double a, double b) { return a > b || a != a ? a : b; }
+static inline int dh_div_i32(int a, int b) { return b == 0 ? 0 : b == -1 ? (int)-(unsigned)a : a / b; }
+static inline unsigned dh_div_u32(unsigned a, unsigned b) { return b == 0 ? 0 : a / b; }
 static inline int dh_clamp(int i, int last) { return i < 0 ? 0 : i > last ? last : i; }
 static inline int dh_finite_f32(float x) { union { float f; unsigned i; } u; u.f = x; return (u.i & 0x7f800000u) != 0x7f800000u; }
 static inline int dh_finite_f64(double x) { union { double f; unsigned long long i; } u; u.f = x; return (u.i & 0x7ff0000000000000ull) != 0x7ff0000000000000ull; }

@@ -29,7 +29,7 @@ const js: Target = {
     },
     add: (d, a, b) => (d === "u32" ? `((${a} + ${b}) >>> 0)` : d === "i32" ? `((${a} + ${b}) | 0)` : `(${a} + ${b})`),
     mul: (d, a, b) => (d === "u32" ? `(Math.imul(${a}, ${b}) >>> 0)` : d === "i32" ? `Math.imul(${a}, ${b})` : `(${a} * ${b})`),
-    div: (d, a, b) => (d === "f32" || d === "f64" ? `(${a} / ${b})` : `Math.trunc(${a} / ${b})`),
+    div: (d, a, b) => (d === "f32" || d === "f64" ? `(${a} / ${b})` : d === "u32" ? `((${a} / ${b}) >>> 0)` : `((${a} / ${b}) | 0)`),
     max: (_, a, b) => `Math.max(${a}, ${b})`,
     lt: (_, a, b) => `(${a} < ${b})`,
     le: (_, a, b) => `(${a} <= ${b})`,
@@ -45,7 +45,8 @@ const js: Target = {
     if (d === "bool") return `${!!v}`;
     if (d === "i32" && v === -Infinity) return "-2147483648";
     if (d === "u32" && v === -Infinity) return "0";
-    return v < 0 || Object.is(v, -0) ? `(${Object.is(v, -0) ? "-0" : v})` : `${v}`;
+    const x = d === "f32" ? Math.fround(v) : v; // a constant is a number of its dtype on every target
+    return x < 0 || Object.is(x, -0) ? `(${Object.is(x, -0) ? "-0" : x})` : `${x}`;
   },
   load: (p, at, d) => (d === "bool" ? `(${p}[${at}] !== 0)` : `${p}[${at}]`),
   store: (p, at, v) => `${p}[${at}] = ${v};`,

@@ -167,8 +167,10 @@ export class Loop<S, F, D, O> {
    * Throws where a feed does not fit, or holds an index that is out of range.
    */
   async take(steps: number, feeds: F): Promise<Taken<O>> {
+    if (!(Number.isInteger(steps) && steps >= 0)) fail(`run: cannot take ${steps} steps`);
     const values = tree.paths<Value>(feeds);
     for (const [path, v] of values) {
+      if (!(v instanceof Value)) fail(`run: feed ${path} must be a Value`, "make one with value(shape, numbers)");
       if (v.shape[0] !== steps) fail(`run: feed ${path} is ${v}; its first axis must be the ${steps} steps`);
     }
     const variant = this.variant(feeds);
@@ -228,6 +230,13 @@ export class Loop<S, F, D, O> {
     const result = this.step(state.tree, feed.traced, data.traced);
     const next = result.state === undefined ? state.inputs : nextState(state.tree, result.state);
     const outputs = tree.leaves<Tensor>(result.output);
+    for (const [path, t] of tree.paths(result.output)) {
+      if (!(t instanceof Tensor)) fail(`run: the output ${path || "of the step"} must be a tensor, got ${String(t)}`);
+    }
+    const { watch } = result;
+    if (watch && !(outputs.includes(watch) && watch.isFloat && size(watch.shape) === 1)) {
+      fail(`run: what is watched must be one float among the outputs, got ${watch}`);
+    }
     const trace: Trace = {
       state: state.inputs.map((now, k) => ({ now, next: next[k]! })),
       resident: data.inputs,
