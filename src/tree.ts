@@ -7,8 +7,8 @@
 
 export type Tree<L> = L | readonly Tree<L>[] | { readonly [key: string]: Tree<L> };
 
-/** The same tree with other leaves. */
-export type Mapped<T, From, To> = T extends From
+/** The same tree with other leaves; those that are `To` already stay. */
+export type Mapped<T, From, To> = T extends From | To
   ? To
   : T extends readonly unknown[]
     ? { [K in keyof T]: Mapped<T[K], From, To> }

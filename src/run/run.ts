@@ -15,7 +15,7 @@ import type { Backend, BackendName, Executable, Memory } from "./backend.ts";
 import { explain, type Finding } from "./explain.ts";
 import { selectBackend } from "./select.ts";
 
-/** The same tree while it is traced, and back. */
+/** The same tree while it is traced, and back. Either kind of leaf may be written: what is traced already stays. */
 export type Traced<T> = tree.Mapped<T, Value, Tensor>;
 export type Values<T> = tree.Mapped<T, Tensor, Value>;
 
@@ -166,7 +166,7 @@ export class Loop<S, F, D, O> {
    * Take `steps` steps. Each leaf of `feeds` has an axis of that length in front; step s sees slice s of it.
    * Throws where a feed does not fit, or holds an index that is out of range.
    */
-  async take(steps: number, feeds: F): Promise<Taken<O>> {
+  async take(steps: number, feeds: Values<F>): Promise<Taken<O>> {
     if (!(Number.isInteger(steps) && steps >= 0)) fail(`run: cannot take ${steps} steps`);
     const values = tree.paths<Value>(feeds);
     for (const [path, v] of values) {
@@ -193,7 +193,7 @@ export class Loop<S, F, D, O> {
   }
 
   /** What was compiled for feeds like these: for benchmarks, memory reports and the curious. */
-  compiled(feeds: F): { readonly program: Program; readonly executable: Executable; readonly peakBytes: number } {
+  compiled(feeds: Values<F>): { readonly program: Program; readonly executable: Executable; readonly peakBytes: number } {
     const { program, executable } = this.variant(feeds);
     return { program, executable, peakBytes: peakBytes(program) };
   }
@@ -202,19 +202,19 @@ export class Loop<S, F, D, O> {
    * The first operation of a step that gives a non-finite number: `state` is a snapshot from before that step, `feeds`
    * are that step's alone, with a leading axis of 1. Slow; nothing of the run changes.
    */
-  explain(state: ArrayBuffer, feeds: F): Finding | undefined {
+  explain(state: ArrayBuffer, feeds: Values<F>): Finding | undefined {
     const moment = { state, data: tree.leaves<Value>(this.data), feeds: tree.leaves<Value>(feeds) };
     return explain(this.variant(feeds).trace, moment);
   }
 
-  private variant(feeds: F): Variant<O> {
+  private variant(feeds: Values<F>): Variant<O> {
     const signature = tree.paths<Value>(feeds).map(([path, v]) => `${path} ${v.dtype}[${v.shape.slice(1)}]`).join("; ");
     let known = this.variants.get(signature);
     if (!known) this.variants.set(signature, (known = this.compile(feeds)));
     return known;
   }
 
-  private compile(feeds: F): Variant<O> {
+  private compile(feeds: Values<F>): Variant<O> {
     const state = this.run.traced();
     const inputsOf = (t: unknown, drop: number) => {
       const inputs: Tensor[] = [];
