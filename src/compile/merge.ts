@@ -12,12 +12,20 @@ export function merge(kernels: readonly Kernel[], named: ReadonlyMap<string, Buf
   for (const k of kernels) {
     const { reads, writes } = buffersOf(k, named);
     const needs = new Set(reads.flatMap((b) => writer.get(b) ?? []));
-    let home = k.kind === "nest" ? joinable(k, reads, needs, groups) : undefined;
-    if (!home) groups.push((home = { kernel: k, touches: new Set(), before: new Set() }));
+    const joined = k.kind === "nest" ? joinable(k, reads, needs, groups) : undefined;
+    const home: Group = joined ?? { kernel: k, touches: new Set(), before: new Set() };
     for (const b of [...reads, ...writes]) home.touches.add(b);
     for (const b of writes) writer.set(b, home);
-    const before = [...needs].filter((g) => g !== home).flatMap((g) => [g, ...g.before]);
-    for (const g of groups) if (g === home || g.before.has(home)) for (const x of before) g.before.add(x);
+    // What waited for a group that has just grown waits for what that group now waits for.
+    const waiting = joined ? groups.filter((g) => g === home || g.before.has(home)) : [home];
+    for (const need of needs) {
+      if (need === home) continue;
+      for (const g of waiting) {
+        g.before.add(need);
+        for (const x of need.before) g.before.add(x);
+      }
+    }
+    if (!joined) groups.push(home);
   }
   return groups.map((g) => g.kernel);
 }
