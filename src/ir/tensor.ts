@@ -105,6 +105,7 @@ export class Tensor {
   /** Bits shifted right, zeros coming in. */
   shr(b: Like): Tensor { return binary("shr", this, b); }
 
+  /** Another dtype. A float is cut towards 0; where an integer cannot hold it, or it is NaN, the result is unspecified. */
   cast(d: DType): Tensor {
     if (d === this.dtype) return this;
     if (this.op === "const") {

@@ -3,7 +3,7 @@
  * for f64; matrix products are printed by c/gemm.ts into a unit of their own, which is compiled beside this one.
  */
 import type { Buffer, Contraction, Program } from "../compile/program.ts";
-import type { DType } from "../ir/dtype.ts";
+import { type DType, isFloat } from "../ir/dtype.ts";
 import type { Expr } from "../ir/expr.ts";
 import { bytesOf } from "../ir/value.ts";
 import { gemmPrelude, printGemm } from "./c/gemm.ts";
@@ -31,7 +31,11 @@ function target(used: Set<MathFunction>): Target {
       erf: call("erf"),
       sqrt: (d, a) => `__builtin_sqrt${suffix(d)}(${a})`,
       floor: (d, a) => `__builtin_floor${suffix(d)}(${a})`,
-      cast: (_d, a, _b, _c, to) => (to === "bool" ? `(${a} != 0)` : `((${types[to]})(${a}))`),
+      cast: (d, a, _b, _c, to) => {
+        if (to === "bool") return `(${a} != 0)`;
+        // C leaves a negative float undefined as unsigned; through 64 bits it wraps, as in JavaScript.
+        return to === "u32" && isFloat(d) ? `((unsigned)(long long)(${a}))` : `((${types[to]})(${a}))`;
+      },
       add: (_, a, b) => `(${a} + ${b})`,
       mul: (_, a, b) => `(${a} * ${b})`,
       // An integer division by 0 ends the process, and so does the smallest int by −1; both have a result here.
