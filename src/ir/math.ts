@@ -15,8 +15,11 @@ export const relu = (x: Tensor): Tensor => x.le(0).where(0, x);
 /** x where positive, slope · x elsewhere. Maas et al. 2013. */
 export const leakyRelu = (x: Tensor, slope = 0.01): Tensor => x.le(0).where(x.mul(slope), x);
 
-/** x where positive, α (eˣ − 1) elsewhere. Clevert et al. 2016. */
-export const elu = (x: Tensor, alpha = 1): Tensor => x.le(0).where(x.min(0).expm1().mul(alpha), x);
+/** x where positive, α (eˣ − 1) elsewhere; expm1 never sees what would overflow. Slope 1 at 0. Clevert et al. 2016. */
+export function elu(x: Tensor, alpha = 1): Tensor {
+  const negative = x.lt(0);
+  return negative.where(negative.where(x, 0).expm1().mul(alpha), x);
+}
 
 export const tanh = (x: Tensor): Tensor => x.tanh();
 
