@@ -30,7 +30,11 @@ export function map<T>(f: (leaf: any, ...rest: any[]) => unknown, tree: T, ...ot
 }
 
 /** As `map`, and f is told the path, such as `layers.0.weight`. */
-export function mapWithPath<T>(f: (path: string, leaf: any, ...rest: any[]) => unknown, tree: T, ...others: unknown[]): any {
+export function mapWithPath<T>(
+  f: (path: string, leaf: any, ...rest: any[]) => unknown,
+  tree: T,
+  ...others: unknown[]
+): any {
   return walk("", tree, others, (path, leaf, rest) => f(path, leaf, ...rest));
 }
 

@@ -12,7 +12,11 @@ export function collapse(k: Kernel): Kernel {
     return { ...k, loops, store: moved(k.store, rewrite) };
   }
   const values = [...k.reductions.map((r) => r.value), ...k.stores.map((s) => s.value)];
-  const outer = flatten(k.loops, k.stores.map((s) => s.at), values);
+  const outer = flatten(
+    k.loops,
+    k.stores.map((s) => s.at),
+    values,
+  );
   const reductions = k.reductions.map((r) => {
     const value = outer.rewrite(r.value);
     const inner = flatten(r.loops, [], [value]);

@@ -51,10 +51,12 @@ function build(trace: Trace, everything: boolean): Program {
   });
   const results = roots.filter((t) => taken.has(t));
   const order = topo(roots);
-  for (const t of order) if (size(t.shape) > LARGEST) fail(`compile: ${t} has more than 2^31 − 1 elements (${t.origin})`);
+  for (const t of order)
+    if (size(t.shape) > LARGEST) fail(`compile: ${t} has more than 2^31 − 1 elements (${t.origin})`);
   const given = new Set([...trace.state.map((s) => s.now), ...trace.resident, ...trace.feeds]);
   for (const t of order) {
-    if (t.op === "input" && !given.has(t)) fail(`compile: the step depends on an input ${t} that is not among its arguments`);
+    if (t.op === "input" && !given.has(t))
+      fail(`compile: the step depends on an input ${t} that is not among its arguments`);
   }
 
   const lying = layouts(order, new Set(results));
@@ -65,7 +67,8 @@ function build(trace: Trace, everything: boolean): Program {
   }
   const keep = stored(results, order, products);
   if (everything) {
-    const factors = new Set([...products.keys()].map((t) => t.src[0])); // m·n·k numbers: nobody could hold them
+    // Of a sum of products only the sum: the products of a matrix product are more than anybody could hold.
+    const factors = new Set(order.flatMap((t) => (t.op === "sum" && t.src[0]!.op === "mul" ? [t.src[0]!] : [])));
     for (const t of order) if (t.isFloat && t.op !== "const" && !isMovement(t.op) && !factors.has(t)) keep.add(t);
   }
 

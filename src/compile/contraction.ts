@@ -29,11 +29,19 @@ export function product(t: Tensor, layouts: Layouts): Product | undefined {
   const x = t.src[0]!;
   if (t.op !== "sum" || x.op !== "mul" || !t.isFloat || size(x.shape) === 0) return undefined;
   const over = t.arg as readonly number[];
-  const loops = x.shape.map((n, k): Loop => ({ name: `${over.includes(k) ? "r" : "i"}${k}`, n })).filter((l) => l.n > 1);
+  const loops = x.shape
+    .map((n, k): Loop => ({ name: `${over.includes(k) ? "r" : "i"}${k}`, n }))
+    .filter((l) => l.n > 1);
   const index = x.shape.map((n, k) => Expr.index(`${over.includes(k) ? "r" : "i"}${k}`, n));
   const a = factor(x.src[0]!, index, layouts);
   const b = factor(x.src[1]!, index, layouts);
-  const c = linear(position(t, index.map((e, k) => (over.includes(k) ? Expr.int(0) : e)), layouts));
+  const c = linear(
+    position(
+      t,
+      index.map((e, k) => (over.includes(k) ? Expr.int(0) : e)),
+      layouts,
+    ),
+  );
   if (!a || !b || !c) return undefined;
 
   const inA = (l: Loop) => a.of.has(l.name);
@@ -42,8 +50,16 @@ export function product(t: Tensor, layouts: Layouts): Product | undefined {
   if (loops.some((l) => (summed(l) ? !(inA(l) && inB(l)) : !inA(l) && !inB(l)))) return undefined;
   const merge = (ls: Loop[], ...forms: Map<string, number>[]) => merged(ls, forms);
   const ks = merge(loops.filter(summed), a.of, b.of);
-  const ms = merge(loops.filter((l) => !summed(l) && !inB(l)), a.of, c.of);
-  const ns = merge(loops.filter((l) => !summed(l) && !inA(l)), b.of, c.of);
+  const ms = merge(
+    loops.filter((l) => !summed(l) && !inB(l)),
+    a.of,
+    c.of,
+  );
+  const ns = merge(
+    loops.filter((l) => !summed(l) && !inA(l)),
+    b.of,
+    c.of,
+  );
   if (ks.length !== 1) return undefined;
   const k = ks[0]!;
   const m = ms.at(-1) ?? ONE;
@@ -101,4 +117,3 @@ function merged(ls: readonly Loop[], forms: readonly Map<string, number>[]): Loo
   }
   return out;
 }
-

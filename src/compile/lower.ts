@@ -49,14 +49,12 @@ type At = (t: Tensor, i: readonly Expr[], inside: Expr) => Expr;
 function reader(buffers: ReadonlyMap<Tensor, Buffer>, layouts: Layouts): At {
   const memo = new Map<Tensor, Map<string, Expr>>();
   const at: At = (t, i, inside) => {
-    let known = memo.get(t);
-    if (!known) memo.set(t, (known = new Map()));
+    const known = memo.get(t) ?? new Map<string, Expr>();
+    memo.set(t, known);
     const key = `${i.map((x) => x.id)} ${inside.id}`;
-    let e = known.get(key);
-    if (!e) {
-      const b = buffers.get(t);
-      known.set(key, (e = b ? load(b, position(t, i, layouts), inside) : compute(t, i, inside, at)));
-    }
+    const b = buffers.get(t);
+    const e = known.get(key) ?? (b ? load(b, position(t, i, layouts), inside) : compute(t, i, inside, at));
+    known.set(key, e);
     return e;
   };
   return at;
@@ -105,7 +103,11 @@ function reduction(t: Tensor, out: Buffer, at: At, layouts: Layouts): Kernel {
   const loops = inMemory(t, all, layouts);
   const i = variables(all);
   const r = variables(inner);
-  const value = at(x, i.map((e, k) => r[over.indexOf(k)] ?? e), Expr.bool(true));
+  const value = at(
+    x,
+    i.map((e, k) => r[over.indexOf(k)] ?? e),
+    Expr.bool(true),
+  );
   const place = position(t, i, layouts);
   if (alongRows(value, loops, inner)) {
     const store = { buffer: out, at: place, value };

@@ -22,7 +22,14 @@ export function plan(kernels: readonly Kernel[], named: ReadonlyMap<string, Buff
       if (buffer.role !== "temporary") continue;
       const known = blocks.get(buffer);
       if (known) known.last = Math.max(known.last, n);
-      else blocks.set(buffer, { buffer, first: n, last: reuse ? n : kernels.length, bytes: align(bytesOf(buffer)), at: 0 });
+      else
+        blocks.set(buffer, {
+          buffer,
+          first: n,
+          last: reuse ? n : kernels.length,
+          bytes: align(bytesOf(buffer)),
+          at: 0,
+        });
     }
   });
   const placed: Block[] = [];

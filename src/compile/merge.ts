@@ -34,7 +34,12 @@ export function merge(kernels: readonly Kernel[], named: ReadonlyMap<string, Buf
 type Group = { kernel: Kernel; readonly touches: Set<Buffer>; readonly before: Set<Group> };
 
 /** The latest group that k can join: the same loops, a buffer in common, and nothing k needs waits for that group. */
-function joinable(k: Nest, reads: readonly Buffer[], needs: ReadonlySet<Group>, groups: readonly Group[]): Group | undefined {
+function joinable(
+  k: Nest,
+  reads: readonly Buffer[],
+  needs: ReadonlySet<Group>,
+  groups: readonly Group[],
+): Group | undefined {
   for (const g of [...groups].reverse()) {
     if (g.kernel.kind !== "nest" || !sameLoops(g.kernel, k) || !reads.some((b) => g.touches.has(b))) continue;
     if ([...needs].some((n) => n !== g && n.before.has(g))) continue;
@@ -50,7 +55,9 @@ function joinable(k: Nest, reads: readonly Buffer[], needs: ReadonlySet<Group>, 
 export function withoutDeadStores(groups: readonly Kernel[], named: ReadonlyMap<string, Buffer>): Kernel[] {
   const read = new Set(groups.flatMap((k) => buffersOf(k, named).reads));
   return groups.map((k) =>
-    k.kind === "nest" ? { ...k, stores: k.stores.filter((s) => s.buffer.role !== "temporary" || read.has(s.buffer)) } : k,
+    k.kind === "nest"
+      ? { ...k, stores: k.stores.filter((s) => s.buffer.role !== "temporary" || read.has(s.buffer)) }
+      : k,
   );
 }
 

@@ -8,7 +8,8 @@ export function topo(roots: readonly Tensor[]): Tensor[] {
   const stack = [...roots].reverse();
   while (stack.length) {
     const t = stack.at(-1)!;
-    if (open.has(t)) done.add(stack.pop()!); // its sources came first; a Set keeps the first place
+    if (open.has(t))
+      done.add(stack.pop()!); // its sources came first; a Set keeps the first place
     else for (let k = t.src.length - 1; k >= 0; k--) if (!open.has(t.src[k]!)) stack.push(t.src[k]!);
     open.add(t);
   }
@@ -35,4 +36,10 @@ export function unify(roots: readonly Tensor[]): Tensor[] {
 }
 
 const text = (arg: unknown) =>
-  typeof arg === "number" ? (Object.is(arg, -0) ? "-0" : `${arg}`) : typeof arg === "object" ? JSON.stringify(arg) : arg;
+  typeof arg === "number"
+    ? Object.is(arg, -0)
+      ? "-0"
+      : `${arg}`
+    : typeof arg === "object"
+      ? JSON.stringify(arg)
+      : arg;

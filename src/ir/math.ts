@@ -5,7 +5,7 @@
 import { dtypes } from "./dtype.ts";
 import { fail } from "./fail.ts";
 import type { Range } from "./ops.ts";
-import { type Axes, axesOf, full, iota, type Like, lift, Tensor } from "./tensor.ts";
+import { type Axes, axesOf, full, iota, type Like, lift, type Tensor } from "./tensor.ts";
 
 // ---- activations -----------------------------------------------------------------------------------------------------
 
@@ -76,8 +76,13 @@ export const logSoftmax = (x: Tensor, over: Axes = -1): Tensor => x.sub(logSumEx
 export function variance(x: Tensor, over?: Axes, { correction = 0, keep = false } = {}): Tensor {
   if (!x.isFloat) fail(`variance: ${x} is not a float`, `cast it first: x.cast("f32")`);
   const n = axesOf("variance", x, over).reduce((a, k) => a * x.shape[k]!, 1);
-  if (n <= correction) fail(`variance: ${n} values with correction ${correction} in ${x}: there is nothing to divide by`);
-  return x.sub(x.mean(over, { keep: true })).square().sum(over, { keep }).mul(1 / (n - correction));
+  if (n <= correction)
+    fail(`variance: ${n} values with correction ${correction} in ${x}: there is nothing to divide by`);
+  return x
+    .sub(x.mean(over, { keep: true }))
+    .square()
+    .sum(over, { keep })
+    .mul(1 / (n - correction));
 }
 
 /** √Σ x² along `over`, all axes by default. Slope 0 where it is 0. */
@@ -118,7 +123,8 @@ export const take = (table: Tensor, at: Tensor): Tensor => table.gather(at);
 /** x[.., index of that row]: one element of each row along the last axis.  f32[.., k], int[..] → f32[..] */
 export function pick(x: Tensor, at: Tensor): Tensor {
   const k = x.shape.at(-1)!;
-  if (`${at.shape}` !== `${x.shape.slice(0, -1)}`) fail(`pick: indices ${at} must have the shape of ${x} without its last axis`);
+  if (`${at.shape}` !== `${x.shape.slice(0, -1)}`)
+    fail(`pick: indices ${at} must have the shape of ${x} without its last axis`);
   const rows = at.op === "bound" ? at : at.bound(k, `pick from the last axis of ${x}`);
   return rows.unsqueeze(-1).eq(iota(k, at.dtype)).where(x, 0).sum(-1);
 }
@@ -146,7 +152,10 @@ export function concat(ts: readonly Tensor[], axis = 0): Tensor {
 
 /** Tensors of one shape along a new axis. */
 export const stack = (ts: readonly Tensor[], axis = 0): Tensor =>
-  concat(ts.map((t) => t.unsqueeze(axis)), axis);
+  concat(
+    ts.map((t) => t.unsqueeze(axis)),
+    axis,
+  );
 
 /** Parts of the given lengths along one axis. */
 export function split(x: Tensor, lengths: readonly number[], axis = 0): Tensor[] {

@@ -23,6 +23,7 @@ type Rule = {
   readonly grad: (g: Tensor, y: Tensor, a: Tensor, b: Tensor) => readonly (Tensor | null)[];
 };
 
+// biome-ignore format: a table
 export const elementwise: { readonly [E in Elementwise]: Rule } = {
   exp:   { js: Math.exp,                 grad: (g, y) => [g.mul(y)] },
   expm1: { js: Math.expm1,               grad: (g, y) => [g.mul(y.add(1))] },

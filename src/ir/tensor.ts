@@ -3,7 +3,7 @@
  * the line, what is written in those and so has no gradient rule to get wrong. More of that in math.ts.
  */
 import { type DType, isFloat } from "./dtype.ts";
-import { fail, modulePath, userLine, where as place } from "./fail.ts";
+import { fail, modulePath, where as place, userLine } from "./fail.ts";
 import {
   type Binary,
   type Elementwise,
@@ -64,7 +64,14 @@ export class Tensor {
   readonly dtype: DType;
   readonly origin: Origin;
 
-  constructor(op: Op, src: readonly Tensor[], arg: unknown, shape: Shape, dtype: DType, origin = forward ?? new Origin()) {
+  constructor(
+    op: Op,
+    src: readonly Tensor[],
+    arg: unknown,
+    shape: Shape,
+    dtype: DType,
+    origin = forward ?? new Origin(),
+  ) {
     this.op = op;
     this.src = src;
     this.arg = arg;
@@ -81,36 +88,77 @@ export class Tensor {
   }
 
   // ---- elementwise: operands broadcast as in NumPy ---------------------------------------------------------------------
-  exp(): Tensor { return unary("exp", this); }
+  exp(): Tensor {
+    return unary("exp", this);
+  }
   /** eˣ − 1, accurate near 0. */
-  expm1(): Tensor { return unary("expm1", this); }
-  log(): Tensor { return unary("log", this); }
+  expm1(): Tensor {
+    return unary("expm1", this);
+  }
+  log(): Tensor {
+    return unary("log", this);
+  }
   /** log(1 + x), accurate near 0. */
-  log1p(): Tensor { return unary("log1p", this); }
-  sin(): Tensor { return unary("sin", this); }
-  cos(): Tensor { return unary("cos", this); }
-  tanh(): Tensor { return unary("tanh", this); }
-  erf(): Tensor { return unary("erf", this); }
-  sqrt(): Tensor { return unary("sqrt", this); }
-  floor(): Tensor { return unary("floor", this); }
-  add(b: Like): Tensor { return binary("add", this, b); }
-  mul(b: Like): Tensor { return binary("mul", this, b); }
-  div(b: Like): Tensor { return binary("div", this, b); }
+  log1p(): Tensor {
+    return unary("log1p", this);
+  }
+  sin(): Tensor {
+    return unary("sin", this);
+  }
+  cos(): Tensor {
+    return unary("cos", this);
+  }
+  tanh(): Tensor {
+    return unary("tanh", this);
+  }
+  erf(): Tensor {
+    return unary("erf", this);
+  }
+  sqrt(): Tensor {
+    return unary("sqrt", this);
+  }
+  floor(): Tensor {
+    return unary("floor", this);
+  }
+  add(b: Like): Tensor {
+    return binary("add", this, b);
+  }
+  mul(b: Like): Tensor {
+    return binary("mul", this, b);
+  }
+  div(b: Like): Tensor {
+    return binary("div", this, b);
+  }
   /** The larger one; a NaN wins. Where they tie, each gets half of the gradient. */
-  max(b: Like): Tensor { return binary("max", this, b); }
-  lt(b: Like): Tensor { return binary("lt", this, b); }
-  le(b: Like): Tensor { return binary("le", this, b); }
-  eq(b: Like): Tensor { return binary("eq", this, b); }
-  xor(b: Like): Tensor { return binary("xor", this, b); }
+  max(b: Like): Tensor {
+    return binary("max", this, b);
+  }
+  lt(b: Like): Tensor {
+    return binary("lt", this, b);
+  }
+  le(b: Like): Tensor {
+    return binary("le", this, b);
+  }
+  eq(b: Like): Tensor {
+    return binary("eq", this, b);
+  }
+  xor(b: Like): Tensor {
+    return binary("xor", this, b);
+  }
   /** Bits shifted right, zeros coming in. */
-  shr(b: Like): Tensor { return binary("shr", this, b); }
+  shr(b: Like): Tensor {
+    return binary("shr", this, b);
+  }
 
   /** Another dtype. A float is cut towards 0; where an integer cannot hold it, or it is NaN, the result is unspecified. */
   cast(d: DType): Tensor {
     if (d === this.dtype) return this;
     if (this.op === "const") {
       const v = this.arg as number;
-      return scalar(d === "bool" ? +!!v : d === "i32" ? v | 0 : d === "u32" ? v >>> 0 : d === "f32" ? Math.fround(v) : v, d);
+      return scalar(
+        d === "bool" ? +!!v : d === "i32" ? v | 0 : d === "u32" ? v >>> 0 : d === "f32" ? Math.fround(v) : v,
+        d,
+      );
     }
     return new Tensor("cast", [this], d, this.shape, d);
   }
@@ -126,20 +174,34 @@ export class Tensor {
   }
 
   /** This, as a constant for the gradient. */
-  detach(): Tensor { return new Tensor("detach", [this], null, this.shape, this.dtype); }
+  detach(): Tensor {
+    return new Tensor("detach", [this], null, this.shape, this.dtype);
+  }
 
   /**
    * Integers that index something of length n. Out-of-range ones are refused with a message where they come in as
    * data; computed ones are clamped. `except` is a value that is let through, such as an ignored class.
    */
   bound(n: number, what: string, except?: number): Tensor {
-    if (this.isFloat || this.dtype === "bool") fail(`${what}: indices must be integers, got ${this}`, "cast them to i32");
-    return new Tensor("bound", [this], { n, what, ...(except === undefined ? {} : { except }) }, this.shape, this.dtype);
+    if (this.isFloat || this.dtype === "bool")
+      fail(`${what}: indices must be integers, got ${this}`, "cast them to i32");
+    return new Tensor(
+      "bound",
+      [this],
+      { n, what, ...(except === undefined ? {} : { except }) },
+      this.shape,
+      this.dtype,
+    );
   }
 
   // ---- movement --------------------------------------------------------------------------------------------------------
   permute(order: readonly number[]): Tensor {
-    if (!sameShape([...order].sort((a, b) => a - b), axes(this.shape))) {
+    if (
+      !sameShape(
+        [...order].sort((a, b) => a - b),
+        axes(this.shape),
+      )
+    ) {
       fail(`permute: [${order}] is not an order of the ${this.rank} axes of ${this}`);
     }
     return moved("permute", this, order);
@@ -162,11 +224,15 @@ export class Tensor {
     }
     return moved("shrink", this, to);
   }
-  flip(over: Axes): Tensor { return moved("flip", this, axesOf("flip", this, over)); }
+  flip(over: Axes): Tensor {
+    return moved("flip", this, axesOf("flip", this, over));
+  }
   window(w: Window): Tensor {
     const whole = [w.size, w.stride, w.dilation].every((n) => Number.isInteger(n) && n >= 1);
-    if (!whole) fail(`window: size ${w.size}, stride ${w.stride} and dilation ${w.dilation} must be whole and at least 1`);
-    if (windows(this.shape[w.axis] ?? 0, w) < 1) fail(`window: ${this} is too short on axis ${w.axis} for a window of ${w.size}`);
+    if (!whole)
+      fail(`window: size ${w.size}, stride ${w.stride} and dilation ${w.dilation} must be whole and at least 1`);
+    if (windows(this.shape[w.axis] ?? 0, w) < 1)
+      fail(`window: ${this} is too short on axis ${w.axis} for a window of ${w.size}`);
     return moved("window", this, w);
   }
   /** The same elements in row-major order; one size may be −1 and is worked out. */
@@ -180,9 +246,13 @@ export class Tensor {
   }
 
   // ---- reduce ----------------------------------------------------------------------------------------------------------
-  sum(over?: Axes, options?: { keep?: boolean }): Tensor { return reduced("sum", this, over, options); }
+  sum(over?: Axes, options?: { keep?: boolean }): Tensor {
+    return reduced("sum", this, over, options);
+  }
   /** The largest; equal ones share the gradient. */
-  amax(over?: Axes, options?: { keep?: boolean }): Tensor { return reduced("amax", this, over, options); }
+  amax(over?: Axes, options?: { keep?: boolean }): Tensor {
+    return reduced("amax", this, over, options);
+  }
 
   // ---- rows of axis 0: `gather` reads this[at], `scatter` adds into n rows; each is the other's transpose ----------------
   gather(at: Tensor): Tensor {
@@ -191,27 +261,44 @@ export class Tensor {
     return new Tensor("gather", [this, rows], null, [...at.shape, ...this.shape.slice(1)], this.dtype);
   }
   scatter(at: Tensor, n: number): Tensor {
-    if (!sameShape(at.shape, this.shape.slice(0, at.rank))) fail(`scatter: indices ${at} must have the first axes of ${this}`);
+    if (!sameShape(at.shape, this.shape.slice(0, at.rank)))
+      fail(`scatter: indices ${at} must have the first axes of ${this}`);
     if (n === 0 && size(at.shape)) fail(`scatter: ${this} has no rows to go to`);
     const rows = at.op === "bound" ? at : at.bound(n, `scatter into ${n} rows`);
     return new Tensor("scatter", [this, rows], n, [n, ...this.shape.slice(at.rank)], this.dtype);
   }
 
   // ---- composites ------------------------------------------------------------------------------------------------------
-  neg(): Tensor { return this.mul(-1); }
-  square(): Tensor { return this.mul(this); }
-  sub(b: Like): Tensor { return this.add(b instanceof Tensor ? b.neg() : -b); }
+  neg(): Tensor {
+    return this.mul(-1);
+  }
+  square(): Tensor {
+    return this.mul(this);
+  }
+  sub(b: Like): Tensor {
+    return this.add(b instanceof Tensor ? b.neg() : -b);
+  }
   /** The smaller one. */
   min(b: Like): Tensor {
     const y = lift(b, this.dtype);
     return this.isFloat ? this.neg().max(y.neg()).neg() : this.lt(y).where(this, y);
   }
   /** Slope 0 at 0. */
-  abs(): Tensor { return this.dtype === "u32" ? this : this.max(this.neg()); }
-  gt(b: Like): Tensor { return b instanceof Tensor ? b.lt(this) : lift(b, this.dtype).lt(this); }
-  not(): Tensor { return this.where(scalar(0, "bool"), scalar(1, "bool")); }
-  and(b: Tensor): Tensor { return this.where(b, scalar(0, "bool")); }
-  or(b: Tensor): Tensor { return this.where(scalar(1, "bool"), b); }
+  abs(): Tensor {
+    return this.dtype === "u32" ? this : this.max(this.neg());
+  }
+  gt(b: Like): Tensor {
+    return b instanceof Tensor ? b.lt(this) : lift(b, this.dtype).lt(this);
+  }
+  not(): Tensor {
+    return this.where(scalar(0, "bool"), scalar(1, "bool"));
+  }
+  and(b: Tensor): Tensor {
+    return this.where(b, scalar(0, "bool"));
+  }
+  or(b: Tensor): Tensor {
+    return this.where(scalar(1, "bool"), b);
+  }
   mean(over?: Axes, options?: { keep?: boolean }): Tensor {
     if (!this.isFloat) fail(`mean: ${this} is not a float`, `cast it first: x.cast("f32")`);
     const n = axesOf("mean", this, over).reduce((a, k) => a * this.shape[k]!, 1);
@@ -219,7 +306,10 @@ export class Tensor {
   }
   /** The smallest. */
   amin(over?: Axes, options?: { keep?: boolean }): Tensor {
-    if (this.dtype === "u32") return this.xor(2 ** 32 - 1).amax(over, options).xor(2 ** 32 - 1);
+    if (this.dtype === "u32")
+      return this.xor(2 ** 32 - 1)
+        .amax(over, options)
+        .xor(2 ** 32 - 1);
     return this.neg().amax(over, options).neg();
   }
 
@@ -273,12 +363,17 @@ export class Tensor {
     const row = n + dilation;
     const last = this.rank - 1;
     let t = this.permute(axes(this.shape).slice(0, -1).toSpliced(axis, 0, last)); // [.., k, o, ..]
-    t = t.split(axis + 1, [o, 1]).resize(axis + 2, stride).merge(axis + 1); // stride − 1 zeros after each of the o
+    t = t
+      .split(axis + 1, [o, 1])
+      .resize(axis + 2, stride)
+      .merge(axis + 1); // stride − 1 zeros after each of the o
     t = t.resize(axis + 1, row).merge(axis); // k rows of n + dilation, end to end
     t = t.resize(axis, k * n).split(axis, [k, n]); // read as rows of n: row j starts j · dilation later
     return t.sum(axis);
   }
-  private split(axis: number, into: Shape): Tensor { return this.reshape(this.shape.toSpliced(axis, 1, ...into)); }
+  private split(axis: number, into: Shape): Tensor {
+    return this.reshape(this.shape.toSpliced(axis, 1, ...into));
+  }
   private merge(axis: number): Tensor {
     return this.reshape(this.shape.toSpliced(axis, 2, this.shape[axis]! * this.shape[axis + 1]!));
   }
@@ -289,16 +384,23 @@ export class Tensor {
   }
 
   /** The same value as a node of its own, so that a gradient can be asked by it alone. */
-  own(): Tensor { return new Tensor("reshape", [this], this.shape, this.shape, this.dtype); }
+  own(): Tensor {
+    return new Tensor("reshape", [this], this.shape, this.shape, this.dtype);
+  }
 
-  toString(): string { return `${this.dtype}[${this.shape}]`; }
+  toString(): string {
+    return `${this.dtype}[${this.shape}]`;
+  }
 }
 
-export const input = (shape: Shape, dtype: DType = "f32", name = ""): Tensor => new Tensor("input", [], name, shape, dtype);
+export const input = (shape: Shape, dtype: DType = "f32", name = ""): Tensor =>
+  new Tensor("input", [], name, shape, dtype);
 export const scalar = (v: number, dtype: DType = "f32"): Tensor => new Tensor("const", [], v, [], dtype);
 /** One number everywhere. */
 export const full = (v: number, s: Shape, dtype: DType = "f32"): Tensor =>
-  scalar(v, dtype).reshape(s.map(() => 1)).expand(s);
+  scalar(v, dtype)
+    .reshape(s.map(() => 1))
+    .expand(s);
 export const zerosLike = (t: Tensor): Tensor => full(0, t.shape, t.dtype);
 /** 0, 1, … n − 1. */
 export const iota = (n: number, dtype: DType = "i32"): Tensor => new Tensor("iota", [], n, [n], dtype);
@@ -309,7 +411,8 @@ export const literal = (v: Value): Tensor => new Tensor("literal", [], v, v.shap
 export function lift(x: Like, d: DType): Tensor {
   if (x instanceof Tensor) return x;
   if (isFloat(d)) return scalar(x, d);
-  if (!Number.isInteger(x)) fail(`${x} is not of dtype ${d}, which the other operand has`, `cast that first: x.cast("f32")`);
+  if (!Number.isInteger(x))
+    fail(`${x} is not of dtype ${d}, which the other operand has`, `cast that first: x.cast("f32")`);
   return scalar(d === "bool" ? +!!x : d === "u32" ? x >>> 0 : x | 0, d);
 }
 
@@ -349,8 +452,10 @@ function simplify(op: Binary, x: Tensor, y: Tensor): Tensor | undefined {
     if (op === "mul") return scalar(a * b, x.dtype);
     if (op === "div") return scalar(a / b, x.dtype);
   }
-  const grows = (t: Tensor, other: Tensor) => other.rank <= t.rank && other.shape.every((n, k) => n === 1 || n === t.shape[k + t.rank - other.rank]);
-  if (b !== undefined && grows(x, y) && ((op === "add" && b === 0) || ((op === "mul" || op === "div") && b === 1))) return x;
+  const grows = (t: Tensor, other: Tensor) =>
+    other.rank <= t.rank && other.shape.every((n, k) => n === 1 || n === t.shape[k + t.rank - other.rank]);
+  if (b !== undefined && grows(x, y) && ((op === "add" && b === 0) || ((op === "mul" || op === "div") && b === 1)))
+    return x;
   if (a !== undefined && grows(y, x) && ((op === "add" && a === 0) || (op === "mul" && a === 1))) return y;
   return undefined;
 }

@@ -23,11 +23,7 @@ export class Value<D extends DType = DType> {
  * Numbers with a shape: `value([2, 3], [1, 2, 3, 4, 5, 6])`, f32 unless `dtype` says otherwise. A typed array of the
  * right kind is kept, not copied. Throws when the count differs from the shape's.
  */
-export function value<D extends DType = "f32">(
-  shape: Shape,
-  data: ArrayLike<number>,
-  dtype: D = "f32" as D,
-): Value<D> {
+export function value<D extends DType = "f32">(shape: Shape, data: ArrayLike<number>, dtype: D = "f32" as D): Value<D> {
   const n = size(shape);
   if (data.length !== n) fail(`value: ${dtype}[${shape}] has ${n} elements, got ${data.length} numbers`);
   const kind = dtypes[dtype].array;

@@ -10,7 +10,13 @@ import { gemmPrelude, printGemm } from "./c/gemm.ts";
 import { type MathFunction, mathFunctions, mathPrelude } from "./c/math.ts";
 import { functions, type Pointer, type Printed, printKernel, type Target } from "./target.ts";
 
-const types: Record<DType, string> = { f32: "float", f64: "double", i32: "int", u32: "unsigned", bool: "unsigned char" };
+const types: Record<DType, string> = {
+  f32: "float",
+  f64: "double",
+  i32: "int",
+  u32: "unsigned",
+  bool: "unsigned char",
+};
 
 /** The spellings, and which elementary functions they have used. */
 function target(used: Set<MathFunction>): Target {
@@ -96,21 +102,30 @@ export function printC(program: Program, lanes: number) {
   const { named } = program;
   const used = new Set<MathFunction>();
   const t = target(used);
-  const products = printProducts(program.kernels.filter((k) => k.kind === "contraction"), lanes);
+  const products = printProducts(
+    program.kernels.filter((k) => k.kind === "contraction"),
+    lanes,
+  );
   const { calls, bodies } = functions(
     program.kernels.filter((k) => k.kind !== "contraction"),
     (k) => printKernel(k, named, t),
     (p) => `(${p.pointers.map(parameter).join(", ")}) {\n${p.body}\n}`,
   );
   const lists = ["state", "temporary", "scratch"];
-  const first = { resident: 3, feed: 3 + program.resident.length, output: 3 + program.resident.length + program.feeds.length };
+  const first = {
+    resident: 3,
+    feed: 3 + program.resident.length,
+    output: 3 + program.resident.length + program.feeds.length,
+  };
   const address = (b: Buffer): string => {
     if (b.role === "state" || b.role === "temporary") return `memory[${lists.indexOf(b.role)}] + ${b.at}`;
     const base = `memory[${first[b.role] + b.at}]`;
     return b.role === "resident" ? base : `${base} + s * ${bytesOf(b)}L`;
   };
   const pointer = (b: Buffer) => `(${types[b.dtype]} *)(${address(b)})`;
-  const called = new Map<unknown, string>(calls.map((c) => [c.kernel, `${c.name}(${c.printed.pointers.map((p: Pointer) => pointer(p.buffer)).join(", ")});`]));
+  const called = new Map<unknown, string>(
+    calls.map((c) => [c.kernel, `${c.name}(${c.printed.pointers.map((p: Pointer) => pointer(p.buffer)).join(", ")});`]),
+  );
   const steps = program.kernels.map((k) => {
     if (k.kind !== "contraction") return `    ${called.get(k)}`;
     const shifted = (x: Contraction["a"]) => `${pointer(x.buffer)} + ${shift(x.at)}`;
@@ -133,7 +148,10 @@ export function printC(program: Program, lanes: number) {
   const kernels = bodies.map(({ name, text }) => `static void ${name}${text}`);
   return {
     units: [
-      { text: [helpers, mathPrelude(used), products.declarations, ...kernels, ...main, ""].join("\n"), optimize: "-O3" as const },
+      {
+        text: [helpers, mathPrelude(used), products.declarations, ...kernels, ...main, ""].join("\n"),
+        optimize: "-O3" as const,
+      },
       ...(products.text ? [{ text: products.text, optimize: "-O2" as const }] : []),
     ],
     scratchBytes: products.scratchBytes,

@@ -5,10 +5,10 @@
 import type { Buffer, Contraction, Program } from "../compile/program.ts";
 import { dtypes } from "../ir/dtype.ts";
 import type { Expr } from "../ir/expr.ts";
-import { bytesOf } from "../ir/value.ts";
 import { erf } from "../ir/ops.ts";
 import { size } from "../ir/shape.ts";
-import { functions, placeOf, type Pointer, type Printed, printKernel, type Target } from "./target.ts";
+import { bytesOf } from "../ir/value.ts";
+import { functions, type Pointer, type Printed, placeOf, printKernel, type Target } from "./target.ts";
 
 const js: Target = {
   ops: {
@@ -28,8 +28,10 @@ const js: Target = {
       return to === "u32" ? `(${a} >>> 0)` : to === "f32" && d === "f64" ? `Math.fround(${a})` : `(+${a})`;
     },
     add: (d, a, b) => (d === "u32" ? `((${a} + ${b}) >>> 0)` : d === "i32" ? `((${a} + ${b}) | 0)` : `(${a} + ${b})`),
-    mul: (d, a, b) => (d === "u32" ? `(Math.imul(${a}, ${b}) >>> 0)` : d === "i32" ? `Math.imul(${a}, ${b})` : `(${a} * ${b})`),
-    div: (d, a, b) => (d === "f32" || d === "f64" ? `(${a} / ${b})` : d === "u32" ? `((${a} / ${b}) >>> 0)` : `((${a} / ${b}) | 0)`),
+    mul: (d, a, b) =>
+      d === "u32" ? `(Math.imul(${a}, ${b}) >>> 0)` : d === "i32" ? `Math.imul(${a}, ${b})` : `(${a} * ${b})`,
+    div: (d, a, b) =>
+      d === "f32" || d === "f64" ? `(${a} / ${b})` : d === "u32" ? `((${a} / ${b}) >>> 0)` : `((${a} / ${b}) | 0)`,
     max: (_, a, b) => `Math.max(${a}, ${b})`,
     lt: (_, a, b) => `(${a} < ${b})`,
     le: (_, a, b) => `(${a} <= ${b})`,

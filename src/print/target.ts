@@ -31,9 +31,9 @@ export function printKernel(k: Nest | Accumulate, named: ReadonlyMap<string, Buf
   const pointers = new Map<string, { name: string; buffer: Buffer; written: boolean }>();
   const pointer = (buffer: Buffer, written: boolean): string => {
     const key = placeOf(buffer);
-    let p = pointers.get(key);
-    if (!p) pointers.set(key, (p = { name: `p${pointers.size}`, buffer, written }));
+    const p = pointers.get(key) ?? { name: `p${pointers.size}`, buffer, written };
     p.written ||= written;
+    pointers.set(key, p);
     return p.name;
   };
   const writer = new Writer(target, (name) => pointer(named.get(name)!, false));
@@ -64,7 +64,8 @@ function sameLoops(reductions: readonly Reduction[]): Reduction[][] {
   const out: Reduction[][] = [];
   for (const r of reductions) {
     const last = out.at(-1);
-    const same = last && `${last[0]!.loops.map((l) => `${l.name} ${l.n}`)}` === `${r.loops.map((l) => `${l.name} ${l.n}`)}`;
+    const same =
+      last && `${last[0]!.loops.map((l) => `${l.name} ${l.n}`)}` === `${r.loops.map((l) => `${l.name} ${l.n}`)}`;
     if (same && !uses(r.value, new Set(last.map((x) => x.name)))) last.push(r);
     else out.push([r]);
   }

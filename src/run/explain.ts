@@ -7,7 +7,7 @@ import { type Buffer, buffersOf } from "../compile/program.ts";
 import { dtypes } from "../ir/dtype.ts";
 import { isMovement } from "../ir/ops.ts";
 import { size } from "../ir/shape.ts";
-import type { Tensor } from "../ir/tensor.ts";
+import { constant, type Tensor } from "../ir/tensor.ts";
 import { bytesOf, type Value } from "../ir/value.ts";
 import { loadJs, printJs } from "../print/js.ts";
 
@@ -70,22 +70,24 @@ export function explain(trace: Trace, moment: Moment): Finding | undefined {
   };
   const known = new Map<Buffer, Operand>();
   const about = (b: Buffer): Operand => {
-    let s = known.get(b);
-    if (!s) known.set(b, (s = statistics(nameOf(b.tensor), numbers(b))));
+    const s = known.get(b) ?? statistics(nameOf(b.tensor), numbers(b));
+    known.set(b, s);
     return s;
   };
   for (const k of program.kernels) {
     const { writes, reads } = buffersOf(k, program.named);
     const out = writes[0]!;
     const given = reads.filter((b) => dtypes[b.dtype].float);
-    // A −∞ that a mask puts in on purpose comes from no finite number; it is only a finding once it spoils something.
     if (about(out).nonFinite === 0 || given.some((b) => about(b).nonFinite > 0)) continue;
-    if (given.length === 0 || !reaches(out.tensor, trace.watch)) continue;
+    if (onPurpose(out.tensor) || !reaches(out.tensor, trace.watch)) continue;
     return finding(out.tensor, given.map(about));
   }
   const spoilt = [...program.state, ...program.resident, ...program.feeds].find((b) => about(b).nonFinite > 0);
   return spoilt && given(spoilt.tensor, about(spoilt));
 }
+
+/** An infinity that the user wrote, as a mask does, is only a finding once it spoils something. */
+const onPurpose = (t: Tensor): boolean => t.src.some((s) => !Number.isFinite(constant(s) ?? 0));
 
 /** Whether y is computed from t; anything counts when nothing is watched. */
 function reaches(t: Tensor, y: Tensor | undefined): boolean {

@@ -31,5 +31,5 @@ export function jit<A extends unknown[], R>(
 }
 
 /** The numbers of a tensor, or of a tree of tensors, that depends on no input. */
-export const evaluate = <T>(t: T, options: Parameters<typeof jit>[1] = {}): Promise<Values<T>> => jit(() => t, options)();
-
+export const evaluate = <T>(t: T, options: Parameters<typeof jit>[1] = {}): Promise<Values<T>> =>
+  jit(() => t, options)();

@@ -67,7 +67,9 @@ export class Run<S> {
 
   /** A copy of the state. */
   state(): S {
-    const values = this.slots.map(({ dtype, shape, at }) => new Value(dtype, shape, copyOut(this.memory, dtype, size(shape), at)));
+    const values = this.slots.map(
+      ({ dtype, shape, at }) => new Value(dtype, shape, copyOut(this.memory, dtype, size(shape), at)),
+    );
     let k = 0;
     return tree.map(() => values[k++], this.skeleton);
   }
@@ -78,7 +80,8 @@ export class Run<S> {
     for (const s of this.slots) {
       const v = values.get(s.path);
       if (!(v instanceof Value)) fail(`run: the new state has nothing at ${s.path}`);
-      if (v.dtype !== s.dtype || !sameShape(v.shape, s.shape)) fail(`run: ${s.path} is ${s.dtype}[${s.shape}], the new state has ${v}`);
+      if (v.dtype !== s.dtype || !sameShape(v.shape, s.shape))
+        fail(`run: ${s.path} is ${s.dtype}[${s.shape}], the new state has ${v}`);
     }
     if (values.size > this.slots.length) {
       const known = new Set(this.slots.map((s) => s.path));
@@ -180,7 +183,11 @@ export class Loop<S, F, D, O> {
   private async call(variant: Variant<O>, steps: number, values: [string, Value][]): Promise<Taken<O>> {
     const { program, executable } = variant;
     this.reserve(variant, steps);
-    check(program, variant.trace.feeds, values.map(([, v]) => v));
+    check(
+      program,
+      variant.trace.feeds,
+      values.map(([, v]) => v),
+    );
     values.forEach(([, v], k) => copyIn(variant.places.feeds[k]!, v, 0));
     const taken = await executable.run(variant.places, steps);
     let k = 0;
@@ -193,7 +200,11 @@ export class Loop<S, F, D, O> {
   }
 
   /** What was compiled for feeds like these: for benchmarks, memory reports and the curious. */
-  compiled(feeds: Values<F>): { readonly program: Program; readonly executable: Executable; readonly peakBytes: number } {
+  compiled(feeds: Values<F>): {
+    readonly program: Program;
+    readonly executable: Executable;
+    readonly peakBytes: number;
+  } {
     const { program, executable } = this.variant(feeds);
     return { program, executable, peakBytes: peakBytes(program) };
   }
@@ -208,10 +219,13 @@ export class Loop<S, F, D, O> {
   }
 
   private variant(feeds: Values<F>): Variant<O> {
-    const signature = tree.paths<Value>(feeds).map(([path, v]) => `${path} ${v.dtype}[${v.shape.slice(1)}]`).join("; ");
-    let known = this.variants.get(signature);
-    if (!known) this.variants.set(signature, (known = this.compile(feeds)));
-    return known;
+    const signature = tree
+      .paths<Value>(feeds)
+      .map(([path, v]) => `${path} ${v.dtype}[${v.shape.slice(1)}]`)
+      .join("; ");
+    const variant = this.variants.get(signature) ?? this.compile(feeds);
+    this.variants.set(signature, variant);
+    return variant;
   }
 
   private compile(feeds: Values<F>): Variant<O> {
@@ -219,7 +233,8 @@ export class Loop<S, F, D, O> {
     const inputsOf = (t: unknown, drop: number) => {
       const inputs: Tensor[] = [];
       const traced = tree.mapWithPath((path, v: Value) => {
-        if (!(v instanceof Value)) fail(`run: ${path || "the argument"} must be a Value`, "make one with value(shape, numbers)");
+        if (!(v instanceof Value))
+          fail(`run: ${path || "the argument"} must be a Value`, "make one with value(shape, numbers)");
         inputs.push(input(v.shape.slice(drop), v.dtype, path));
         return inputs.at(-1);
       }, t);
@@ -277,10 +292,12 @@ function nextState(now: unknown, next: unknown): Tensor[] {
   const list = tree.paths<Tensor>(now).map(([path, t]) => {
     const n = given.get(path);
     if (!(n instanceof Tensor)) fail(`run: the step returned no state for ${path}`);
-    if (n.dtype !== t.dtype || !sameShape(n.shape, t.shape)) fail(`run: the state ${path} is ${t}, the step returned ${n} for it`);
+    if (n.dtype !== t.dtype || !sameShape(n.shape, t.shape))
+      fail(`run: the state ${path} is ${t}, the step returned ${n} for it`);
     return n;
   });
-  if (given.size !== list.length) fail(`run: the step returned a state with ${given.size} tensors, it has ${list.length}`);
+  if (given.size !== list.length)
+    fail(`run: the step returned a state with ${given.size} tensors, it has ${list.length}`);
   return list;
 }
 

@@ -15,16 +15,22 @@ let selected: Promise<Selected> | undefined;
 
 /** Throws where the named backend cannot work here. */
 export async function selectBackend(name: BackendName | "auto" = "auto"): Promise<Selected> {
-  if (name === "auto") return (selected ??= automatic());
+  if (name === "auto") {
+    selected ??= automatic();
+    return selected;
+  }
   if (name === "js") return { backend: jsBackend };
-  if (name !== "native") fail(`backend: there is no "${String(name)}"`, `choose one of: auto, ${backendNames.join(", ")}`);
+  if (name !== "native")
+    fail(`backend: there is no "${String(name)}"`, `choose one of: auto, ${backendNames.join(", ")}`);
   const found = await native();
   return "note" in found ? fail(`backend native: ${found.note}`) : found;
 }
 
 async function automatic(): Promise<Selected> {
   const found = await native();
-  return "note" in found ? { backend: jsBackend, note: `running on plain JavaScript, which is slow: ${found.note}` } : found;
+  return "note" in found
+    ? { backend: jsBackend, note: `running on plain JavaScript, which is slow: ${found.note}` }
+    : found;
 }
 
 /** Loaded when asked for, so that a browser never sees a module of Node's. */

@@ -70,7 +70,14 @@ function load(program: Program, lanes: number): Executable {
         binding.call(run, at, at + 8 * pointers, at + 8 * pointers + 16);
         return taken(begin, n);
       }
-      const blocks = [told, arena, scratch, ...Object.values(places).flat().map((m) => (m as NativeMemory).block)];
+      const blocks = [
+        told,
+        arena,
+        scratch,
+        ...Object.values(places)
+          .flat()
+          .map((m) => (m as NativeMemory).block),
+      ];
       const call = binding.callAsync(run, at, at + 8 * pointers, at + 8 * pointers + 16).then(() => taken(begin, n));
       return blocks.reduce((running, block) => block.during(running), call);
     },
