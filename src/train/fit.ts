@@ -1,0 +1,542 @@
+/**
+ * Training: the data lie where the program is, a call takes many steps, and between calls there is time to look, to
+ * save and to stop. How many steps a call takes follows the clock; nothing that is computed depends on it, so the same
+ * options give the same bits, stopped and resumed or not.
+ */
+import { fail } from "../ir/fail.ts";
+import { topo } from "../ir/graph.ts";
+import { input, Tensor } from "../ir/tensor.ts";
+import { Value, value } from "../ir/value.ts";
+import { apply, init, type Module, type Params, type State } from "../nn/index.ts";
+import { accumulator, type Optimizer, type Schedule } from "../optim/index.ts";
+import { foldIn, key } from "../random.ts";
+import type { Backend, BackendName } from "../run/backend.ts";
+import { type Loop, Run } from "../run/run.ts";
+import * as tree from "../tree.ts";
+import { count, type EarlyStopping, improvement, rowsOf, scheduleOf } from "./check.ts";
+import { type Best, type Entry, type Model, pack, type Progress as Saved, type Setup, unpack } from "./checkpoint.ts";
+import type { Metric } from "./metrics.ts";
+import { NonFiniteError } from "./non-finite.ts";
+import { Plan, type Position } from "./plan.ts";
+import { type EvaluateLoop, evaluateLoop, evaluation } from "./predict.ts";
+import { type Accumulating, addStep, applyStep, type Data, type FitLoss, type Rates, type Rows, trainStep } from "./step.ts";
+import type { Store } from "./store.ts";
+
+export type FitOptions<N extends Module> = {
+  readonly net: N;
+  readonly loss: FitLoss;
+  readonly optimizer: Optimizer;
+  /** A rate, or a function of the updates done before. */
+  readonly lr: number | Schedule;
+  readonly data: { readonly train: Data; readonly validation?: Data };
+  /** Rows per batch; 32 unless given. 1 is stochastic descent, "full" is plain gradient descent. */
+  readonly batch?: number | "full";
+  /** Batches per update; 1 unless given. The gradient is that of all their rows as one batch. */
+  readonly accumulate?: number;
+  /** Passes over the training data, and updates: one of them is needed, the first that is reached ends the training. */
+  readonly epochs?: number;
+  readonly steps?: number;
+  /** Of the first parameters, the order of the rows and what the net draws; 0 unless given. */
+  readonly seed?: number;
+  /** A new order every epoch; true unless given. */
+  readonly shuffle?: boolean;
+  /** Where to begin; `init(net, seed)` unless given. */
+  readonly start?: { readonly params: Params<N>; readonly state: State<N> };
+  readonly backend?: BackendName | "auto" | Backend;
+  /** Measured on the validation data. */
+  readonly metrics?: readonly Metric[];
+  /** Epochs per entry of the history; unless given 1, and from 1000 epochs on a thousandth of them. */
+  readonly validateEvery?: number;
+  /** Rows per batch of validation; 1024 unless given. */
+  readonly validationBatch?: number;
+  /** Stop when the validation gets no better, and return the best model instead of the last. */
+  readonly earlyStopping?: EarlyStopping;
+  /** After each call of the program, about ten times a second. */
+  readonly onProgress?: (progress: Progress) => void;
+  /** After each entry of the history. */
+  readonly onEntry?: (entry: Entry) => void;
+  /** Where checkpoints, the model and the journal go, such as a folder of `downhill/train/folder`. */
+  readonly store?: Store;
+  /** Go on from the store's checkpoint, where there is one. */
+  readonly resume?: boolean;
+  /** 30 unless given. */
+  readonly checkpointEverySeconds?: number;
+  /** Ends the training after the step under way; a store then holds a checkpoint of it. */
+  readonly signal?: AbortSignal;
+};
+
+export type Progress = {
+  /** Whole epochs done, and all of them; undefined where only `steps` was given. */
+  readonly epoch: number;
+  readonly epochs: number | undefined;
+  /** Updates done, and all of them. */
+  readonly step: number;
+  readonly steps: number;
+  /** Of each update of the last call. */
+  readonly losses: ArrayLike<number>;
+  readonly lr: number;
+  /** Since the beginning of the run, without compilation. */
+  readonly seconds: number;
+  readonly stepsPerSecond: number;
+};
+
+export type FitResult<N extends Module> = {
+  /** The best by early stopping, else the last. */
+  readonly params: Params<N>;
+  readonly state: State<N>;
+  readonly history: readonly Entry[];
+  /** Which entry the model is from, where early stopping chose it. */
+  readonly best?: Best;
+  readonly stopReason: "done" | "early stopping" | "aborted";
+  /** Whole epochs and updates done. */
+  readonly epochs: number;
+  readonly steps: number;
+  /** Training and validation, those before a resume included. */
+  readonly secondsTraining: number;
+  readonly secondsCompiling: number;
+  readonly backend: BackendName;
+};
+
+/**
+ * Train a net. The same seed, data and options on the same backend and machine give the same bits, whether the run was
+ * interrupted or not.
+ *
+ * Throws a DownhillError where options or data are unusable, and a NonFiniteError, which says what happened, where loss
+ * or gradients stop being numbers or the loss leaves all bounds; a store then holds the state before that step.
+ */
+export async function fit<N extends Module>(options: FitOptions<N>): Promise<FitResult<N>> {
+  const trainer = await Trainer.start(options);
+  const { stop } = trainer;
+  options.signal?.addEventListener("abort", stop);
+  try {
+    const stopReason = await trainer.train();
+    return trainer.result(stopReason) as FitResult<N>;
+  } finally {
+    options.signal?.removeEventListener("abort", stop);
+  }
+}
+
+/** How long a call of the program should last: short enough to stop, long enough that calls cost nothing. */
+const callMs = 100;
+/** Most row numbers in one call: 4 MB of them. */
+const rowsPerCall = 2 ** 20;
+/** A loss this many times the first one is divergence, though f32 still has a number for it. */
+const diverged = 1e12;
+
+type AnyLoop = Loop<Accumulating, any, any, any>; // any: the loops differ in their feeds; a call pairs each with its own
+type Feeds = Partial<Rows & Rates>;
+type Call = { readonly loop: AnyLoop; readonly steps: number; readonly feeds: Feeds };
+type Losses = { readonly loss: ArrayLike<number>; readonly weight: ArrayLike<number>; readonly norm: ArrayLike<number> };
+
+class Trainer {
+  private readonly options: FitOptions<Module>;
+  private readonly plan: Plan;
+  private readonly schedule: Schedule;
+  private readonly setup: Setup;
+  private readonly run: Run<Accumulating>;
+  private readonly accumulates: boolean;
+  private readonly draws: boolean;
+  /** The dtype of step and lr. */
+  private readonly scalars: "f32" | "f64";
+  private readonly entryEvery: number;
+  private readonly lastStep: number;
+  private readonly improves: ((now: number, best: number) => boolean) | undefined;
+  private readonly loops: { readonly update: AnyLoop; readonly add?: AnyLoop };
+  private readonly validation: EvaluateLoop<Accumulating> | undefined;
+
+  private position: Position;
+  private sums: { loss: number; weight: number; norm: number; updates: number };
+  private readonly history: Entry[];
+  private best: Best | undefined;
+  private bestModel: Model | undefined;
+  private firstLoss: number;
+  private lastLoss: number;
+
+  private wanted = 1;
+  private seconds: number;
+  private secondsCompiling = 0;
+
+  static async start(options: FitOptions<Module>): Promise<Trainer> {
+    const { net, optimizer, data, seed = 0, accumulate = 1, batch = 32, shuffle = true, store } = options;
+    const rows = rowsOf("training data", data.train);
+    if (data.validation) rowsOf("validation data", data.validation);
+    const plan = new Plan(rows, { batch, accumulate, seed, shuffle });
+    const { params, state } = options.start ?? init(net, seed);
+    const trained = { params, state, opt: optimizer.init(params) };
+    if (tree.leaves(params).length === 0) fail("fit: the net has no parameters, so there is nothing to train");
+    const setup = {
+      seed,
+      batch: plan.size,
+      accumulate,
+      shuffle,
+      optimizer: optimizer.describe,
+      "training data": digest(data.train),
+      "validation data": data.validation ? digest(data.validation) : "none",
+    };
+    if (options.resume && !store) fail("fit: resume needs the store that the run was kept in");
+    const packed = options.resume ? store?.load() : undefined;
+    const from = packed && unpack(packed, { trained, setup }, store?.name ?? "checkpoint");
+    const now = from?.trained ?? trained;
+    const zeros = { gradients: accumulator.init(params), total: value([], [0], floatOf(params)) };
+    const first = { ...now, ...(accumulate > 1 && !plan.full ? zeros : { gradients: {}, total: {} }) };
+    const run = await Run.start<Accumulating>(first, { backend: options.backend ?? "auto" });
+    const trainer = new Trainer(options, plan, setup, run, from?.progress);
+    trainer.bestModel = from?.bestModel;
+    const { epoch, step } = trainer.position;
+    store?.log({ event: from ? "resume" : "start", epoch, step, backend: run.backend.name });
+    return trainer;
+  }
+
+  private constructor(options: FitOptions<Module>, plan: Plan, setup: Setup, run: Run<Accumulating>, from: Saved | undefined) {
+    const { net, loss, optimizer, data, epochs, steps, metrics = [], earlyStopping } = options;
+    this.options = options;
+    this.plan = plan;
+    this.setup = setup;
+    this.run = run;
+    this.schedule = scheduleOf(options.lr);
+    if (epochs === undefined && steps === undefined) fail("fit: say how long to train: epochs, steps, or both");
+    const all = epochs === undefined ? Infinity : count("epochs", epochs) * plan.updates;
+    this.lastStep = Math.min(all, steps === undefined ? Infinity : count("steps", steps));
+    const thousandth = Math.ceil(this.lastStep / plan.updates / 1000);
+    this.entryEvery = count("validateEvery", options.validateEvery ?? thousandth);
+    if (!((options.checkpointEverySeconds ?? 30) >= 0)) {
+      fail(`checkpointEverySeconds: expected a number from 0, got ${options.checkpointEverySeconds}`);
+    }
+    if (!data.validation && (earlyStopping || metrics.length > 0)) {
+      fail(`fit: ${earlyStopping ? "earlyStopping needs" : "metrics need"} data.validation, and there is none`);
+    }
+    this.improves = earlyStopping && improvement(earlyStopping, metrics);
+
+    const { params, state, gradients } = run.state();
+    this.accumulates = tree.leaves(gradients).length > 0;
+    this.scalars = floatOf(params);
+    this.draws = drawsRandomly(net, { params, state }, data.train.x, plan.size);
+    const resident = { data: data.train };
+    this.loops = this.accumulates
+      ? { add: run.loop(addStep(net, loss), resident), update: run.loop(applyStep(optimizer)) }
+      : { update: run.loop(plainly(trainStep(net, loss, optimizer)), resident) };
+    this.validation = data.validation && evaluateLoop(run, net, loss, data.validation);
+
+    this.position = from?.position ?? { epoch: 0, update: 0, step: 0 };
+    this.sums = { ...(from?.sums ?? nothing) };
+    this.history = [...(from?.history ?? [])];
+    this.best = from?.best;
+    this.firstLoss = from?.firstLoss ?? NaN;
+    this.lastLoss = this.history.at(-1)?.trainLoss ?? NaN;
+    this.seconds = from?.secondsTraining ?? 0;
+  }
+
+  /** For the signal: end the call under way after its step. An accumulated update is finished first. */
+  readonly stop = (): void => {
+    if (!this.accumulates) this.run.stop();
+  };
+
+  async train(): Promise<"done" | "early stopping" | "aborted"> {
+    const { signal, checkpointEverySeconds = 30 } = this.options;
+    let yielded = performance.now();
+    let saveAt = yielded + 1000 * checkpointEverySeconds;
+    let stopReason: "done" | "early stopping" | "aborted" | undefined;
+    while (!stopReason) {
+      if (this.waited()) stopReason = "early stopping";
+      else if (this.position.step >= this.lastStep) stopReason = "done";
+      else if (signal?.aborted) stopReason = "aborted";
+      else {
+        await this.chunk();
+        const now = performance.now();
+        if (now >= saveAt) {
+          this.save();
+          const took = performance.now() - now;
+          saveAt = performance.now() + Math.max(1000 * checkpointEverySeconds, 20 * took);
+        }
+        if (now - yielded > callMs / 2) {
+          await breath(); // a backend that computes on this thread lets nobody else on: neither Ctrl-C nor a page
+          yielded = performance.now();
+        }
+      }
+    }
+    if (stopReason !== "aborted") this.requireFinite();
+    this.save();
+    this.options.store?.saveModel(this.model());
+    this.options.store?.log({ event: "stop", reason: stopReason, ...this.at(), seconds: this.seconds });
+    return stopReason;
+  }
+
+  result(stopReason: "done" | "early stopping" | "aborted"): FitResult<Module> {
+    const { params, state } = this.model();
+    return {
+      params,
+      state,
+      history: this.history,
+      ...(this.best && { best: this.best }),
+      stopReason,
+      epochs: this.position.epoch,
+      steps: this.position.step,
+      secondsTraining: this.seconds,
+      secondsCompiling: this.secondsCompiling,
+      backend: this.run.backend.name,
+    };
+  }
+
+  private model(): Model {
+    if (this.bestModel) return this.bestModel;
+    const { params, state } = this.run.state();
+    return { params, state };
+  }
+
+  private at(): { epoch: number; step: number } {
+    return { epoch: this.position.epoch, step: this.position.step };
+  }
+
+  private save(): void {
+    const { store } = this.options;
+    if (!store) return;
+    const { params, state, opt } = this.run.state();
+    const { position, sums, history, best, bestModel, firstLoss, setup, seconds } = this;
+    const progress = { position, sums, history, firstLoss, secondsTraining: seconds, ...(best && { best }) };
+    store.save(pack({ trained: { params, state, opt }, setup, progress, ...(bestModel && { bestModel }) }));
+  }
+
+  // ---- one call of the program, or a few -------------------------------------------------------------------------------
+
+  /** As many updates as the clock wants, up to the next entry of the history. */
+  private async chunk(): Promise<void> {
+    const updates = this.upcoming();
+    const calls = this.calls(updates);
+    const compiling = performance.now();
+    for (const { loop, feeds } of calls) loop.compiled(feeds);
+    const begin = performance.now();
+    this.secondsCompiling += (begin - compiling) / 1000;
+    const before = this.run.snapshot();
+    const snapshotMs = performance.now() - begin;
+    const taken = await this.take(before, calls);
+    this.record(taken);
+    const ms = performance.now() - begin;
+
+    const done = taken.loss.length;
+    if (done > 0) {
+      const fitting = Math.floor((done * Math.max(callMs, 10 * snapshotMs)) / ms);
+      this.wanted = Math.max(1, Math.min(fitting, Math.max(this.wanted, 4 * done), rowsPerCall / this.plan.size));
+    }
+    this.position = this.plan.advance(this.position, done);
+    if (this.atEntry(this.position) && this.sums.updates > 0) await this.entry();
+    this.seconds += (performance.now() - begin) / 1000;
+    const { position, seconds } = this;
+    this.options.onProgress?.({
+      ...this.at(),
+      epochs: this.options.epochs,
+      steps: this.lastStep,
+      losses: taken.loss,
+      lr: this.schedule(Math.max(0, position.step - 1)),
+      seconds,
+      stepsPerSecond: (1000 * done) / ms,
+    });
+  }
+
+  private atEntry({ epoch, update, step }: Position): boolean {
+    return step >= this.lastStep || (update === 0 && epoch % this.entryEvery === 0);
+  }
+
+  /** The positions of the next updates: of one size, unless they are accumulated from batches of several. */
+  private upcoming(): Position[] {
+    const { plan, position: first } = this;
+    const list = [first];
+    for (let k = 1; k < this.wanted; k++) {
+      const at = plan.advance(first, k);
+      if (this.atEntry(at) || (!this.accumulates && plan.count(at.update) !== plan.count(first.update))) break;
+      list.push(at);
+    }
+    return list;
+  }
+
+  private calls(updates: readonly Position[]): Call[] {
+    const { plan, loops } = this;
+    const { add, update } = loops;
+    if (!add) {
+      const rows = plan.full ? {} : this.rows(updates.map((at) => plan.rows(at)));
+      const feeds = { ...this.rates(updates), ...this.keys(updates.map((at) => [at.step + 1])), ...rows };
+      return [{ loop: update, steps: updates.length, feeds }];
+    }
+    return updates.flatMap((at) => {
+      const all = plan.rows(at);
+      const batches = Array.from({ length: Math.ceil(all.length / plan.size) }, (_, k) =>
+        all.subarray(k * plan.size, (k + 1) * plan.size),
+      );
+      const whole = batches.filter((b) => b.length === plan.size);
+      const rest = batches.slice(whole.length);
+      const some = (list: Int32Array[], from: number): Call[] =>
+        list.length === 0
+          ? []
+          : [{ loop: add, steps: list.length, feeds: { ...this.rows(list), ...this.keys(list.map((_, k) => [at.step + 1, from + k])) } }];
+      return [...some(whole, 0), ...some(rest, whole.length), { loop: update, steps: 1, feeds: this.rates([at]) }];
+    });
+  }
+
+  private rows(batches: readonly Int32Array[]): { rows: Value } {
+    const width = batches[0]!.length;
+    const all = new Int32Array(batches.length * width);
+    batches.forEach((rows, k) => all.set(rows, k * width));
+    return { rows: value([batches.length, width], all, "i32") };
+  }
+
+  private rates(updates: readonly Position[]): Rates {
+    const n = [updates.length];
+    return {
+      step: value(n, updates.map((at) => at.step + 1), this.scalars),
+      lr: value(n, updates.map((at) => this.schedule(at.step)), this.scalars),
+    };
+  }
+
+  /** One key per batch, folded from the seed and its numbers; none where nothing is drawn. */
+  private keys(labels: readonly (readonly number[])[]): { key?: Value } {
+    if (!this.draws) return {};
+    const root = key(this.options.seed ?? 0);
+    const words = labels.flatMap((numbers) => numbers.reduce((k, n) => foldIn(k, n), root));
+    return { key: value([labels.length, 2], words, "u32") };
+  }
+
+  /** What the calls' updates gave. Fewer than asked where the signal came. */
+  private async take(before: ArrayBuffer, calls: readonly Call[]): Promise<Losses> {
+    const parts: Losses[] = [];
+    for (const [c, { loop, steps, feeds }] of calls.entries()) {
+      const { steps: taken, output } = await loop.take(steps, feeds);
+      const sound: ArrayLike<number> = output.sound.data;
+      const isUpdate = loop === this.loops.update;
+      const losses: ArrayLike<number> = isUpdate ? output.loss.data : [];
+      if (isUpdate && Number.isNaN(this.firstLoss) && taken > 0) this.firstLoss = losses[0]!;
+      const limit = diverged * (1 + Math.abs(this.firstLoss));
+      let bad = Array.prototype.findIndex.call(losses, (x: number) => x > limit);
+      if (bad < 0 && taken > 0 && !Number.isFinite(sound[taken - 1])) bad = taken - 1;
+      if (bad >= 0) await this.failAt(before, calls, c, bad, output);
+      if (isUpdate) parts.push({ loss: losses, weight: output.weight.data, norm: output.norm.data });
+      if (taken < steps) break;
+    }
+    if (parts.length === 1) return parts[0]!;
+    const joined = (name: keyof Losses) => parts.flatMap((part) => Array.from(part[name]));
+    return { loss: joined("loss"), weight: joined("weight"), norm: joined("norm") };
+  }
+
+  /** Go back to before the bad step, keep that, find the cause and throw. Replaying gives the same bits. */
+  private async failAt(before: ArrayBuffer, calls: readonly Call[], c: number, bad: number, output: any): Promise<never> {
+    const { loop, feeds } = calls[c]!;
+    this.run.restore(before);
+    for (const call of calls.slice(0, c)) await call.loop.take(call.steps, call.feeds);
+    if (bad > 0) await loop.take(bad, part(feeds, 0, bad));
+    const finding = loop.explain(this.run.snapshot(), part(feeds, bad, bad + 1));
+
+    // An accumulated update begins with its first batch, and so does the checkpoint.
+    const updates = (to: number) => calls.slice(0, to).filter((call) => call.loop === this.loops.update).length;
+    const done = this.accumulates ? updates(c) : bad;
+    if (this.accumulates) {
+      this.run.restore(before);
+      const begin = calls.slice(0, c).findLastIndex((call) => call.loop === this.loops.update) + 1;
+      for (const call of calls.slice(0, begin)) await call.loop.take(call.steps, call.feeds);
+    }
+    const losses: ArrayLike<number> = output.loss?.data ?? [];
+    const lastLoss = bad > 0 && losses.length > 0 ? losses[bad - 1]! : this.lastLoss;
+    this.position = this.plan.advance(this.position, done);
+    throw this.failed({ loss: losses[bad], norm: output.norm?.data[bad], lastLoss, finding });
+  }
+
+  private failed(what: Pick<NonFiniteError, "loss" | "norm" | "lastLoss" | "finding">): NonFiniteError {
+    const { epoch, step } = this.position;
+    const error = new NonFiniteError({ ...what, epoch: epoch + 1, step: step + 1, lr: this.schedule(step) });
+    this.save();
+    this.options.store?.log({ event: "stop", reason: "non-finite", ...this.at(), message: error.message });
+    return error;
+  }
+
+  // ---- between calls ---------------------------------------------------------------------------------------------------
+
+  private record({ loss, weight, norm }: Losses): void {
+    for (let k = 0; k < loss.length; k++) {
+      this.sums.loss += loss[k]! * weight[k]!;
+      this.sums.weight += weight[k]!;
+      this.sums.norm += norm[k]!;
+      this.sums.updates++;
+      this.lastLoss = loss[k]!;
+    }
+  }
+
+  private async entry(): Promise<void> {
+    const { sums, options, validation } = this;
+    const { metrics = [], earlyStopping, data, validationBatch = 1024 } = options;
+    const measured = validation && (await evaluation(validation, data.validation!, metrics, validationBatch));
+    const entry: Entry = {
+      ...this.at(),
+      trainLoss: sums.loss / sums.weight,
+      gradientNorm: sums.norm / sums.updates,
+      lr: this.schedule(this.position.step - 1),
+      ...(measured && { validationLoss: measured.loss, metrics: measured.metrics }),
+    };
+    this.sums = { ...nothing };
+    this.history.push(entry);
+    if (earlyStopping && measured && this.improves) {
+      const { metric = "loss" } = earlyStopping;
+      const now = metric === "loss" ? measured.loss : measured.metrics[metric]!;
+      if (!this.best || Number.isNaN(this.best.value) || this.improves(now, this.best.value)) {
+        const { params, state } = this.run.state();
+        this.best = { value: now, ...this.at(), since: 0 };
+        this.bestModel = { params, state };
+      } else this.best = { ...this.best, since: this.best.since + 1 };
+    }
+    options.store?.log({ event: "entry", ...entry });
+    options.onEntry?.(entry);
+  }
+
+  private waited(): boolean {
+    const { earlyStopping } = this.options;
+    return earlyStopping !== undefined && this.best !== undefined && this.best.since >= earlyStopping.patience;
+  }
+
+  /** The last update is watched by no later loss. */
+  private requireFinite(): void {
+    const finite = tree.leaves<Value>(this.run.state().params).every((p) => p.data.every(Number.isFinite));
+    if (!finite && !this.bestModel) throw this.failed({ loss: NaN, norm: undefined, lastLoss: this.lastLoss, finding: undefined });
+  }
+}
+
+const nothing = { loss: 0, weight: 0, norm: 0, updates: 0 };
+
+/** A step over what a run keeps where nothing is accumulated. */
+const plainly =
+  <A extends unknown[], R extends { state: object }>(step: (s: any, ...rest: A) => R) =>
+  (s: any, ...rest: A) => {
+    const result = step(s, ...rest);
+    return { ...result, state: { ...s, ...result.state } };
+  };
+
+const floatOf = (params: unknown): "f32" | "f64" =>
+  tree.leaves<Value>(params).some((p) => p.dtype === "f64") ? "f64" : "f32";
+
+/** Whether the net's output or next state depends on the key: if not, none is made for each step. */
+function drawsRandomly(net: Module, model: Model, x: Value, batch: number): boolean {
+  const { params, state } = tree.map((v: Value) => input(v.shape, v.dtype), model) as Model;
+  const seed = input([2], "u32");
+  const rows = input([batch, ...x.shape.slice(1)], x.dtype, "x");
+  const [y, next] = apply(net, { params, state }, rows, { training: true, key: seed });
+  return topo(tree.leaves<unknown>([y, next]).filter((t) => t instanceof Tensor)).includes(seed);
+}
+
+/** Steps from … to − 1 of feeds. */
+const part = (feeds: Feeds, from: number, to: number): Feeds =>
+  tree.map((v: Value) => {
+    const width = v.data.length / v.shape[0]!;
+    return new Value(v.dtype, [to - from, ...v.shape.slice(1)], v.data.subarray(from * width, to * width));
+  }, feeds);
+
+/** Shapes and a hash of the bytes, FNV-1a over words: enough to notice that a run is resumed on other data. */
+function digest({ x, y }: Data): string {
+  const hash = ({ data }: Value) => {
+    const words = data.byteLength % 4 === 0 && data.byteOffset % 4 === 0;
+    const bits = words
+      ? new Uint32Array(data.buffer, data.byteOffset, data.byteLength / 4)
+      : new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    let h = 0x811c9dc5;
+    for (const w of bits) h = Math.imul(h ^ w, 0x01000193);
+    return (h >>> 0).toString(16).padStart(8, "0");
+  };
+  return `x ${x} #${hash(x)}, y ${y} #${hash(y)}`;
+}
+
+/** Let the host do what is waiting. */
+const breath = () => new Promise<void>((resolve) => setTimeout(resolve, 0));

@@ -1,0 +1,111 @@
+/** What a trained net says: in batches of one size, so that memory stays small, and a smaller last one. */
+import { dtypes } from "../ir/dtype.ts";
+import { fail } from "../ir/fail.ts";
+import { size } from "../ir/shape.ts";
+import type { Tensor } from "../ir/tensor.ts";
+import { Value, value } from "../ir/value.ts";
+import type { Module } from "../nn/index.ts";
+import type { Backend, BackendName } from "../run/backend.ts";
+import { type Loop, Run, type Values } from "../run/run.ts";
+import type { Model } from "./checkpoint.ts";
+import type { Metric } from "./metrics.ts";
+import { type Data, evaluateStep, type FitLoss, predictStep, type Rows } from "./step.ts";
+
+export type PredictOptions = {
+  readonly backend?: BackendName | "auto" | Backend;
+  /** Rows at a time; 1024 unless given. */
+  readonly batch?: number;
+};
+
+/**
+ * The net's output for each row of x, without dropout and with running statistics.   x: [n, …] → [n, …]
+ * Throws where x has no rows or does not fit the net.
+ */
+export async function predict(net: Module, model: Model, x: Value, { backend = "auto", batch = 1024 }: PredictOptions = {}): Promise<Value> {
+  const n = rowsOf("predict: x", x);
+  const { params, state } = model;
+  const run = await Run.start({ params, state }, { backend });
+  const loop = run.loop<Rows, { prediction: Tensor }, { x: Value }>(predictStep(net), { data: { x } });
+  const parts: Value[] = [];
+  await inBatches(loop, n, batch, ({ prediction }) => parts.push(prediction));
+  return joined(parts, n);
+}
+
+export type Evaluation = { readonly loss: number; readonly metrics: Readonly<Record<string, number>> };
+
+/** Loss, as a mean over all rows, and metrics of a net on some data. Throws what `predict` throws. */
+export async function evaluate(
+  net: Module,
+  model: Model,
+  data: Data,
+  options: PredictOptions & { readonly loss: FitLoss; readonly metrics?: readonly Metric[] },
+): Promise<Evaluation> {
+  const { loss, metrics = [], backend = "auto", batch = 1024 } = options;
+  const { params, state } = model;
+  const run = await Run.start({ params, state }, { backend });
+  return evaluation(evaluateLoop(run, net, loss, data), data, metrics, batch);
+}
+
+export type EvaluateLoop<S> = Loop<S, Rows, Data, { prediction: Tensor; total: Tensor; weight: Tensor }>;
+
+/** The loop that `evaluation` takes, over a run that has params and state among others. */
+export const evaluateLoop = <S extends Model>(run: Run<S>, net: Module, loss: FitLoss, data: Data): EvaluateLoop<S> =>
+  // any: a mapped type over the unknown rest of S tells the type checker nothing about its params and state
+  run.loop<Rows, { prediction: Tensor; total: Tensor; weight: Tensor }, Data>(evaluateStep(net, loss) as any, { data });
+
+/** The same on a loop over a run that is still training. */
+export async function evaluation<S>(loop: EvaluateLoop<S>, data: Data, metrics: readonly Metric[], batch: number): Promise<Evaluation> {
+  const n = rowsOf("evaluate: x", data.x);
+  const parts: Value[] = [];
+  let total = 0;
+  let weight = 0;
+  await inBatches(loop, n, batch, (output) => {
+    for (const t of output.total.data) total += t;
+    for (const w of output.weight.data) weight += w;
+    if (metrics.length > 0) parts.push(output.prediction);
+  });
+  const outputs = metrics.length > 0 ? joined(parts, n) : undefined;
+  return {
+    loss: total / weight,
+    metrics: Object.fromEntries(metrics.map((m) => [m.name, m.of(outputs!, data.y)])),
+  };
+}
+
+/** Batches in one call: few enough that what they give stays small. */
+const perCall = 8;
+
+/** All rows, in order, through a loop of batches. */
+async function inBatches<S, D, O>(
+  loop: Loop<S, Rows, D, O>,
+  n: number,
+  batch: number,
+  each: (output: Values<O>) => void,
+): Promise<void> {
+  if (!Number.isInteger(batch) || batch < 1) fail(`batch: expected a whole number from 1, got ${batch}`);
+  for (let from = 0; from < n; ) {
+    const width = Math.min(batch, n - from);
+    const steps = Math.min(Math.floor((n - from) / width), perCall);
+    const rows = Int32Array.from({ length: steps * width }, (_, k) => from + k);
+    each((await loop.take(steps, { rows: value([steps, width], rows, "i32") })).output);
+    from += steps * width;
+  }
+}
+
+/** Outputs of several calls, [steps, batch, …] each, as one [n, …]. */
+function joined(parts: readonly Value[], n: number): Value {
+  const [first] = parts as [Value];
+  const shape = [n, ...first.shape.slice(2)];
+  const data = new dtypes[first.dtype].array(size(shape));
+  let at = 0;
+  for (const part of parts) {
+    data.set(part.data, at);
+    at += part.data.length;
+  }
+  return new Value(first.dtype, shape, data);
+}
+
+function rowsOf(what: string, x: Value): number {
+  const n = x.shape[0];
+  if (n === undefined || n < 1) fail(`${what} is ${x}; its first axis must be the rows, at least one`);
+  return n;
+}
