@@ -69,8 +69,11 @@ export function logSumExp(x: Tensor, over: Axes = -1, { keep = false } = {}): Te
   return keep ? y : y.squeeze(axesOf("logSumExp", x, over));
 }
 
-/** x − logSumExp(x): accurate where softmax underflows. */
-export const logSoftmax = (x: Tensor, over: Axes = -1): Tensor => x.sub(logSumExp(x, over, { keep: true }));
+/** x − logSumExp(x): accurate where softmax underflows, and far from 0, since the offset is taken off first. */
+export function logSoftmax(x: Tensor, over: Axes = -1): Tensor {
+  const shifted = x.sub(offset(x, over));
+  return shifted.sub(shifted.exp().sum(over, { keep: true }).log());
+}
 
 /** Σ (x − mean)² / (n − correction). correction 0 is the biased one; PyTorch's default is 1. */
 export function variance(x: Tensor, over?: Axes, { correction = 0, keep = false } = {}): Tensor {
