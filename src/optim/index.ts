@@ -1,4 +1,5 @@
 /** Update rules, their chains, and learning rates as functions of the step. */
+export { type Accumulated, accumulator } from "./accumulate.ts";
 export { clipGlobalNorm, clipTensorNorm, clipValue, globalNorm } from "./clip.ts";
 export type { Common, Dialect, Hyper } from "./hyper.ts";
 export * from "./optimizers.ts";

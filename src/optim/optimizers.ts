@@ -11,7 +11,7 @@ import type { Tensor } from "../ir/tensor.ts";
 import { mapWithPath } from "../tree.ts";
 import { type Chosen, type Common, type Dialect, type Hyper, requireHyper, requireLr, show } from "./hyper.ts";
 import { decay, heavyBall, l2, maxMoments, moments, rootMeanSquare, rootSum, steepest, trustRatio } from "./rules.ts";
-import { chain, type Gives, only, type Optimizer, type Transform, type Where } from "./transform.ts";
+import { chain, type Optimizer, only, type Transform, type Where } from "./transform.ts";
 
 /** Hyper-parameters K have a default in every dialect, those in M may be left out. */
 export type Options<K extends keyof Hyper, M extends keyof Hyper = never> = Partial<Pick<Hyper, K | M>> & Common;
@@ -36,7 +36,7 @@ type Written<K extends keyof Hyper, M extends keyof Hyper> = {
   readonly optional?: readonly M[];
   readonly summary: string;
   readonly source: string;
-  readonly rule: (o: Chosen<Pick<Hyper, K> & Partial<Pick<Hyper, M>>>) => Optimizer;
+  readonly rule: (o: Chosen<Pick<Hyper, K> & Partial<Pick<Hyper, M>>>) => Transform;
 };
 
 function row<K extends keyof Hyper, M extends keyof Hyper = never>(name: string, r: Written<K, M>): Row<Options<K, M>> {
@@ -82,7 +82,7 @@ type Decaying = Chosen<Pick<Hyper, "weightDecay">>;
 const chosen = (t: Transform, where: Where | undefined): Transform => (where ? only(where, t) : t);
 
 /** λ·p joins the gradient, before the rule. */
-const coupled = (o: Decaying, rule: Optimizer): Optimizer => {
+const coupled = (o: Decaying, rule: Transform): Transform => {
   if (o.dialect === "keras") return shrinking(o, rule);
   return o.weightDecay ? chain(chosen(l2(o.weightDecay), o.decayOnly), rule) : rule;
 };
@@ -92,7 +92,7 @@ const decayed = (o: Decaying, rule: Transform): Transform =>
   o.weightDecay ? chain(rule, chosen(decay(o.weightDecay), o.decayOnly)) : rule;
 
 /** Weights shrink by 1 − lr·λ, then the rule sees the smaller ones: LAMB's ratio is of those. Keras' base class. */
-function shrinking<G extends Gives>({ weightDecay, decayOnly: where }: Decaying, rule: Transform<G>): Transform<G> {
+function shrinking({ weightDecay, decayOnly: where }: Decaying, rule: Transform): Transform {
   if (!weightDecay) return rule;
   return {
     ...rule,

@@ -5,9 +5,8 @@
  */
 import { norm } from "../ir/math.ts";
 import { scalar, type Tensor } from "../ir/tensor.ts";
-import type { Value } from "../ir/value.ts";
 import type { Dialect, Hyper } from "./hyper.ts";
-import { filled, type Gives, leafwise, type Optimizer, type Transform } from "./transform.ts";
+import { filled, leafwise, type Transform } from "./transform.ts";
 
 /** b · average + (1 − b) · x. */
 const ema = (average: Tensor, x: Tensor, b: number): Tensor => average.mul(b).add(x.mul(1 - b));
@@ -26,8 +25,10 @@ const over = (a: Tensor, b: Tensor, guard: number): Tensor =>
 export const steepest = (): Transform => leafwise("gradient", { update: (g) => g });
 
 /** u + λ·p: before a rule it is L2 regularisation, ½ λ ‖p‖² in the loss; after one it is decoupled decay. */
-const addDecay = (name: string) => (lambda: number): Transform =>
-  leafwise(`${name}(${lambda})`, { update: (u, _, { p }) => u.add(p.mul(lambda)) });
+const addDecay =
+  (name: string) =>
+  (lambda: number): Transform =>
+    leafwise(`${name}(${lambda})`, { update: (u, _, { p }) => u.add(p.mul(lambda)) });
 export const l2 = addDecay("l2");
 export const decay = addDecay("decay");
 
@@ -39,9 +40,8 @@ export const decay = addDecay("decay");
 export function heavyBall(
   { momentum, dampening = 0, nesterov = false }: Ball,
   lr: "inside" | "outside" = "outside",
-): Optimizer {
-  const gives: Gives = lr === "inside" ? "step" : "direction";
-  return leafwise<{ b: Value }, Gives>(
+): Transform {
+  return leafwise(
     `momentum(${momentum}${dampening ? `, dampening ${dampening}` : ""}${nesterov ? ", nesterov" : ""})`,
     {
       init: (p) => ({ b: filled(p) }),
@@ -52,7 +52,7 @@ export function heavyBall(
         return [nesterov ? g.add(next.mul(momentum)) : next, { b: next }];
       },
     },
-    gives,
+    lr === "inside" ? "step" : "direction",
   );
 }
 type Ball = Pick<Hyper, "momentum"> & Partial<Pick<Hyper, "dampening" | "nesterov">>;

@@ -34,8 +34,8 @@ export type Context<P> = {
   readonly lr: Tensor;
 };
 
-export type Transform<G extends Gives = "direction"> = {
-  readonly gives: G;
+export type Transform = {
+  readonly gives: Gives;
   /** What it is, with its numbers and dialect: `adam(b1 0.9, b2 0.999, eps 1e-8; torch)`. */
   readonly describe: string;
   /** State before the first step, for parameters of these shapes and dtypes. */
@@ -44,8 +44,8 @@ export type Transform<G extends Gives = "direction"> = {
   update<P>(direction: P, state: TracedState, context: Context<P>): [P, TracedState];
 };
 
-/** Anything that `update` can apply. */
-export type Optimizer = Transform<Gives>;
+/** A transform, or a chain of them, that a run is trained with. */
+export type Optimizer = Transform;
 
 /** A rule for one tensor. It sees its parameter `p`, and `step` and `lr` as scalars of p's dtype. */
 export type Rule<S extends Record<string, Value>> = {
@@ -55,11 +55,11 @@ export type Rule<S extends Record<string, Value>> = {
 export type At = { readonly p: Tensor; readonly step: Tensor; readonly lr: Tensor };
 
 /** Lift a rule for one tensor to trees. Throws where a parameter is not a float, or a direction does not fit it. */
-export function leafwise<S extends Record<string, Value>, G extends Gives = "direction">(
+export function leafwise<S extends Record<string, Value>>(
   describe: string,
   rule: Rule<S>,
-  gives: G = "direction" as G,
-): Transform<G> {
+  gives: Gives = "direction",
+): Transform {
   return {
     gives,
     describe,
@@ -90,20 +90,17 @@ class Pair {
   }
 }
 
-/** One after the other. A transform that gives a step comes last: after it, λ·p or a ratio would have the wrong unit. */
-export function chain<G extends Gives = "direction">(...links: readonly [...Transform[], Transform<G>]): Transform<G> {
-  const list: readonly Optimizer[] = links;
-  const last = links.at(-1) as Transform<G> | undefined;
-  if (!last) fail("chain: there is nothing to chain");
-  const early = list.slice(0, -1).find((link) => link.gives === "step");
-  if (early) fail(`chain: ${early.describe} has the learning rate in it, so it must come last`);
+/** One after the other. Throws where one that gives a step is not the last: λ·p after it would have the wrong unit. */
+export function chain(...links: readonly Transform[]): Transform {
+  const last = links.at(-1) ?? fail("chain: there is nothing to chain");
+  links.slice(0, -1).forEach(requireDirection);
   return {
     gives: last.gives,
-    describe: list.map((link) => link.describe).join(" → "),
-    init: (params) => Object.fromEntries(list.map((link, k) => [k, link.init(params)])),
+    describe: links.map((link) => link.describe).join(" → "),
+    init: (params) => Object.fromEntries(links.map((link, k) => [k, link.init(params)])),
     update(direction, state, context) {
       let u = direction;
-      const next = list.map((link, k) => {
+      const next = links.map((link, k) => {
         const [v, s] = link.update(u, state[k] as TracedState, context);
         u = v;
         return [k, s];
@@ -130,8 +127,10 @@ export const named =
  * see them at all, so a global norm is that of the chosen ones.
  */
 export function only(where: Where, transform: Transform, describe = where.name || "some"): Transform {
+  requireDirection(transform);
   // An empty branch takes the place of a parameter that is left out: no leaf, no state, no memory.
-  const prune = <P>(params: unknown, tree: P): P => mapWithPath((path, p, x) => (where(path, p) ? x : {}), params, tree);
+  const prune = <P>(params: unknown, tree: P): P =>
+    mapWithPath((path, p, x) => (where(path, p) ? x : {}), params, tree);
   return {
     gives: "direction",
     describe: `only(${describe}, ${transform.describe})`,
@@ -170,6 +169,11 @@ export function update<P>(rule: Optimizer, gradients: P, state: TracedState, con
   return [moved, next];
 }
 
+function requireDirection(t: Transform): void {
+  if (t.gives === "step")
+    fail(`chain: ${t.describe} has the learning rate in it, so it must come last, for all parameters`);
+}
+
 const at = (path: string) => path || "the top";
 
 function parameter(path: string, p: unknown): Value {
@@ -188,5 +192,4 @@ function fits(path: string, p: Tensor, u: unknown): void {
 }
 
 /** A Value shaped like p with one number everywhere. */
-export const filled = (p: Value, x = 0): Value =>
-  value(p.shape, new Float64Array(p.data.length).fill(x), p.dtype);
+export const filled = (p: Value, x = 0): Value => value(p.shape, new Float64Array(p.data.length).fill(x), p.dtype);

@@ -1,0 +1,357 @@
+/** Every named optimizer against trajectories of PyTorch, Optax, Keras and the papers' pseudo-code, and what all share. */
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { literal, type Tensor, type Value, valueAndGrad } from "../../src/ir/index.ts";
+import {
+  type Common,
+  chain,
+  clipGlobalNorm,
+  clipTensorNorm,
+  clipValue,
+  cosine,
+  type Dialect,
+  decay,
+  type Hyper,
+  matrices,
+  type OptimizerName,
+  optimizers,
+  type Row,
+  trustRatio,
+  update,
+} from "../../src/optim/index.ts";
+import { Run } from "../../src/run/run.ts";
+import { descent, distance, feeds, flat, type Nested, type Tensors, type Values, values } from "./descent.ts";
+
+const names = Object.keys(optimizers) as OptimizerName[];
+const rows = optimizers as { readonly [N in OptimizerName]: Row<Common> };
+const dialectsOf = (name: OptimizerName) => Object.keys(rows[name].dialects) as Dialect[];
+/** [optimizer, dialect] for each of them. */
+const each = names.flatMap((name) => dialectsOf(name).map((dialect) => [name, dialect] as const));
+
+// ---- golden trajectories -------------------------------------------------------------------------------------------------
+
+type Case = {
+  readonly name: string;
+  readonly dialect: Dialect;
+  readonly optimizer: string;
+  readonly settings: Readonly<Record<string, number | boolean>> & { readonly lr: number };
+  readonly problem: keyof typeof losses;
+  /** points[tensor][i], loss[i]: after steps[i] steps. */
+  readonly points: Readonly<Record<string, readonly Nested[]>>;
+  readonly loss: readonly number[];
+  /** [first step, lr], steps counted from 1. */
+  readonly lrFromStep?: readonly (readonly [number, number])[];
+  readonly decayOnly?: "matrices";
+  readonly clip?: { readonly globalNorm?: number; readonly tensorNorm?: number; readonly value?: number };
+  readonly phi?: Hyper["phi"];
+};
+type Problem = { readonly constants?: Record<string, Nested>; readonly start: Record<string, Nested> };
+
+const golden = JSON.parse(readFileSync(new URL("../golden/optimizers.json", import.meta.url), "utf8")) as {
+  readonly steps: readonly number[];
+  readonly problems: Readonly<Record<keyof typeof losses, Problem>>;
+  readonly defaults: Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, unknown>>>>>>;
+  readonly cases: readonly Case[];
+};
+
+const rosenbrock = ({ w }: Tensors): Tensor => {
+  const [x, y] = [w!.slice(0, 0, 1), w!.slice(0, 1, 2)];
+  return x.neg().add(1).square().add(y.sub(x.square()).square().mul(100)).sum();
+};
+const losses = {
+  rosenbrock: () => rosenbrock,
+  bowl5:
+    ({ d, c }: Tensors) =>
+    ({ w }: Tensors) => {
+      const squares = w!.sub(c!).square();
+      return d!.mul(squares).sum().mul(0.5).add(squares.square().sum().mul(0.025));
+    },
+  twoTensors:
+    ({ X, T }: Tensors) =>
+    ({ A, b }: Tensors) =>
+      X!.matmul(A!).add(b!).tanh().sub(T!).square().sum(),
+};
+
+/** The row that a case of the file is about. */
+const rowOf = (optimizer: string) => names.find((name) => name.toLowerCase() === optimizer)!;
+
+/** Our optimizer for a case of the file. */
+function build({ optimizer, dialect, settings, decayOnly, clip, phi }: Case): Optimizer {
+  const { lr, amsgrad, nesterov, weightDecay = 0, ...hyper } = settings;
+  const options = {
+    ...hyper,
+    dialect,
+    ...("weightDecay" in settings && { weightDecay }),
+    ...(optimizer === "rmsprop" && nesterov && { nesterov }), // else it is in the row's name
+    ...(decayOnly && { decayOnly: matrices }),
+    ...(phi && { phi }),
+    ...(optimizer === "adamw" && dialect === "paper" && { baseLr: lr }),
+  };
+  if (optimizer === "adamw" && amsgrad) {
+    // A flag in PyTorch, a composition here.
+    const rule = optimizers.amsgrad.make({ ...options, weightDecay: 0 });
+    return chain(rule, decay(weightDecay as number));
+  }
+  const rule = rows[rowOf(optimizer)].make(options);
+  if (clip?.globalNorm) return chain(clipGlobalNorm(clip.globalNorm, { dialect }), rule);
+  if (clip?.tensorNorm) return chain(clipTensorNorm(clip.tensorNorm, { dialect }), rule);
+  return clip?.value ? chain(clipValue(clip.value), rule) : rule;
+}
+
+const rateOf =
+  ({ settings, lrFromStep = [] }: Case) =>
+  (taken: number) =>
+    lrFromStep.findLast(([from]) => from <= taken + 1)?.[1] ?? settings.lr;
+
+/** The largest distance over all golden points; weights[tensor] has one row per step. */
+function furthest(c: Case, weights: Values): number {
+  const gaps = Object.entries(c.points).flatMap(([key, points]) =>
+    points.map((point, k) => {
+      const wanted = flat(point);
+      const from = (golden.steps[k]! - 1) * wanted.length;
+      return distance(weights[key]!.data.subarray(from, from + wanted.length), wanted);
+    }),
+  );
+  return Math.max(...gaps);
+}
+
+/** Gradient descent is sgd on all of the data, so it has sgd's cases too. */
+const cases = golden.cases.flatMap((c) => {
+  const full = { ...c, name: `${c.name}, as gradientDescent`, optimizer: "gradientdescent" };
+  return c.optimizer === "sgd" ? [c, full] : [c];
+});
+
+describe("golden trajectories, f64", () => {
+  test.each(cases.map((c) => [c.name, c] as const))("%s", async (_, c) => {
+    const { constants = {}, start } = golden.problems[c.problem];
+    const data = values(constants, "f64");
+    const { loop } = await descent(build(c), losses[c.problem], values(start, "f64"), { data });
+    const { output } = await loop.take(100, feeds(100, rateOf(c)));
+    expect(furthest(c, output.w)).toBeLessThan(1e-9);
+    const before = golden.steps.filter((s) => s < 100); // loss[k] of the run is that before step k + 1
+    expect(
+      distance(
+        before.map((s) => output.loss.data[s]!),
+        c.loss.slice(0, before.length),
+      ),
+    ).toBeLessThan(1e-9);
+  });
+
+  test("reach every row in every dialect", () => {
+    const covered = new Set(cases.map((c) => `${rowOf(c.optimizer)} ${c.dialect}`));
+    for (const [name, dialect] of each) expect(covered).toContain(`${name} ${dialect}`);
+  });
+});
+
+describe("golden trajectories, f32 in C", () => {
+  const byRow = names.map((name) => [name, cases.filter((c) => rowOf(c.optimizer) === name)] as const);
+  // One program for all cases of a row: as many optimizers side by side as there are cases.
+  test.each(byRow)("%s", async (_, list) => {
+    const rules = list.map(build);
+    const starts = list.map((c) => values(golden.problems[c.problem].start, "f32"));
+    const data = list.map((c) => values(golden.problems[c.problem].constants ?? {}, "f32"));
+    const state = starts.map((w, k) => ({ w, opt: rules[k]!.init(w) }));
+    const rates = list.map((c) => feeds(100, rateOf(c), "f32").lr);
+    const { step } = feeds(100, () => 1, "f32");
+    const run = await Run.start(state, { backend: "native" });
+    const loop = run.loop<{ step: Value; rates: Value[] }, Tensors[], Values[]>(
+      (s, f, data) => {
+        const next = s.map(({ w: params, opt }, k) => {
+          const [, g] = valueAndGrad(losses[list[k]!.problem](data[k]!))(params);
+          const [w, after] = update(rules[k]!, g, opt, { params, step: f.step, lr: f.rates[k]! });
+          return { w, opt: after };
+        });
+        return { state: next, output: next.map(({ w }) => w) };
+      },
+      { data },
+    );
+    const { output } = await loop.take(100, { step, rates });
+    list.forEach((c, k) => expect(furthest(c, output[k]!), c.name).toBeLessThan(1e-4));
+  });
+});
+
+// ---- what holds for every row --------------------------------------------------------------------------------------------
+
+/** A scalar, a vector and a matrix, 1 away from the minimum of ½ ‖p − target‖² and from 0. */
+const mixed = {
+  a: 2,
+  b: [1, -2, 3],
+  c: [
+    [1, -1],
+    [2, 0.5],
+    [-3, 1],
+  ],
+};
+const bowl = () => (p: Tensors) =>
+  Object.entries(mixed)
+    .map(([key, at]) =>
+      p[key]!.sub(literal(values({ at }, "f64").at!).add(1))
+        .square()
+        .sum()
+        .mul(0.5),
+    )
+    .reduce((x, y) => x.add(y));
+
+describe.each(each)("%s in the dialect of %s", (name, dialect) => {
+  const make = (more: object = {}) => rows[name].make({ dialect, ...more });
+
+  test("comes down to the minimum of a quadratic with a scalar, a vector and a matrix", async () => {
+    const { loop } = await descent(make({ weightDecay: 0 }), bowl, values(mixed, "f64"));
+    const { output } = await loop.take(400, feeds(400, cosine({ lr: 0.1, steps: 400 })));
+    expect(output.loss.data[0]).toBeCloseTo(5);
+    expect(output.loss.data[399]).toBeLessThan(1e-3);
+  });
+
+  test("resumes with the same bits", async () => {
+    const rule = make(
+      name === "adamW" && dialect === "paper" ? { weightDecay: 1e-3, baseLr: 0.1 } : { weightDecay: 0.1 },
+    );
+    const rate = cosine({ lr: 0.1, steps: 30 });
+    const whole = await descent(rule, bowl, values(mixed, "f64"));
+    await whole.loop.take(20, feeds(20, rate));
+    const first = await descent(rule, bowl, values(mixed, "f64"));
+    await first.loop.take(7, feeds(7, rate));
+    const second = await descent(rule, bowl, values(mixed, "f64"));
+    second.run.load(first.run.state());
+    await second.loop.take(13, feeds(13, rate, "f64", 8));
+    expect(second.run.state()).toEqual(whole.run.state());
+  });
+
+  test("stays where the gradient is 0, also at p = 0", async () => {
+    const { run, loop } = await descent(
+      make({ weightDecay: 0 }),
+      () =>
+        ({ w }) =>
+          w!.square().sum(),
+      values({ w: [0, 0] }, "f64"),
+    );
+    await loop.take(
+      3,
+      feeds(3, () => 0.1),
+    );
+    expect([...run.state().w.w!.data].map(Math.abs)).toEqual([0, 0]);
+  });
+
+  test("says what it is", () => {
+    expect(make().describe).toMatch(new RegExp(`^${name}\\(.*${dialect}\\)$`));
+  });
+
+  test("has its library's defaults", () => {
+    const library = golden.defaults[dialect] ?? {};
+    const own = name.toLowerCase();
+    const theirs = library[own] ?? (own === "amsgrad" ? library.adam : library.sgd) ?? {};
+    for (const [key, x] of Object.entries(rows[name].dialects[dialect]!)) {
+      if (!(key in theirs) || key === "momentum" || (key === "lr" && name === "gradientDescent")) continue;
+      expect(x, key).toBe(theirs[key] ?? 0); // null is off
+    }
+  });
+});
+
+describe.each(names)("%s", (name) => {
+  const { make, options, defaults, dialects } = rows[name];
+
+  test("refuses hyper-parameters out of their domain, naming value and domain", () => {
+    for (const key of options) {
+      const flag = key === "nesterov" || key === "centered";
+      const bad: unknown[] =
+        key === "phi" ? [null, { low: 2, high: 1 }] : flag ? [1] : [Number.NaN, -0.1, Number.POSITIVE_INFINITY, "1"];
+      if (["b1", "b2", "rho", "momentum", "dampening"].includes(key)) bad.push(1);
+      for (const x of bad) {
+        expect(() => make({ [key]: x } as Common), `${key} ${x}`).toThrow(
+          new RegExp(`^${name}: ${key} must be .+, got `),
+        );
+      }
+    }
+  });
+
+  test("refuses what it does not know", () => {
+    expect(() => make({ beta1: 0.9 } as Common)).toThrow(/there is no option beta1.*it takes /s);
+    expect(() => make({ lr: 0.1 } as Common)).toThrow(/lr is no option.*update/s);
+    expect(() => make({ dialect: "jax" as Dialect })).toThrow(/no dialect jax.*it has /s);
+  });
+
+  test("has a learning rate to start from, and makes what its defaults say", () => {
+    const { lr, ...hyper } = defaults;
+    expect(lr).toBeGreaterThan(0);
+    expect(make(hyper as Common).describe).toBe(make().describe);
+    expect(Object.keys(dialects)[0]).toBe(name === "lamb" ? "paper" : "torch");
+  });
+});
+
+// ---- single ones ---------------------------------------------------------------------------------------------------------
+
+test("10,000 steps of Adam on Rosenbrock in one resident loop, in C, end where PyTorch ends", async () => {
+  const { loop } = await descent(optimizers.adam.make(), () => rosenbrock, values({ w: [-1.2, 1] }, "f64"), {
+    backend: "native",
+  });
+  const { steps, output } = await loop.take(
+    10_000,
+    feeds(10_000, () => 0.01),
+  );
+  expect(steps).toBe(10_000);
+  expect(output.loss.data[100]).toBeCloseTo(4.17854, 5); // PyTorch 1.13 and 2.13
+  expect(output.loss.data[1000]).toBeCloseTo(1.25497, 5);
+  // Near the minimum Adam jumps now and then, when rounding says so: three correct loops end at 1e-14, 7e-15 and 7e-11.
+  expect(output.loss.data[9999]).toBeLessThan(1e-7);
+});
+
+test("bias correction keeps its digits in f32", async () => {
+  // m̂ and v̂ are the gradient and its square at step 1, so Adam moves by lr · sign(g) whatever β₂ is.
+  const rule = optimizers.adam.make({ b2: 0.999999, eps: 0 });
+  const { run, loop } = await descent(
+    rule,
+    () =>
+      ({ w }) =>
+        w!.mul(3).sum(),
+    values({ w: [0] }, "f32"),
+  );
+  await loop.take(
+    1,
+    feeds(1, () => 1, "f32"),
+  );
+  expect(run.state().w.w!.data[0]).toBeCloseTo(-1, 6);
+});
+
+test("lr inside a buffer: after lr falls to 0, Keras' momentum coasts and PyTorch's stands", async () => {
+  const moved = async (dialect: Dialect) => {
+    const rule = optimizers.momentum.make({ dialect });
+    const { loop } = await descent(
+      rule,
+      () =>
+        ({ w }) =>
+          w!.sum(),
+      values({ w: [0] }, "f64"),
+    );
+    const { output } = await loop.take(
+      3,
+      feeds(3, (taken) => (taken === 0 ? 1 : 0)),
+    );
+    return [...output.w.w!.data];
+  };
+  expect(await moved("torch")).toEqual([-1, -1, -1]);
+  expect(await moved("keras")).toEqual([-1, -1.9, -2.71]);
+});
+
+test("AdamW's paper wants the base rate when it decays", () => {
+  expect(() => optimizers.adamW.make({ dialect: "paper", weightDecay: 0.1 })).toThrow(/baseLr/);
+});
+
+test("LAMB leaves the direction alone where a norm is 0, also where their product underflows", async () => {
+  const at = async (start: number, slope: number) => {
+    const { run, loop } = await descent(
+      trustRatio(),
+      () =>
+        ({ w }) =>
+          w!.mul(slope).sum(),
+      values({ w: [start] }, "f32"),
+    );
+    await loop.take(
+      1,
+      feeds(1, () => 1, "f32"),
+    );
+    return run.state().w.w!.data[0]! - Math.fround(start);
+  };
+  expect(await at(0, 3)).toBe(-3);
+  expect(Math.abs(await at(2, 0))).toBe(0);
+  expect(await at(2, 1e-3)).toBe(-2);
+});
