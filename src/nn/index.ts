@@ -11,6 +11,8 @@ export {
   softplus,
   tanh,
 } from "./activation.ts";
+export { dropout } from "./dropout.ts";
+export { embedding } from "./embedding.ts";
 export {
   constant,
   fans,

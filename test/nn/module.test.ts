@@ -24,7 +24,7 @@ import * as tree from "../../src/tree.ts";
 /** A step for any module with one input, as `fit` has it. */
 async function train<N extends Module<any, readonly [], Tensor>>(net: N, backend: "js" | "native", steps: number) {
   const run = await Run.start(init(net, 1), { backend });
-  const loop = run.loop<{ x: Value; y: Value }, { loss: Tensor }>((s, f) => {
+  const loop = run.loop((s, f: { x: Tensor; y: Tensor }) => {
     const slope = valueAndGrad((params: typeof s.params) => {
       const [logits, next] = apply(net, { params, state: s.state }, f.x, { training: true });
       return [crossEntropy(logits, f.y), next] as const;
