@@ -75,7 +75,12 @@ export function erf(x: number): number {
 // ---- movement: `index` maps an output index to a source index; outside `inside` the value is 0 -------------------------
 
 export type Range = readonly [from: number, to: number]; // for pad: how many before, how many after
-export type Window = { readonly axis: number; readonly size: number; readonly stride: number; readonly dilation: number };
+export type Window = {
+  readonly axis: number;
+  readonly size: number;
+  readonly stride: number;
+  readonly dilation: number;
+};
 export type MovementArgs = {
   reshape: Shape;
   permute: readonly number[];
@@ -105,7 +110,11 @@ export const movement: { readonly [M in Movement]: Move<MovementArgs[M]> } = {
   expand: {
     shape: (_, to) => to,
     index: (i, to, s) => ({ at: i.map((x, k) => (s[k] === to[k] ? x : x.mul(0))) }),
-    grad: (g, to, s) => g.sum(axes(s).filter((k) => s[k] !== to[k]), { keep: true }),
+    grad: (g, to, s) =>
+      g.sum(
+        axes(s).filter((k) => s[k] !== to[k]),
+        { keep: true },
+      ),
   },
   pad: {
     shape: (s, by) => s.map((n, k) => by[k]![0] + n + by[k]![1]),
