@@ -106,11 +106,9 @@ export function module(children: Children, forward: Module["forward"]): Module {
   return { kind: "module", children, forward };
 }
 
-const isSpec = (c: Child): c is ParamSpec | StateSpec => {
-  const { kind } = c as { kind?: unknown };
-  return kind === "param" || kind === "state";
-};
-const isModule = (c: Child): c is Module => (c as { kind?: unknown }).kind === "module";
+const kindOf = (c: Child): unknown => (c as { readonly kind?: unknown } | null | undefined)?.kind;
+const isSpec = (c: Child): c is ParamSpec | StateSpec => kindOf(c) === "param" || kindOf(c) === "state";
+const isModule = (c: Child): c is Module => kindOf(c) === "module";
 
 /** Calls `visit` on every param and state with its path, in the order of the tree. */
 function walk(c: Child, path: string, visit: (spec: ParamSpec | StateSpec, path: string) => void): void {
