@@ -96,8 +96,9 @@ export class Expr {
     return Expr.make("mul", [this, Expr.int(b)], null, "i32", Math.min(p, q), Math.max(p, q));
   }
 
-  /** Quotient rounded down, of a non-negative number. */
+  /** Quotient rounded down, of a non-negative number. n is 0 for an axis without elements, whose index never is. */
   div(n: number): Expr {
+    if (n === 0) return Expr.int(0);
     if (n === 1) return this;
     if (this.const !== undefined) return Expr.int(Math.floor(this.const / n));
     if (this.lo >= 0 && this.hi < n) return Expr.int(0);
@@ -107,7 +108,7 @@ export class Expr {
   }
 
   mod(n: number): Expr {
-    if (n === 1) return Expr.int(0);
+    if (n <= 1) return Expr.int(0);
     if (this.const !== undefined) return Expr.int(this.const % n);
     if (this.lo >= 0 && this.hi < n) return this;
     const { low } = this.split(n);
