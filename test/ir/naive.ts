@@ -55,6 +55,7 @@ const picked =
       return source ? x[place(source, t.src[0]!.shape)]! : 0;
     });
 
+/** Rows out of range are clamped, as the program does with those that it computes. */
 const rules: Record<Exclude<Op, Elementwise | "input">, Rule> = {
   literal: (t) => [...(t.arg as Value).data],
   const: (t) => [t.arg as number],
@@ -90,7 +91,8 @@ const rules: Record<Exclude<Op, Elementwise | "input">, Rule> = {
     const length = row.reduce((a, m) => a * m, 1);
     const out: number[] = new Array(n * length).fill(0);
     rows.forEach((r, k) => {
-      for (let j = 0; j < length; j++) out[r * length + j]! += x[k * length + j]!;
+      const to = Math.min(Math.max(r, 0), n - 1) * length;
+      for (let j = 0; j < length; j++) out[to + j]! += x[k * length + j]!;
     });
     return out;
   },

@@ -118,7 +118,7 @@ describe.each(backends)("%s", (backend) => {
         const skipped = name === "silu" || name === "gelu"; // −∞ · 0, as it is in PyTorch
         const want = wanted(theirs);
         const ours = Array.from(got[name]![0]!.data);
-        if (skipped) (want[0] = NaN), (ours[0] = NaN);
+        if (skipped) want[0] = ours[0] = NaN;
         expect(distance(ours, want), `${name}: ${ours}`).toBeLessThanOrEqual(close);
         expect(
           distance(
@@ -272,14 +272,14 @@ describe.each(backends)("%s", (backend) => {
 
 test("erf against mpmath 1.3.0, on both sides of the branch at 3", () => {
   const table: [number, number][] = [
-    [0.1, 0.1124629160182848922],
-    [0.5, 0.5204998778130465377],
-    [1, 0.8427007929497148693],
-    [2, 0.995322265018952734],
-    [2.9999, 0.9999778955735178391],
-    [3, 0.9999779095030014146],
-    [4, 0.999999984582742099],
-    [5.9, 0.99999999999999993],
+    [0.1, 0.1124629160182849],
+    [0.5, 0.5204998778130465],
+    [1, 0.8427007929497149],
+    [2, 0.9953222650189527],
+    [2.9999, 0.9999778955735178],
+    [3, 0.9999779095030014],
+    [4, 0.9999999845827421],
+    [5.9, 0.9999999999999999],
   ];
   for (const [x, y] of table) expect(Math.abs(erf(x) - y), `${x}`).toBeLessThan(3e-16);
   expect([erf(-1), erf(Infinity), erf(-Infinity), erf(NaN), erf(0)]).toEqual([-erf(1), 1, -1, NaN, 0]);
