@@ -64,9 +64,12 @@ export function writeSafetensors(tensors: Iterable<readonly [string, Value]>, me
   return out;
 }
 
-/** What a file holds; `source` names it in errors. Throws a DownhillError where anything is not as the format says. */
-export function readSafetensors(file: Uint8Array, source = "safetensors"): Safetensors {
-  const bad = (reason: string): never => fail(`${source}: not a readable safetensors file: ${reason}`);
+/**
+ * What a file holds. Throws a DownhillError, with `source` as the file's name and `remedy` as the hint, where anything
+ * is not as the format says.
+ */
+export function readSafetensors(file: Uint8Array, source = "safetensors", remedy?: string): Safetensors {
+  const bad = (reason: string): never => fail(`${source}: not a readable safetensors file: ${reason}`, remedy);
   if (file.length < 8) bad(`it has ${file.length} bytes, the format begins with 8`);
   const n = Number(new DataView(file.buffer, file.byteOffset, 8).getBigUint64(0, true));
   if (n > longestHeader) bad(`its header claims ${n} bytes, the format allows ${longestHeader}`);
