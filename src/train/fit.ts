@@ -300,8 +300,7 @@ class Trainer {
 
   /** As many updates as the clock wants, up to the next entry of the history. */
   private async chunk(): Promise<void> {
-    const updates = this.upcoming();
-    const calls = this.calls(updates);
+    const calls = this.calls(this.upcoming());
     const compiling = performance.now();
     for (const { loop, feeds } of calls) loop.compiled(feeds);
     const begin = performance.now();
@@ -315,7 +314,8 @@ class Trainer {
     const done = taken.loss.length;
     if (done > 0) {
       const fitting = Math.floor((done * Math.max(callMs, 10 * snapshotMs)) / ms);
-      this.wanted = Math.max(1, Math.min(fitting, Math.max(this.wanted, 4 * done), rowsPerCall / this.plan.size));
+      const most = Math.floor(rowsPerCall / this.plan.size);
+      this.wanted = Math.max(1, Math.min(fitting, Math.max(this.wanted, 4 * done), most));
     }
     this.position = this.plan.advance(this.position, done);
     if (this.atEntry(this.position) && this.sums.updates > 0) await this.entry();
@@ -336,57 +336,50 @@ class Trainer {
     return step >= this.lastStep || (update === 0 && epoch % this.entryEvery === 0);
   }
 
-  /** The positions of the next updates: of one size, unless they are accumulated from batches of several. */
-  private upcoming(): Position[] {
-    const { plan, position: first } = this;
-    const list = [first];
-    for (let k = 1; k < this.wanted; k++) {
-      const at = plan.advance(first, k);
-      if (this.atEntry(at) || (!this.accumulates && plan.count(at.update) !== plan.count(first.update))) break;
-      list.push(at);
-    }
-    return list;
+  /** How many updates the next call takes: up to the next entry; of one size, unless accumulated from batches of several. */
+  private upcoming(): number {
+    const { plan, entryEvery, lastStep, accumulates } = this;
+    const { epoch, update, step } = this.position;
+    const toEntry = (entryEvery - (epoch % entryEvery)) * plan.updates - update;
+    return Math.min(this.wanted, toEntry, lastStep - step, accumulates ? Infinity : plan.alike(this.position));
   }
 
-  private calls(updates: readonly Position[]): Call[] {
-    const { plan, loops } = this;
+  private calls(updates: number): Call[] {
+    const { plan, loops, position } = this;
     const { add, update } = loops;
+    const { step } = position;
     if (!add) {
-      const rows = plan.full ? {} : this.rows(updates.map((at) => plan.rows(at)));
-      const feeds = { ...this.rates(updates), ...this.keys(updates.map((at) => [at.step + 1])), ...rows };
-      return [{ loop: update, steps: updates.length, feeds }];
+      const labels = Array.from({ length: this.draws ? updates : 0 }, (_, k) => [step + 1 + k]);
+      const rows = plan.full ? {} : feedOf(plan.rows(position, updates), updates);
+      return [{ loop: update, steps: updates, feeds: { ...this.rates(step, updates), ...this.keys(labels), ...rows } }];
     }
-    return updates.flatMap((at) => {
-      const all = plan.rows(at);
-      const batches = Array.from({ length: Math.ceil(all.length / plan.size) }, (_, k) =>
-        all.subarray(k * plan.size, (k + 1) * plan.size),
-      );
-      const whole = batches.filter((b) => b.length === plan.size);
-      const rest = batches.slice(whole.length);
-      const some = (list: Int32Array[], from: number): Call[] =>
-        list.length === 0
-          ? []
-          : [{ loop: add, steps: list.length, feeds: { ...this.rows(list), ...this.keys(list.map((_, k) => [at.step + 1, from + k])) } }];
-      return [...some(whole, 0), ...some(rest, whole.length), { loop: update, steps: 1, feeds: this.rates([at]) }];
+    return Array.from({ length: updates }, (_, k) => k).flatMap((k) => {
+      const rows = plan.rows(plan.advance(position, k), 1);
+      const whole = Math.floor(rows.length / plan.size);
+      const keys = (from: number, to: number) =>
+        this.keys(Array.from({ length: to - from }, (_, j) => [step + 1 + k, from + j]));
+      const some = (from: number, batches: number): Call[] => {
+        if (batches === 0) return [];
+        const part = rows.slice(from * plan.size, (from + batches) * plan.size);
+        return [{ loop: add, steps: batches, feeds: { ...feedOf(part, batches), ...keys(from, from + batches) } }];
+      };
+      const rest = Math.ceil(rows.length / plan.size) - whole;
+      return [...some(0, whole), ...some(whole, rest), { loop: update, steps: 1, feeds: this.rates(step + k, 1) }];
     });
   }
 
-  private rows(batches: readonly Int32Array[]): { rows: Value } {
-    const width = batches[0]!.length;
-    const all = new Int32Array(batches.length * width);
-    batches.forEach((rows, k) => all.set(rows, k * width));
-    return { rows: value([batches.length, width], all, "i32") };
+  /** Number and rate of the updates after the first `done`. */
+  private rates(done: number, updates: number): Rates {
+    const step = new Float64Array(updates);
+    const lr = new Float64Array(updates);
+    for (let k = 0; k < updates; k++) {
+      step[k] = done + k + 1;
+      lr[k] = this.schedule(done + k);
+    }
+    return { step: value([updates], step, this.scalars), lr: value([updates], lr, this.scalars) };
   }
 
-  private rates(updates: readonly Position[]): Rates {
-    const n = [updates.length];
-    return {
-      step: value(n, updates.map((at) => at.step + 1), this.scalars),
-      lr: value(n, updates.map((at) => this.schedule(at.step)), this.scalars),
-    };
-  }
-
-  /** One key per batch, folded from the seed and its numbers; none where nothing is drawn. */
+  /** One key per batch, folded from the seed and the batch's numbers; none where nothing is drawn. */
   private keys(labels: readonly (readonly number[])[]): { key?: Value } {
     if (!this.draws) return {};
     const root = key(this.options.seed ?? 0);
@@ -448,13 +441,14 @@ class Trainer {
   // ---- between calls ---------------------------------------------------------------------------------------------------
 
   private record({ loss, weight, norm }: Losses): void {
+    const { sums } = this;
     for (let k = 0; k < loss.length; k++) {
-      this.sums.loss += loss[k]! * weight[k]!;
-      this.sums.weight += weight[k]!;
-      this.sums.norm += norm[k]!;
-      this.sums.updates++;
-      this.lastLoss = loss[k]!;
+      sums.loss += loss[k]! * weight[k]!;
+      sums.weight += weight[k]!;
+      sums.norm += norm[k]!;
     }
+    sums.updates += loss.length;
+    this.lastLoss = loss[loss.length - 1] ?? this.lastLoss;
   }
 
   private async entry(): Promise<void> {
@@ -516,6 +510,11 @@ function drawsRandomly(net: Module, model: Model, x: Value, batch: number): bool
   const [y, next] = apply(net, { params, state }, rows, { training: true, key: seed });
   return topo(tree.leaves<unknown>([y, next]).filter((t) => t instanceof Tensor)).includes(seed);
 }
+
+/** Row numbers as the feed of so many batches of one size. */
+const feedOf = (rows: Int32Array<ArrayBuffer>, batches: number): Rows => ({
+  rows: value([batches, rows.length / batches], rows, "i32"),
+});
 
 /** Steps from … to − 1 of feeds. */
 const part = (feeds: Feeds, from: number, to: number): Feeds =>

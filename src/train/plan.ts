@@ -37,16 +37,36 @@ export class Plan {
     this.updates = this.groups.steps;
   }
 
-  /** The rows of an update of `position`'s epoch. */
-  rows({ epoch, update }: Position): Int32Array {
-    if (this.held?.epoch !== epoch) this.held = { epoch, order: this.groups.order(epoch) };
-    const from = update * this.groups.size;
-    return this.held.order.subarray(from, from + this.count(update));
+  /** The rows of so many updates from a position on, one after the other. */
+  rows(from: Position, updates: number): Int32Array<ArrayBuffer> {
+    const { size } = this.groups;
+    const spans: Int32Array[] = [];
+    for (let at = from, left = updates; left > 0; ) {
+      const here = Math.min(left, this.updates - at.update);
+      spans.push(this.order(at.epoch).subarray(at.update * size, (at.update + here) * size));
+      at = this.advance(at, here);
+      left -= here;
+    }
+    const all = new Int32Array(spans.reduce((sum, span) => sum + span.length, 0));
+    let at = 0;
+    for (const span of spans) {
+      all.set(span, at);
+      at += span.length;
+    }
+    return all;
   }
 
-  /** How many rows that is. */
-  count(update: number): number {
-    return this.groups.sizes[update]!;
+  /** How many updates from a position on see as many rows as the first: forever, where all do. */
+  alike({ update }: Position): number {
+    const { sizes } = this.groups;
+    const last = this.updates - 1;
+    if (sizes[last] === sizes[0]) return Infinity;
+    return update === last ? 1 : last - update;
+  }
+
+  private order(epoch: number): Int32Array {
+    if (this.held?.epoch !== epoch) this.held = { epoch, order: this.groups.order(epoch) };
+    return this.held.order;
   }
 
   /** Where one is after so many more updates. */
