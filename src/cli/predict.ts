@@ -1,0 +1,127 @@
+/** `downhill predict`: what a trained model says about the rows of a file, as CSV. */
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { Command } from "commander";
+import type { Kind } from "../data/table.ts";
+import { readCsv } from "../data/files.ts";
+import type { Target } from "../data/target.ts";
+import type { Warning } from "../data/warning.ts";
+import { fail } from "../ir/fail.ts";
+import type { Value } from "../ir/value.ts";
+import type { BackendName } from "../run/backend.ts";
+import { backendNames } from "../run/select.ts";
+import { classesOf, predict, probabilities } from "../train/index.ts";
+import { type Trained, trainedRun } from "./configuration.ts";
+import * as parse from "./options.ts";
+import { csvOptions } from "./problem.ts";
+import { warningText } from "./summary.ts";
+import type { Terminal } from "./terminal.ts";
+
+export type UseOptions = {
+  readonly header?: boolean;
+  readonly delimiter?: string;
+  readonly unseen?: "error" | "other";
+  readonly backend?: BackendName | "auto";
+};
+
+/** What predict and eval have in common: a run, a file, and how that file differs from the one of training. */
+export function usingOptions(make: Command): Command {
+  return make
+    .argument("<run>", "the folder of a run, such as runs/mail-1")
+    .argument("<data>", "a CSV file with the columns of training, in any order")
+    .option("--unseen <what>", "a category that training never saw: error, or other (counts as none)", parse.oneOf(["error", "other"]))
+    .option("--header", "the first line holds the names of the columns")
+    .option("--no-header", "it does not: columns are column1, column2, …")
+    .option("--delimiter <character>", "between cells; as in training unless given", parse.character)
+    .option("--backend <name>", `auto, ${backendNames.join(", ")}`, parse.oneOf(["auto", ...backendNames]));
+}
+
+export function predictCommand(terminal: Terminal): Command {
+  return usingOptions(new Command("predict"))
+    .description("Write what a trained model predicts for each row of a file, as CSV.")
+    .option("-o, --out <file>", "where to write; stdout unless given")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ downhill predict runs/mail-1 new-mail.csv
+  $ downhill predict runs/mail-1 new-mail.csv --out answers.csv`,
+    )
+    .action(async (run: string, data: string, options: UseOptions & { out?: string }) => {
+      const { trained, x } = load(run, data, options, terminal);
+      const outputs = await predict(trained.net, trained.model, x, { backend: options.backend ?? "auto" });
+      const text = answers(trained.target, outputs);
+      if (options.out === undefined) terminal.out.write(text);
+      else write(options.out, text);
+    });
+}
+
+/** A run, and a file as its network sees it. Warnings go to stderr. */
+export function load(run: string, data: string, options: UseOptions, { err, colors }: Terminal, withTarget = false) {
+  const trained = trainedRun(run);
+  const { configuration, encoder, target } = trained;
+  const { header = configuration.choices.header, delimiter = configuration.choices.delimiter, unseen = "error" } = options;
+  const reading = {
+    ...configuration.choices,
+    ...(header !== undefined && { header }),
+    ...(delimiter !== undefined && { delimiter }),
+  };
+  const table = readCsv(data, csvOptions(reading, kindsOf(trained, withTarget)));
+  const { x, warnings } = encoder.transform(table, { unseen });
+  const worth = warnings.filter(({ kind }) => kind !== ("extra-columns" satisfies Warning["kind"]) || !withTarget);
+  if (worth.length > 0) err.write(warningText(worth, colors.err));
+  return { trained, target, table, x };
+}
+
+/** Columns as training read them; those it did not use may hold anything. */
+function kindsOf({ encoder, target }: Trained, withTarget: boolean): Record<string, Kind> {
+  const kinds: Record<string, Kind> = { ...encoder.kinds };
+  for (const name of encoder.toJSON().ignored) kinds[name] = "categorical";
+  const texts = target.task !== "regression" && target.labels.some((label) => typeof label === "string");
+  kinds[target.name] = withTarget && !texts ? "numeric" : "categorical";
+  return kinds;
+}
+
+/** One line per row: the prediction and, of classes, the probability of each. */
+function answers(target: Target, outputs: Value): string {
+  const lines: string[] = [];
+  if (target.task === "regression") {
+    lines.push("prediction");
+    for (const z of outputs.data) lines.push(number(target.decode(z), 7));
+  } else {
+    const k = target.labels.length;
+    const p = probabilities(outputs);
+    const of = (row: number, c: number) => (k > 2 ? p[row * k + c]! : c === 1 ? p[row]! : 1 - p[row]!);
+    lines.push(["prediction", ...target.labels.map((label) => cell(`p(${label})`))].join(","));
+    classesOf(outputs).forEach((c, row) => {
+      const shares = target.labels.map((_, at) => number(of(row, at), 6));
+      lines.push([cell(String(target.decode(c))), ...shares].join(","));
+    });
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+function number(x: number, digits: number): string {
+  if (!Number.isFinite(x)) fail(`the model predicts ${x}`, "a cell of this row is far outside of what training saw, or the model is not usable");
+  return String(Number(x.toPrecision(digits)));
+}
+
+/** RFC 4180: quotes around a cell that holds a comma, a quote or an end of line. */
+const cell = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+
+/** The whole file, or none of it. */
+function write(path: string, text: string): void {
+  const draft = `${path}.${process.pid}.tmp`;
+  try {
+    const file = openSync(draft, "w");
+    try {
+      writeFileSync(file, text);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(draft, path);
+  } catch (error) {
+    rmSync(draft, { force: true });
+    fail(`${path}: cannot be written (${error instanceof Error ? error.message : error})`, "choose another --out");
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * The defaults: what to train and how, from what the data look like. Measured on the sets of examples/data and on made
+ * ones (20,000 rows of 26 classes, heavy tails, rare classes, categories with missing cells), each with several seeds;
+ * docs/defaults.md has the numbers.
+ */
+import type { Task } from "../data/target.ts";
+import { fail } from "../ir/fail.ts";
+import {
+  chain,
+  clipGlobalNorm,
+  matrices,
+  type Optimizer,
+  type OptimizerName,
+  optimizers,
+  type Schedule,
+  type ScheduleName,
+  schedules,
+} from "../optim/index.ts";
+import { type Architecture, parameters } from "./network.ts";
+
+export const models = ["mlp", "linear"] as const;
+export type ModelName = (typeof models)[number];
+
+/** What a user may say; everything else is filled in. */
+export type Wishes = {
+  readonly model?: ModelName;
+  readonly hidden?: readonly number[];
+  readonly dropout?: number;
+  readonly optimizer?: OptimizerName;
+  readonly lr?: number;
+  readonly schedule?: ScheduleName;
+  readonly weightDecay?: number;
+  readonly batch?: number | "full";
+  readonly epochs?: number;
+};
+
+/** A whole recipe: plain JSON, kept in run.json. */
+export type Recipe = {
+  readonly model: ModelName;
+  readonly hidden: readonly number[];
+  readonly dropout: number;
+  readonly optimizer: OptimizerName;
+  readonly lr: number;
+  readonly schedule: ScheduleName;
+  readonly weightDecay: number;
+  /** The gradients' norm is cut off here; 0 is never. */
+  readonly clip: number;
+  readonly batch: number;
+  readonly epochs: number;
+};
+
+export type Shape = {
+  readonly task: Task;
+  /** Rows to train on, columns of x, classes. */
+  readonly rows: number;
+  readonly features: number;
+  readonly classes: number;
+};
+
+/**
+ * Share of all rows that is held out to watch training. Below 1000 rows it would be too few to say anything, and would
+ * be missed among those to learn from.
+ */
+export const validationShare = (rows: number): number => (rows < 1000 ? 0 : 0.1);
+
+/** A recipe for data of this shape. Throws where wishes contradict each other or the data. */
+export function recipe(shape: Shape, wishes: Wishes): Recipe {
+  const model = wishes.model ?? "mlp";
+  const linear = model === "linear";
+  if (linear && wishes.hidden) fail("--hidden: a linear model has no hidden layers", "leave out --model or --hidden");
+  if (linear && wishes.dropout) fail("--dropout: a linear model has no hidden layers to drop from");
+  const optimizer = wishes.optimizer ?? "adamW";
+  const batch = batchOf(shape.rows, wishes.batch);
+  const perEpoch = Math.ceil(shape.rows / batch);
+  return {
+    model,
+    hidden: linear ? [] : (wishes.hidden ?? hiddenFor(shape)),
+    dropout: linear ? 0 : (wishes.dropout ?? dropoutFor(shape)),
+    optimizer,
+    lr: wishes.lr ?? rateFor(optimizer, linear),
+    schedule: wishes.schedule ?? "warmupCosine",
+    weightDecay: wishes.weightDecay ?? (optimizer === "adamW" || optimizer === "lamb" ? (linear ? 0.01 : 0.1) : 1e-4),
+    clip: 1,
+    batch,
+    epochs: wishes.epochs ?? Math.max(1, Math.round(stepsFor(shape, linear) / perEpoch)),
+  };
+}
+
+function batchOf(rows: number, wish: number | "full" | undefined): number {
+  if (wish === "full") return rows;
+  if (wish !== undefined) {
+    if (wish > rows) {
+      const there = rows === 1 ? "there is 1 row" : `there are ${rows} rows`;
+      fail(`--batch ${wish}: that is more than the data: ${there} to train on`, "use a smaller batch, or full");
+    }
+    return wish;
+  }
+  return Math.min(rows, rows < 2000 ? 32 : rows < 8000 ? 64 : 128);
+}
+
+/** Wider where there is more to learn from and more to tell apart. */
+function hiddenFor({ rows, classes }: Shape): number[] {
+  if (rows < 500) return [64, 64];
+  return rows * classes > 100_000 ? [256, 128] : [128, 64];
+}
+
+const dropoutFor = ({ features }: Shape): number => (features < 32 ? 0.1 : 0.2);
+
+/** Updates in all: small data are seen often, large data long enough. */
+function stepsFor({ rows, classes }: Shape, linear: boolean): number {
+  if (linear) return rows < 2000 ? 2000 : 3000;
+  if (rows < 500) return 600;
+  return classes > 10 && rows > 10_000 ? 6000 : 4000;
+}
+
+/** Adam's family takes 0.003 here; the others what their rows of the table say. */
+function rateFor(optimizer: OptimizerName, linear: boolean): number {
+  const adaptive: readonly OptimizerName[] = ["adam", "adamW", "amsgrad"];
+  return adaptive.includes(optimizer) ? (linear ? 0.01 : 0.003) : optimizers[optimizer].defaults.lr;
+}
+
+/** Epochs without a better validation loss before training stops: a fifth of them all. */
+export const patience = ({ epochs }: Pick<Recipe, "epochs">): number => Math.max(5, Math.ceil(epochs / 5));
+
+/** The rule of a recipe. Only matrices decay: a bias or a scale has no reason to be small. */
+export function ruleOf({ optimizer, weightDecay, clip }: Recipe): Optimizer {
+  const { make, options } = optimizers[optimizer];
+  const decays = options.includes("weightDecay");
+  const rule = make(decays ? { weightDecay, decayOnly: matrices } : {});
+  return clip > 0 ? chain(clipGlobalNorm(clip), rule) : rule;
+}
+
+export const scheduleOf = ({ schedule, lr }: Recipe, steps: number): Schedule => schedules[schedule].make({ lr, steps });
+
+/** Parameters, their averages in the optimizer, and gradients, in f32: at most this much. */
+const mostBytes = 4e9;
+
+export function architecture({ hidden, dropout }: Pick<Recipe, "hidden" | "dropout">, inputs: number, outputs: number): Architecture {
+  const net = { inputs, hidden, dropout, outputs };
+  const bytes = parameters(net) * 4 * 4;
+  if (bytes > mostBytes) {
+    fail(`--hidden ${hidden.join(",")}: training this network takes about ${Math.round(bytes / 1e9)} GB of memory`, "use smaller widths");
+  }
+  return net;
+}
