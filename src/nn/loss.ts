@@ -158,12 +158,12 @@ export const crossEntropy = loss<CrossEntropy>((x, target, options) => {
   }
 
   const labels = labelsOf("crossEntropy", x, target, ignoreIndex);
-  const size = logSumExp(x);
-  let each = size.sub(pick(x, labels));
+  const logSum = logSumExp(x);
+  let each = logSum.sub(pick(x, labels));
   const weight = w?.gather(labels);
   if (weight) each = each.mul(weight);
   if (labelSmoothing > 0) {
-    const log = x.sub(size.unsqueeze(-1));
+    const log = x.sub(logSum.unsqueeze(-1));
     const spread = (w ? log.mul(w) : log).sum(-1);
     each = each.mul(1 - labelSmoothing).sub(spread.mul(labelSmoothing / classes));
   }

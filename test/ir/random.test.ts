@@ -36,7 +36,8 @@ describe.each(["js", "native"] as const)("on %s", (backend) => {
   });
 
   test("chance is uniform below the rate, also for rates between two multiples of 2⁻²⁴", async () => {
-    for (const rate of [0, 2 ** -24, 0.3, 0.5, 1 - 2 ** -25, 1]) {
+    const above = host.uniform(key, 7) + 2 ** -26; // element 7 lies just below it
+    for (const rate of [0, 2 ** -24, above, 0.3, 0.5, 1 - 2 ** -25, 1]) {
       const y = await evaluate(({ key }) => traced.chance(rate, key, [300]), args, backend);
       expect([...y.data]).toEqual(count(300).map((i) => +(host.uniform(key, i) < rate)));
     }
