@@ -46,7 +46,6 @@ export function globalNorm(tree: unknown): Tensor {
   if (list.some((g) => !(g instanceof Tensor))) fail("globalNorm: a leaf is not a tensor");
   if (list.length === 0) return scalar(0);
   const dtype = list.some((g) => g.dtype === "f64") ? "f64" : "f32";
-  // A norm of norms in one more sum, so that each tensor is reduced where it is.
   return (list as Tensor[])
     .map((g) => g.cast(dtype).square().sum())
     .reduce((a, b) => a.add(b))
