@@ -83,6 +83,11 @@ export class Expr {
     if (this.const !== undefined && b.const !== undefined) return Expr.int(this.const + b.const);
     if (b.const === 0) return this;
     if (this.const === 0) return b;
+    const parts = terms(this);
+    for (const [k, t] of parts.entries()) {
+      const whole = rejoined(t, b);
+      if (whole) return parts.toSpliced(k, 1).reduce((sum, x) => sum.add(x), Expr.int(0)).add(whole);
+    }
     return Expr.make("add", [this, b], null, "i32", this.lo + b.lo, this.hi + b.hi);
   }
 
@@ -149,6 +154,18 @@ export class Expr {
   }
 }
 
+/** (x div n) · n c + (x mod n) · c is x · c: what a reshape took apart, put together again by the next one. */
+function rejoined(quotient: Expr, rest: Expr): Expr | undefined {
+  const [q, high] = scaled(quotient);
+  const [r, low] = scaled(rest);
+  if (q.op !== "div" || r.op !== "mod" || q.src[0] !== r.src[0] || q.src[1] !== r.src[1]) return undefined;
+  return high === q.src[1]!.const! * low ? q.src[0]!.mul(low) : undefined;
+}
+
+/** A term as an expression and its constant factor. */
+const scaled = (t: Expr): [Expr, number] =>
+  t.op === "mul" && t.src[1]!.const !== undefined ? [t.src[0]!, t.src[1]!.const] : [t, 1];
+
 /** The addends of an integer sum. */
 export const terms = (e: Expr): Expr[] => (e.op === "add" && e.dtype === "i32" ? e.src.flatMap(terms) : [e]);
 
@@ -157,7 +174,7 @@ export function linear(e: Expr): { constant: number; of: Map<string, number> } |
   const of = new Map<string, number>();
   let constant = 0;
   for (const t of terms(e)) {
-    const [x, scale] = t.op === "mul" && t.src[1]!.const !== undefined ? [t.src[0]!, t.src[1]!.const] : [t, 1];
+    const [x, scale] = scaled(t);
     if (t.const !== undefined) constant += t.const;
     else if (x.op === "var") of.set(x.arg as string, (of.get(x.arg as string) ?? 0) + scale);
     else return undefined;

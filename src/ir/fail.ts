@@ -31,18 +31,18 @@ export const modulePath = (): string => path.join(".");
 export function fail(message: string, hint?: string): never {
   const lines = [message];
   if (hint) lines.push(`  hint: ${hint}`);
-  const at = where(modulePath(), userLine(deepStack()));
+  const at = where(modulePath(), userLine(trail().stack));
   if (at) lines.push(`  at ${at}`);
   throw new DownhillError(lines.join("\n"));
 }
 
-/** A stack that reaches through nested modules to the user's line: by itself a host keeps 10 frames. */
-function deepStack(): string | undefined {
+/** Where we are, as deep as nested modules go: by itself a host keeps 10 frames. Text only once `stack` is read. */
+export function trail(): { readonly stack?: string } {
   const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = 100;
-  const { stack } = new Error();
+  Error.stackTraceLimit = 60;
+  const error = new Error();
   Error.stackTraceLimit = limit;
-  return stack;
+  return error;
 }
 
 export const where = (module: string, line: string | undefined): string =>

@@ -34,7 +34,7 @@ export class Origin {
   constructor(of?: Origin) {
     this.module = of ? of.module : modulePath();
     this.of = of;
-    this.stack = of ? of.stack : new Error();
+    this.stack = of ? of.stack : trail();
   }
 
   toString(): string {
