@@ -48,17 +48,16 @@ export function trail(): { readonly stack?: string } {
 export const where = (module: string, line: string | undefined): string =>
   module && line ? `${module} (${line})` : module || line || "";
 
-/** The library's own folder; and where its sources are, to which source maps lead. */
 const here = import.meta.url.slice(0, import.meta.url.lastIndexOf("/ir/") + 1);
-const sources = here.replace(/\/dist\/$/, "/src/");
 
 /** `file:line` of the innermost frame that is neither this library nor the host. Undefined when there is none. */
-export function userLine(stack: string | undefined): string | undefined {
+export function userLine(stack: string | undefined, library = here): string | undefined {
+  const sources = library.replace(/\/dist\/$/, "/src/"); // where source maps lead
   for (const frame of stack?.split("\n").slice(1) ?? []) {
     const [, file, line] = /\(?((?:file:\/\/|\/|[A-Za-z]:[\\/]|https?:\/\/)[^()]*?):(\d+):\d+\)?$/.exec(frame) ?? [];
-    if (!file || !line || file.includes("node:") || file.includes("node_modules")) continue;
+    if (!file || !line || frame.includes("node:") || file.includes("node_modules")) continue;
     const url = file.startsWith("/") ? `file://${file}` : file;
-    if (url.startsWith(here) || url.startsWith(sources)) continue;
+    if (url.startsWith(library) || url.startsWith(sources)) continue;
     return `${shorten(file)}:${line}`;
   }
   return undefined;

@@ -1,0 +1,237 @@
+/** A Run: many steps per call, one state for all loops, and calls that end early. */
+import { describe, expect, test } from "vitest";
+import { input, literal, type Tensor, Value, value, valueAndGrad } from "../../src/ir/index.ts";
+import { Run } from "../../src/run/run.ts";
+import { backends, hasNative } from "../ir/backends.ts";
+import { draw } from "../ir/numbers.ts";
+
+const bits = (v: Value) => Buffer.from(v.data.buffer, v.data.byteOffset, v.data.byteLength).toString("hex");
+type Weights = { w: Tensor; b: Tensor };
+const weights = () => ({ w: draw([3, 1], "f32"), b: draw([1], "f32") });
+const step = (s: Weights, f: { x: Tensor; y: Tensor }) => {
+  const [loss, g] = valueAndGrad((p: Weights) => f.x.matmul(p.w).add(p.b).sub(f.y).square().mean())(s);
+  return { state: { w: s.w.sub(g.w.mul(0.05)), b: s.b.sub(g.b.mul(0.05)) }, output: { loss }, watch: loss };
+};
+const feeds = (n: number, from = 0) => ({
+  x: draw([n, 8, 3], "f32", -1, 1, 24 * from),
+  y: draw([n, 8, 1], "f32", -2, 1, 8 * from),
+});
+/** Steps [from, to) of feeds. */
+const part = (f: Record<string, Value>, from: number, to: number) =>
+  Object.fromEntries(
+    Object.entries(f).map(([k, v]) => {
+      const one = v.data.length / v.shape[0]!;
+      return [k, new Value(v.dtype, [to - from, ...v.shape.slice(1)], v.data.slice(from * one, to * one))];
+    }),
+  ) as { x: Value; y: Value };
+
+describe.each(backends)("%s", (backend) => {
+  test("ten steps in one call are ten calls of one step, bit for bit", async () => {
+    const f = feeds(10);
+    const [one, many] = [await Run.start(weights(), { backend }), await Run.start(weights(), { backend })];
+    const all = await many.loop(step).take(10, f);
+    const loop = one.loop(step);
+    const losses: number[] = [];
+    for (let k = 0; k < 10; k++) losses.push((await loop.take(1, part(f, k, k + 1))).output.loss.data[0]!);
+    expect(all.output.loss.shape).toEqual([10]);
+    expect([...all.output.loss.data]).toEqual(losses);
+    expect(bits(one.state().w)).toBe(bits(many.state().w));
+    expect(losses[9]!).toBeLessThan(losses[0]!);
+  });
+
+  test("a step is gradient descent: against the formula in loops", async () => {
+    const run = await Run.start(weights(), { backend });
+    const f = feeds(1);
+    const { output } = await run.loop(step).take(1, f);
+    const { w, b } = weights();
+    const residual = Array.from({ length: 8 }, (_, i) => {
+      let sum = b.data[0]! - f.y.data[i]!;
+      for (let j = 0; j < 3; j++) sum += f.x.data[3 * i + j]! * w.data[j]!;
+      return sum;
+    });
+    expect(output.loss.data[0]).toBeCloseTo(residual.reduce((s, r) => s + r * r, 0) / 8, 6);
+    const next = run.state();
+    for (let j = 0; j < 3; j++) {
+      const slope = residual.reduce((s, r, i) => s + (2 / 8) * r * f.x.data[3 * i + j]!, 0);
+      expect(next.w.data[j]).toBeCloseTo(w.data[j]! - 0.05 * slope, 6);
+    }
+  });
+
+  test("a watched loss that is not finite ends the call in its step", async () => {
+    const run = await Run.start({ n: value([], [0]) }, { backend });
+    const loop = run.loop((s: { n: Tensor }, f: { x: Tensor }) => {
+      const loss = f.x.log();
+      return { state: { n: s.n.add(1) }, output: { loss }, watch: loss };
+    });
+    const { steps, output } = await loop.take(5, { x: value([5], [1, 2, -1, 3, 4]) });
+    expect(steps).toBe(3);
+    expect(output.loss.shape).toEqual([3]);
+    expect(output.loss.data[2]).toBeNaN();
+    expect(run.state().n.data[0]).toBe(3);
+    expect((await loop.take(2, { x: value([2], [1, 2]) })).steps).toBe(2);
+  });
+
+  test("two loops share the state; feeds of another shape compile again on it", async () => {
+    const run = await Run.start({ n: value([], [0]) }, { backend });
+    const add = run.loop((s: { n: Tensor }, f: { x: Tensor }) => ({ state: { n: s.n.add(f.x.sum()) }, output: {} }));
+    const read = run.loop((s: { n: Tensor }) => ({ output: s.n.mul(2) }));
+    await add.take(2, { x: value([2, 3], [1, 1, 1, 2, 2, 2]) });
+    await add.take(1, { x: value([1, 2], [5, 5]) });
+    expect([...(await read.take(2, {})).output.data]).toEqual([38, 38]);
+    expect(run.state().n.data[0]).toBe(19);
+  });
+
+  test("calls that are made at once happen one after the other", async () => {
+    const run = await Run.start({ n: value([], [0]) }, { backend });
+    const loop = run.loop((s: { n: Tensor }, f: { x: Tensor }) => {
+      const n = s.n.mul(2).add(f.x);
+      return { state: { n }, output: { n } };
+    });
+    const all = await Promise.all([1, 2, 3].map((x) => loop.take(1, { x: value([1], [x]) })));
+    expect(all.map((t) => t.output.n.data[0])).toEqual([1, 4, 11]);
+  });
+
+  test("resident data stays; outputs are copies that later calls leave alone", async () => {
+    const data = { x: value([4, 2], [1, 2, 3, 4, 5, 6, 7, 8]) };
+    const run = await Run.start({}, { backend });
+    const loop = run.loop(
+      (_: object, f: { at: Tensor }, d: { x: Tensor }) => ({ output: { rows: d.x.gather(f.at) } }),
+      { data },
+    );
+    const first = await loop.take(2, { at: value([2, 1], [3, 0], "i32") });
+    data.x.data.fill(0);
+    const second = await loop.take(1, { at: value([1, 1], [2], "i32") });
+    expect([...first.output.rows.data]).toEqual([7, 8, 1, 2]);
+    expect([...second.output.rows.data]).toEqual([5, 6]);
+  });
+
+  test("state, load, snapshot and restore", async () => {
+    const run = await Run.start(weights(), { backend });
+    const loop = run.loop(step);
+    const before = run.state();
+    const snapshot = run.snapshot();
+    await loop.take(3, feeds(3));
+    expect(bits(run.state().w)).not.toBe(bits(before.w));
+    run.restore(snapshot);
+    expect(bits(run.state().w)).toBe(bits(before.w));
+    run.load({ w: value([3, 1], [1, 2, 3]), b: value([1], [4]) });
+    expect([...run.state().w.data, ...run.state().b.data]).toEqual([1, 2, 3, 4]);
+    expect(() => run.load({ w: value([3, 1], [7, 7, 7]), b: value([2], [4, 4]) })).toThrow(
+      "run: b is f32[1], the new state has f32[2]",
+    );
+    expect(() => run.load({ w: value([3, 1], [7, 7, 7]) } as never)).toThrow("run: the new state has nothing at b");
+    expect([...run.state().w.data]).toEqual([1, 2, 3]);
+  });
+
+  test("no steps at all", async () => {
+    const run = await Run.start(weights(), { backend });
+    const { steps, output } = await run.loop(step).take(0, feeds(0));
+    expect([steps, output.loss.shape]).toEqual([0, [0]]);
+  });
+
+  test("memory stays flat over 100 000 steps in 1 000 calls", async () => {
+    const run = await Run.start(weights(), { backend });
+    const loop = run.loop(step);
+    const f = feeds(100);
+    const take = async (calls: number) => {
+      for (let k = 0; k < calls; k++) await loop.take(100, f);
+      return process.memoryUsage().rss;
+    };
+    const before = await take(300);
+    expect((await take(700)) - before).toBeLessThan(40 * 2 ** 20);
+  });
+});
+
+test.runIf(hasNative)("stop ends a long call of the native backend; what it did is told and kept", async () => {
+  const run = await Run.start({ n: value([], [0], "f64") }, { backend: "native" });
+  const asked = 1_000_000_000; // many seconds
+  const loop = run.loop((s: { n: Tensor }) => ({ state: { n: s.n.mul(0.999999).add(s.n.sin()).add(1) }, output: {} }));
+  const long = loop.take(asked, {});
+  setTimeout(() => run.stop(), 30);
+  const { steps } = await long;
+  expect(steps).toBeGreaterThan(0);
+  expect(steps).toBeLessThan(asked);
+  expect((await loop.take(3, {})).steps).toBe(3);
+});
+
+describe("refusals", () => {
+  const start = () => Run.start(weights(), { backend: "js" });
+  const taking = async (steps: number, f: unknown) =>
+    (await start()).loop(step).take(steps, f as ReturnType<typeof feeds>);
+
+  test("feeds that do not fit the number of steps", async () => {
+    await expect(taking(4, feeds(3))).rejects.toThrow("run: feed x is f32[3,8,3]; its first axis must be the 4 steps");
+    await expect(taking(Number.NaN, feeds(3))).rejects.toThrow("run: cannot take NaN steps");
+    await expect(taking(-1, feeds(3))).rejects.toThrow("run: cannot take -1 steps");
+    await expect(taking(3, { ...feeds(3), x: 5 })).rejects.toThrow(
+      /feed x must be a Value.*\n.*value\(shape, numbers\)/,
+    );
+  });
+
+  test("a next state of another shape, dtype or with a part missing", async () => {
+    const run = await start();
+    const giving = (next: (s: Weights) => unknown) =>
+      run.loop((s: Weights) => ({ state: next(s) as Weights, output: {} })).take(1, {});
+    await expect(giving((s) => ({ ...s, w: s.w.sum(1) }))).rejects.toThrow(
+      "run: the state w is f32[3,1], the step returned f32[3] for it",
+    );
+    await expect(giving((s) => ({ ...s, b: s.b.cast("f64") }))).rejects.toThrow(
+      "run: the state b is f32[1], the step returned f64[1] for it",
+    );
+    await expect(giving((s) => ({ w: s.w }))).rejects.toThrow("run: the step returned no state for b");
+    await expect(giving((s) => ({ ...s, c: s.b }))).rejects.toThrow(/returned a state with 3 tensors, it has 2/);
+  });
+
+  test("outputs that are no tensors, and a watch that is no float among them", async () => {
+    const run = await start();
+    await expect(run.loop(() => ({ output: { n: 3 as never } })).take(1, {})).rejects.toThrow(
+      "run: the output n must be a tensor, got 3",
+    );
+    const watching = (watch: (s: Weights) => Tensor) =>
+      run.loop((s: Weights) => ({ output: { w: s.w }, watch: watch(s) })).take(1, {});
+    await expect(watching((s) => s.w)).rejects.toThrow(
+      "what is watched must be one float among the outputs, got f32[3,1]",
+    );
+    await expect(watching((s) => s.w.sum())).rejects.toThrow(
+      "what is watched must be one float among the outputs, got f32[]",
+    );
+  });
+
+  test("an input of another trace", async () => {
+    const run = await start();
+    const stray = input([3, 1], "f32", "stray");
+    await expect(run.loop((s: Weights) => ({ output: s.w.add(stray) })).take(1, {})).rejects.toThrow(
+      /depends on an input f32\[3,1\]/,
+    );
+  });
+
+  test.each(backends)("indices out of range, by name, wherever they come in (%s)", async (backend) => {
+    const run = await Run.start({ table: draw([5, 2], "f32") }, { backend });
+    const rows = (f: (s: { table: Tensor }, at: Tensor) => Tensor, at: number[]) =>
+      run
+        .loop((s: { table: Tensor }, feed: { at: Tensor }) => ({ output: f(s, feed.at) }))
+        .take(1, { at: value([1, at.length], at, "i32") });
+    await expect(rows((s, at) => s.table.gather(at), [0, 5])).rejects.toThrow(
+      "gather from f32[5,2]: at holds 5 at position 1; it must lie in 0 … 4",
+    );
+    await expect(rows((s, at) => s.table.gather(at), [-1])).rejects.toThrow("at holds -1 at position 0");
+    await expect(rows((s, at) => s.table.gather(at.flip(0).cast("u32")), [2, 7])).rejects.toThrow("at holds 7");
+    await expect(
+      rows((s, at) => s.table.gather(at.shrink([[0, 2]])).scatter(at.shrink([[0, 2]]), 3), [2, 4, 1]),
+    ).rejects.toThrow("scatter into 3 rows: at holds 4");
+    const data = { at: value([2], [1, 9], "i32") };
+    await expect(
+      run
+        .loop((s: { table: Tensor }, _: object, d: { at: Tensor }) => ({ output: s.table.gather(d.at) }), { data })
+        .take(1, {}),
+    ).rejects.toThrow("at holds 9");
+    const fixed = literal(value([2], [1, -2], "i32"));
+    await expect(run.loop((s: { table: Tensor }) => ({ output: s.table.gather(fixed) })).take(1, {})).rejects.toThrow(
+      "gather from f32[5,2]: i32[2] holds -2 at position 1",
+    );
+    // Computed ones cannot be checked where data comes in: they are clamped, and never read what is not theirs.
+    const { output } = await rows((s, at) => s.table.gather(at.mul(1000)), [-3, 0, 3]);
+    const t = [...run.state().table.data];
+    expect([...output.data]).toEqual([t[0], t[1], t[0], t[1], t[8], t[9]]);
+  });
+});
