@@ -11,7 +11,10 @@ export function rowsOf(name: string, { x, y }: Data): number {
   const n = x.shape[0];
   if (n === undefined || n === 0) fail(`${name}: x is ${x}; its first axis must be the rows, at least one`);
   if (y.shape[0] !== n) {
-    fail(`${name}: x is ${x}, y is ${y}: ${n} rows and ${y.shape[0] ?? "no"} targets`, "axis 0 of both must be the rows");
+    fail(
+      `${name}: x is ${x}, y is ${y}: ${n} rows and ${y.shape[0] ?? "no"} targets`,
+      "axis 0 of both must be the rows",
+    );
   }
   finite(`${name}: x`, x);
   finite(`${name}: y`, y);
@@ -25,7 +28,10 @@ function finite(name: string, v: Value): void {
   if (at < 0) return;
   const width = v.data.length / v.shape[0]!;
   const column = v.shape.length > 1 ? `, column ${at % width}` : "";
-  fail(`${name} holds ${v.data[at]} in row ${Math.floor(at / width)}${column}`, "fill or leave out what is missing before training");
+  fail(
+    `${name} holds ${v.data[at]} in row ${Math.floor(at / width)}${column}`,
+    "fill or leave out what is missing before training",
+  );
 }
 
 /** The learning rate as a schedule that throws where it is no rate. */

@@ -67,21 +67,32 @@ export function pack({ trained, bestModel, setup, progress }: Checkpoint): Packe
  * Back again, in the trees of `like`. `source` names it in errors. Throws where another version or another setup wrote
  * it, or its tensors are not those of `like`.
  */
-export function unpack({ tensors, about }: Packed, like: { trained: Checkpoint["trained"]; setup: Setup }, source: string): Checkpoint {
+export function unpack(
+  { tensors, about }: Packed,
+  like: { trained: Checkpoint["trained"]; setup: Setup },
+  source: string,
+): Checkpoint {
   const { version: written, setup, progress } = read(about, source);
   if (written !== version) {
-    fail(`${source}: written in version ${written} of the format, this is version ${version}`, "resume it with the version of downhill that wrote it");
+    fail(
+      `${source}: written in version ${written} of the format, this is version ${version}`,
+      "resume it with the version of downhill that wrote it",
+    );
   }
   for (const [name, now] of Object.entries(like.setup)) {
     if (setup[name] === now) continue;
-    fail(`${source}: the run had ${name} ${setup[name]}, now it is ${now}`, "resume with what the run began with, or train into another folder");
+    fail(
+      `${source}: the run had ${name} ${setup[name]}, now it is ${now}`,
+      "resume with what the run began with, or train into another folder",
+    );
   }
   const take = (prefix: string, skeleton: unknown) => treeFrom(tensors, skeleton, prefix, source);
   const { params, state } = like.trained;
   const trained = { params: take("params", params), state: take("state", state), opt: take("opt", like.trained.opt) };
   const bestModel = progress.best && { params: take("best.params", params), state: take("best.state", state) };
   const expected = tree.leaves({ ...like.trained, ...(bestModel && { best: { params, state } }) }).length;
-  if (tensors.size !== expected) fail(`${source}: it holds ${tensors.size} tensors, this run has ${expected}`, otherNet);
+  if (tensors.size !== expected)
+    fail(`${source}: it holds ${tensors.size} tensors, this run has ${expected}`, otherNet);
   return { trained, setup, progress, ...(bestModel && { bestModel }) };
 }
 
@@ -97,7 +108,8 @@ export function modelFrom<M extends Model>(tensors: Tensors, like: M, source = "
     state: treeFrom(tensors, like.state, "", source),
   };
   const known = new Set(modelTensors(like).map(([name]) => name));
-  for (const name of tensors.keys()) if (!known.has(name)) fail(`${source}: the net has nothing called "${name}"`, otherNet);
+  for (const name of tensors.keys())
+    if (!known.has(name)) fail(`${source}: the net has nothing called "${name}"`, otherNet);
   return model as M;
 }
 
@@ -108,7 +120,8 @@ function treeFrom(tensors: Tensors, like: unknown, prefix: string, source: strin
     const name = [prefix, path].filter(Boolean).join(".");
     const found = tensors.get(name);
     if (!(found instanceof Value)) fail(`${source}: there is no "${name}" in it`, otherNet);
-    if (found.dtype !== v.dtype || !sameShape(found.shape, v.shape)) fail(`${source}: "${name}" is ${found}, expected ${v}`, otherNet);
+    if (found.dtype !== v.dtype || !sameShape(found.shape, v.shape))
+      fail(`${source}: "${name}" is ${found}, expected ${v}`, otherNet);
     return found;
   }, like);
 }
@@ -117,7 +130,9 @@ type Written = { version: number; setup: Setup; progress: Progress };
 
 function read(about: string, source: string): Written {
   try {
-    return JSON.parse(about, (_, x: unknown) => (typeof x === "string" && x in spelled ? spelled[x as Spelled] : x)) as Written;
+    return JSON.parse(about, (_, x: unknown) =>
+      typeof x === "string" && x in spelled ? spelled[x as Spelled] : x,
+    ) as Written;
   } catch {
     return fail(`${source}: its description is not JSON`, "the file is damaged; train again, or copy it again");
   }

@@ -18,8 +18,17 @@ import { type Best, type Entry, type Model, pack, type Progress as Saved, type S
 import type { Metric } from "./metrics.ts";
 import { NonFiniteError } from "./non-finite.ts";
 import { Plan, type Position } from "./plan.ts";
-import { type EvaluateLoop, evaluateLoop, evaluation } from "./predict.ts";
-import { type Accumulating, addStep, applyStep, type Data, type FitLoss, type Rates, type Rows, trainStep } from "./step.ts";
+import { type EvaluateLoop, evaluateLoop, evaluation, inBatches } from "./predict.ts";
+import {
+  type Accumulating,
+  addStep,
+  applyStep,
+  type Data,
+  type FitLoss,
+  type Rates,
+  type Rows,
+  trainStep,
+} from "./step.ts";
 import type { Store } from "./store.ts";
 
 export type FitOptions<N extends Module> = {
@@ -126,7 +135,11 @@ const diverged = 1e12;
 type AnyLoop = Loop<Accumulating, any, any, any>; // any: the loops differ in their feeds; a call pairs each with its own
 type Feeds = Partial<Rows & Rates>;
 type Call = { readonly loop: AnyLoop; readonly steps: number; readonly feeds: Feeds };
-type Losses = { readonly loss: ArrayLike<number>; readonly weight: ArrayLike<number>; readonly norm: ArrayLike<number> };
+type Losses = {
+  readonly loss: ArrayLike<number>;
+  readonly weight: ArrayLike<number>;
+  readonly norm: ArrayLike<number>;
+};
 
 class Trainer {
   private readonly options: FitOptions<Module>;
@@ -174,7 +187,7 @@ class Trainer {
       "validation data": data.validation ? digest(data.validation) : "none",
     };
     if (options.resume && !store) fail("fit: resume needs the store that the run was kept in");
-    const packed = options.resume ? store?.load() : undefined;
+    const packed = options.resume ? await store?.load() : undefined;
     const from = packed && unpack(packed, { trained, setup }, store?.name ?? "checkpoint");
     const now = from?.trained ?? trained;
     const zeros = { gradients: accumulator.init(params), total: value([], [0], floatOf(params)) };
@@ -187,7 +200,13 @@ class Trainer {
     return trainer;
   }
 
-  private constructor(options: FitOptions<Module>, plan: Plan, setup: Setup, run: Run<Accumulating>, from: Saved | undefined) {
+  private constructor(
+    options: FitOptions<Module>,
+    plan: Plan,
+    setup: Setup,
+    run: Run<Accumulating>,
+    from: Saved | undefined,
+  ) {
     const { net, loss, optimizer, data, epochs, steps, metrics = [], earlyStopping } = options;
     this.options = options;
     this.plan = plan;
@@ -232,7 +251,11 @@ class Trainer {
   };
 
   async train(): Promise<"done" | "early stopping" | "aborted"> {
-    const { signal, checkpointEverySeconds = 30 } = this.options;
+    const { signal, checkpointEverySeconds = 30, data, validationBatch = 1024 } = this.options;
+    const compiling = performance.now();
+    if (data.validation)
+      for (const { feeds } of inBatches(data.validation.x, validationBatch)) this.validation?.compiled(feeds);
+    this.secondsCompiling += (performance.now() - compiling) / 1000;
     let yielded = performance.now();
     let saveAt = yielded + 1000 * checkpointEverySeconds;
     let stopReason: "done" | "early stopping" | "aborted" | undefined;
@@ -244,7 +267,7 @@ class Trainer {
         await this.chunk();
         const now = performance.now();
         if (now >= saveAt) {
-          this.save();
+          await this.save();
           const took = performance.now() - now;
           saveAt = performance.now() + Math.max(1000 * checkpointEverySeconds, 20 * took);
         }
@@ -254,9 +277,9 @@ class Trainer {
         }
       }
     }
-    if (stopReason !== "aborted") this.requireFinite();
-    this.save();
-    this.options.store?.saveModel(this.model());
+    if (stopReason !== "aborted") await this.requireFinite();
+    await this.save();
+    await this.options.store?.saveModel(this.model());
     this.options.store?.log({ event: "stop", reason: stopReason, ...this.at(), seconds: this.seconds });
     return stopReason;
   }
@@ -287,13 +310,13 @@ class Trainer {
     return { epoch: this.position.epoch, step: this.position.step };
   }
 
-  private save(): void {
+  private async save(): Promise<void> {
     const { store } = this.options;
     if (!store) return;
     const { params, state, opt } = this.run.state();
     const { position, sums, history, best, bestModel, firstLoss, setup, seconds } = this;
     const progress = { position, sums, history, firstLoss, secondsTraining: seconds, ...(best && { best }) };
-    store.save(pack({ trained: { params, state, opt }, setup, progress, ...(bestModel && { bestModel }) }));
+    await store.save(pack({ trained: { params, state, opt }, setup, progress, ...(bestModel && { bestModel }) }));
   }
 
   // ---- one call of the program, or a few -------------------------------------------------------------------------------
@@ -409,7 +432,13 @@ class Trainer {
   }
 
   /** Go back to before the bad step, keep that, find the cause and throw. Replaying gives the same bits. */
-  private async failAt(before: ArrayBuffer, calls: readonly Call[], c: number, bad: number, output: any): Promise<never> {
+  private async failAt(
+    before: ArrayBuffer,
+    calls: readonly Call[],
+    c: number,
+    bad: number,
+    output: any,
+  ): Promise<never> {
     const { loop, feeds } = calls[c]!;
     this.run.restore(before);
     for (const call of calls.slice(0, c)) await call.loop.take(call.steps, call.feeds);
@@ -427,13 +456,14 @@ class Trainer {
     const losses: ArrayLike<number> = output.loss?.data ?? [];
     const lastLoss = bad > 0 && losses.length > 0 ? losses[bad - 1]! : this.lastLoss;
     this.position = this.plan.advance(this.position, done);
-    throw this.failed({ loss: losses[bad], norm: output.norm?.data[bad], lastLoss, finding });
+    throw await this.failed({ loss: losses[bad], norm: output.norm?.data[bad], lastLoss, finding });
   }
 
-  private failed(what: Pick<NonFiniteError, "loss" | "norm" | "lastLoss" | "finding">): NonFiniteError {
+  /** Keeps the state as it is now, and makes the error that says what became of the next step. */
+  private async failed(what: Pick<NonFiniteError, "loss" | "norm" | "lastLoss" | "finding">): Promise<NonFiniteError> {
     const { epoch, step } = this.position;
     const error = new NonFiniteError({ ...what, epoch: epoch + 1, step: step + 1, lr: this.schedule(step) });
-    this.save();
+    await this.save();
     this.options.store?.log({ event: "stop", reason: "non-finite", ...this.at(), message: error.message });
     return error;
   }
@@ -483,9 +513,10 @@ class Trainer {
   }
 
   /** The last update is watched by no later loss. */
-  private requireFinite(): void {
+  private async requireFinite(): Promise<void> {
     const finite = tree.leaves<Value>(this.run.state().params).every((p) => p.data.every(Number.isFinite));
-    if (!finite && !this.bestModel) throw this.failed({ loss: NaN, norm: undefined, lastLoss: this.lastLoss, finding: undefined });
+    if (finite || this.bestModel) return;
+    throw await this.failed({ loss: NaN, norm: undefined, lastLoss: this.lastLoss, finding: undefined });
   }
 }
 

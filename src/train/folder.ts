@@ -74,8 +74,11 @@ export class RunFolder implements Store {
     const run = { version, created: new Date().toISOString(), versions, seed, configuration, data };
     try {
       return holding(path, () => {
-        const present = [files.run, files.checkpoint, files.model, files.journal].find((name) => existsSync(join(path, name)));
-        if (present) fail(`${path}: the folder already holds a run (${present})`, "resume it, or choose another folder");
+        const present = [files.run, files.checkpoint, files.model, files.journal].find((name) =>
+          existsSync(join(path, name)),
+        );
+        if (present)
+          fail(`${path}: the folder already holds a run (${present})`, "resume it, or choose another folder");
         replace(join(path, files.run), `${JSON.stringify(run, null, 2)}\n`);
         return new RunFolder(path, run);
       });
@@ -140,17 +143,24 @@ export class RunFolder implements Store {
 export function readRun(path: string): RunJson {
   const file = join(path, files.run);
   if (!existsSync(path)) fail(`${path}: there is no such folder`);
-  if (!existsSync(file)) fail(`${path}: this folder holds no run: there is no ${files.run}`, "name the folder that a training made");
+  if (!existsSync(file))
+    fail(`${path}: this folder holds no run: there is no ${files.run}`, "name the folder that a training made");
   let run: Partial<RunJson> | null;
   try {
     run = JSON.parse(attempt(file, () => readFileSync(file, "utf8"))) as Partial<RunJson> | null;
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    return fail(`${file}: this is not JSON (${error.message})`, "the file is damaged: train again, into another folder");
+    return fail(
+      `${file}: this is not JSON (${error.message})`,
+      "the file is damaged: train again, into another folder",
+    );
   }
   if (run?.version !== version) {
     const by = run?.versions?.downhill ? ` by downhill ${run.versions.downhill}` : "";
-    fail(`${file}: written${by} in version ${run?.version} of the format, this is version ${version}`, "use the downhill that wrote it, or train again");
+    fail(
+      `${file}: written${by} in version ${run?.version} of the format, this is version ${version}`,
+      "use the downhill that wrote it, or train again",
+    );
   }
   return run as RunJson;
 }
@@ -158,7 +168,8 @@ export function readRun(path: string): RunJson {
 /** The trained model, in the trees of `like`, which `init(net, seed)` gives. Throws where it is missing, damaged or another net's. */
 export function readModel<M extends Model>(path: string, like: M): M {
   const file = join(path, files.model);
-  if (!existsSync(file)) fail(`${path}: there is no ${files.model} yet`, "the training has not come to an end: resume it");
+  if (!existsSync(file))
+    fail(`${path}: there is no ${files.model} yet`, "the training has not come to an end: resume it");
   return modelFrom(unseal("model", file, "train again, or copy it again").tensors, like, file);
 }
 
@@ -208,17 +219,30 @@ type Kind = "checkpoint" | "model";
 
 /** Tensors and a text with the sum that says whether they are what was written. */
 function seal(kind: Kind, tensors: Tensors, about: string): Uint8Array {
-  return writeSafetensors(tensors, { format: `downhill ${kind}`, version: `${version}`, about, sha256: checksum(tensors, about) });
+  return writeSafetensors(tensors, {
+    format: `downhill ${kind}`,
+    version: `${version}`,
+    about,
+    sha256: checksum(tensors, about),
+  });
 }
 
 function unseal(kind: Kind, file: string, remedy: string): Packed {
-  const { tensors, metadata } = readSafetensors(attempt(file, () => readFileSync(file)), file, remedy);
+  const { tensors, metadata } = readSafetensors(
+    attempt(file, () => readFileSync(file)),
+    file,
+    remedy,
+  );
   if (metadata.format !== `downhill ${kind}`) fail(`${file}: this is no ${kind} of downhill`, remedy);
   if (metadata.version !== `${version}`) {
-    fail(`${file}: written in version ${metadata.version} of the format, this is version ${version}`, "use the downhill that wrote it");
+    fail(
+      `${file}: written in version ${metadata.version} of the format, this is version ${version}`,
+      "use the downhill that wrote it",
+    );
   }
   const { about = "", sha256 } = metadata;
-  if (sha256 !== checksum(tensors, about)) fail(`${file}: its content is not what was written: the checksum differs`, remedy);
+  if (sha256 !== checksum(tensors, about))
+    fail(`${file}: its content is not what was written: the checksum differs`, remedy);
   return { tensors, about };
 }
 
@@ -277,9 +301,15 @@ function attempt<T>(path: string, body: () => T): T {
         throw error;
       case "ENOSPC":
       case "EDQUOT":
-        return fail(`${path}: the disk is full`, "make room; what was saved before is whole, and the run can be resumed");
+        return fail(
+          `${path}: the disk is full`,
+          "make room; what was saved before is whole, and the run can be resumed",
+        );
       case "EFBIG":
-        return fail(`${path}: the file would be larger than this process may write (ulimit -f)`, "raise the limit and resume");
+        return fail(
+          `${path}: the file would be larger than this process may write (ulimit -f)`,
+          "raise the limit and resume",
+        );
       case "EACCES":
       case "EPERM":
       case "EROFS":

@@ -143,8 +143,8 @@ export function probabilities(outputs: Value): Float64Array<ArrayBuffer> {
     let top = -Infinity;
     for (const z of row) top = Math.max(top, z);
     let sum = 0;
-    for (let k = 0; k < columns; k++) sum += out[i * columns + k] = Math.exp(row[k]! - top);
-    for (let k = 0; k < columns; k++) out[i * columns + k]! /= sum;
+    for (const z of row) sum += Math.exp(z - top);
+    for (let k = 0; k < columns; k++) out[i * columns + k] = Math.exp(row[k]! - top) / sum;
   }
   return out;
 }
@@ -178,8 +178,7 @@ const positive = (z: Value): Numbers => {
   const p = probabilities(z);
   return table(z).columns === 1 ? p : p.filter((_, i) => i % 2 === 1);
 };
-const macro = (name: keyof Scores) =>
-  higher(name, (z, y) => macroScores(y.data, classesOf(z), table(z).columns)[name]);
+const macro = (name: keyof Scores) => higher(name, (z, y) => macroScores(y.data, classesOf(z), table(z).columns)[name]);
 const binary = (name: keyof Scores) => higher(name, (z, y) => binaryScores(y.data, classesOf(z))[name]);
 
 /** What can be measured for each task; the first one is the usual headline. */

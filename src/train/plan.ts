@@ -33,7 +33,11 @@ export class Plan {
     this.size = batches(rows, { batch, seed }).size;
     this.full = this.size === rows;
     // Rows in whatever order are the same batch.
-    this.groups = batches(rows, { batch: Math.min(this.size * accumulate, rows), seed, shuffle: shuffle && !this.full });
+    this.groups = batches(rows, {
+      batch: Math.min(this.size * accumulate, rows),
+      seed,
+      shuffle: shuffle && !this.full,
+    });
     this.updates = this.groups.steps;
   }
 

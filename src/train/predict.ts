@@ -6,7 +6,7 @@ import type { Tensor } from "../ir/tensor.ts";
 import { Value, value } from "../ir/value.ts";
 import type { Module } from "../nn/index.ts";
 import type { Backend, BackendName } from "../run/backend.ts";
-import { type Loop, Run, type Values } from "../run/run.ts";
+import { type Loop, Run } from "../run/run.ts";
 import type { Model } from "./checkpoint.ts";
 import type { Metric } from "./metrics.ts";
 import { type Data, evaluateStep, type FitLoss, predictStep, type Rows } from "./step.ts";
@@ -21,14 +21,18 @@ export type PredictOptions = {
  * The net's output for each row of x, without dropout and with running statistics.   x: [n, …] → [n, …]
  * Throws where x has no rows or does not fit the net.
  */
-export async function predict(net: Module, model: Model, x: Value, { backend = "auto", batch = 1024 }: PredictOptions = {}): Promise<Value> {
-  const n = rowsOf("predict: x", x);
+export async function predict(
+  net: Module,
+  model: Model,
+  x: Value,
+  { backend = "auto", batch = 1024 }: PredictOptions = {},
+): Promise<Value> {
   const { params, state } = model;
   const run = await Run.start({ params, state }, { backend });
   const loop = run.loop<Rows, { prediction: Tensor }, { x: Value }>(predictStep(net), { data: { x } });
   const parts: Value[] = [];
-  await inBatches(loop, n, batch, ({ prediction }) => parts.push(prediction));
-  return joined(parts, n);
+  for (const { steps, feeds } of inBatches(x, batch)) parts.push((await loop.take(steps, feeds)).output.prediction);
+  return joined(parts);
 }
 
 export type Evaluation = { readonly loss: number; readonly metrics: Readonly<Record<string, number>> };
@@ -54,17 +58,22 @@ export const evaluateLoop = <S extends Model>(run: Run<S>, net: Module, loss: Fi
   run.loop<Rows, { prediction: Tensor; total: Tensor; weight: Tensor }, Data>(evaluateStep(net, loss) as any, { data });
 
 /** The same on a loop over a run that is still training. */
-export async function evaluation<S>(loop: EvaluateLoop<S>, data: Data, metrics: readonly Metric[], batch: number): Promise<Evaluation> {
-  const n = rowsOf("evaluate: x", data.x);
+export async function evaluation<S>(
+  loop: EvaluateLoop<S>,
+  data: Data,
+  metrics: readonly Metric[],
+  batch: number,
+): Promise<Evaluation> {
   const parts: Value[] = [];
   let total = 0;
   let weight = 0;
-  await inBatches(loop, n, batch, (output) => {
+  for (const { steps, feeds } of inBatches(data.x, batch)) {
+    const { output } = await loop.take(steps, feeds);
     for (const t of output.total.data) total += t;
     for (const w of output.weight.data) weight += w;
     if (metrics.length > 0) parts.push(output.prediction);
-  });
-  const outputs = metrics.length > 0 ? joined(parts, n) : undefined;
+  }
+  const outputs = metrics.length > 0 ? joined(parts) : undefined;
   return {
     loss: total / weight,
     metrics: Object.fromEntries(metrics.map((m) => [m.name, m.of(outputs!, data.y)])),
@@ -74,27 +83,25 @@ export async function evaluation<S>(loop: EvaluateLoop<S>, data: Data, metrics: 
 /** Batches in one call: few enough that what they give stays small. */
 const perCall = 8;
 
-/** All rows, in order, through a loop of batches. */
-async function inBatches<S, D, O>(
-  loop: Loop<S, Rows, D, O>,
-  n: number,
-  batch: number,
-  each: (output: Values<O>) => void,
-): Promise<void> {
+/** The feeds of calls that see all rows, in order. Throws where x has no rows, or the batch is none. */
+export function* inBatches(x: Value, batch: number): Generator<{ readonly steps: number; readonly feeds: Rows }> {
+  const n = x.shape[0];
+  if (n === undefined || n < 1) fail(`x is ${x}; its first axis must be the rows, at least one`);
   if (!Number.isInteger(batch) || batch < 1) fail(`batch: expected a whole number from 1, got ${batch}`);
   for (let from = 0; from < n; ) {
     const width = Math.min(batch, n - from);
     const steps = Math.min(Math.floor((n - from) / width), perCall);
-    const rows = Int32Array.from({ length: steps * width }, (_, k) => from + k);
-    each((await loop.take(steps, { rows: value([steps, width], rows, "i32") })).output);
+    const start = from;
+    const rows = Int32Array.from({ length: steps * width }, (_, k) => start + k);
+    yield { steps, feeds: { rows: value([steps, width], rows, "i32") } };
     from += steps * width;
   }
 }
 
 /** Outputs of several calls, [steps, batch, …] each, as one [n, …]. */
-function joined(parts: readonly Value[], n: number): Value {
+function joined(parts: readonly Value[]): Value {
   const [first] = parts as [Value];
-  const shape = [n, ...first.shape.slice(2)];
+  const shape = [parts.reduce((n, p) => n + p.shape[0]! * p.shape[1]!, 0), ...first.shape.slice(2)];
   const data = new dtypes[first.dtype].array(size(shape));
   let at = 0;
   for (const part of parts) {
@@ -102,10 +109,4 @@ function joined(parts: readonly Value[], n: number): Value {
     at += part.data.length;
   }
   return new Value(first.dtype, shape, data);
-}
-
-function rowsOf(what: string, x: Value): number {
-  const n = x.shape[0];
-  if (n === undefined || n < 1) fail(`${what} is ${x}; its first axis must be the rows, at least one`);
-  return n;
 }

@@ -38,20 +38,26 @@ const readers: Record<string, { bytes: number; read: (bytes: ArrayBuffer, shape:
  * Tensors as a file. The order is by element size, largest first, then as given, so that every tensor is aligned; the
  * same tensors and metadata give the same bytes. Throws at a name that occurs twice or is reserved.
  */
-export function writeSafetensors(tensors: Iterable<readonly [string, Value]>, metadata: Metadata = {}): Uint8Array<ArrayBuffer> {
+export function writeSafetensors(
+  tensors: Iterable<readonly [string, Value]>,
+  metadata: Metadata = {},
+): Uint8Array<ArrayBuffer> {
   const list = [...tensors].sort(([, a], [, b]) => dtypes[b.dtype].bytes - dtypes[a.dtype].bytes);
   const header: [string, unknown][] = Object.keys(metadata).length > 0 ? [["__metadata__", metadata]] : [];
   const seen = new Set<string>(["__metadata__"]);
   let at = 0;
   for (const [name, { dtype, shape, data }] of list) {
-    if (seen.has(name)) fail(`safetensors: the name "${name}" ${name === "__metadata__" ? "is reserved" : "occurs twice"}`);
+    if (seen.has(name))
+      fail(`safetensors: the name "${name}" ${name === "__metadata__" ? "is reserved" : "occurs twice"}`);
     seen.add(name);
-    header.push([name, { dtype: names[dtype], shape, data_offsets: [at, (at += data.byteLength)] }]);
+    header.push([name, { dtype: names[dtype], shape, data_offsets: [at, at + data.byteLength] }]);
+    at += data.byteLength;
   }
   const entries = header.map(([name, entry]) => `${JSON.stringify(name)}:${JSON.stringify(entry)}`);
   const json = new TextEncoder().encode(`{${entries.join(",")}}`);
   const padded = Math.ceil(json.length / 8) * 8;
-  if (padded > longestHeader) fail(`safetensors: the names and metadata take ${json.length} bytes, more than readers accept`);
+  if (padded > longestHeader)
+    fail(`safetensors: the names and metadata take ${json.length} bytes, more than readers accept`);
   const out = new Uint8Array(8 + padded + at);
   new DataView(out.buffer).setBigUint64(0, BigInt(padded), true);
   out.fill(0x20, 8, 8 + padded);
@@ -81,7 +87,8 @@ export function readSafetensors(file: Uint8Array, source = "safetensors", remedy
   const entries: { name: string; dtype: string; shape: number[]; from: number; to: number }[] = [];
   for (const [name, entry] of Object.entries(header)) {
     if (name === "__metadata__") {
-      if (!isObject(entry) || !Object.values(entry).every((v) => typeof v === "string")) bad("its metadata are not texts");
+      if (!isObject(entry) || !Object.values(entry).every((v) => typeof v === "string"))
+        bad("its metadata are not texts");
       metadata = entry as Metadata;
       continue;
     }
@@ -89,7 +96,8 @@ export function readSafetensors(file: Uint8Array, source = "safetensors", remedy
     if (!isObject(entry)) return bad(`${what} has no description`);
     const { dtype, shape, data_offsets: offsets } = entry;
     const reader = typeof dtype === "string" && Object.hasOwn(readers, dtype) ? readers[dtype] : undefined;
-    if (!reader) return bad(`${what} has dtype ${JSON.stringify(dtype)?.slice(0, 40)}; known: ${Object.keys(readers).join(", ")}`);
+    if (!reader)
+      return bad(`${what} has dtype ${JSON.stringify(dtype)?.slice(0, 40)}; known: ${Object.keys(readers).join(", ")}`);
     if (!isCounts(shape)) return bad(`${what} has no shape of whole numbers`);
     if (!isCounts(offsets) || offsets.length !== 2) return bad(`${what} has no two data offsets`);
     const [from, to] = offsets as [number, number];
@@ -100,7 +108,8 @@ export function readSafetensors(file: Uint8Array, source = "safetensors", remedy
   }
   let end = 0;
   for (const { name, from, to } of entries.toSorted((a, b) => a.from - b.from || a.to - b.to)) {
-    if (from !== end) bad(`tensor ${JSON.stringify(name)} ${from < end ? "overlaps another" : "follows a gap"} at byte ${from}`);
+    if (from !== end)
+      bad(`tensor ${JSON.stringify(name)} ${from < end ? "overlaps another" : "follows a gap"} at byte ${from}`);
     end = to;
   }
   if (end !== body.length) bad(`${body.length - end} bytes at the end belong to no tensor`);
@@ -108,7 +117,8 @@ export function readSafetensors(file: Uint8Array, source = "safetensors", remedy
   const tensors = new Map<string, Value>();
   for (const { name, dtype, shape, from, to } of entries) {
     const v = readers[dtype]!.read(new Uint8Array(body.subarray(from, to)).buffer, shape); // a copy; a Buffer's slice is none
-    if (v.dtype === "bool" && v.data.some((x) => x > 1)) bad(`tensor ${JSON.stringify(name)} is BOOL and holds other bytes than 0 and 1`);
+    if (v.dtype === "bool" && v.data.some((x) => x > 1))
+      bad(`tensor ${JSON.stringify(name)} is BOOL and holds other bytes than 0 and 1`);
     tensors.set(name, v);
   }
   return { tensors, metadata };

@@ -43,7 +43,8 @@ const soundness = (...all: Tensor[]): Tensor => all.map((t) => t.mul(0)).reduce(
 
 /** One update from one batch. */
 export const trainStep =
-  (net: Module, loss: FitLoss, rule: Optimizer) => (s: Traced<Trained>, feed: Traced<Rows & Rates>, data: Traced<Data>) => {
+  (net: Module, loss: FitLoss, rule: Optimizer) =>
+  (s: Traced<Trained>, feed: Traced<Rows & Rates>, data: Traced<Data>) => {
     const { x, y } = batchOf(data, feed);
     const [[mean, { weight, next }], gradients] = valueAndGrad((params: Tree) => {
       const [prediction, next] = apply(net, { params, state: s.state }, x, { training: true, key: feed.key });
@@ -85,14 +86,16 @@ export const applyStep = (rule: Optimizer) => (s: Traced<Accumulating>, feed: Tr
 
 /** What the net gives for a batch, without training; the state stays as it is. */
 export const predictStep =
-  (net: Module) => (s: Traced<Pick<Trained, "params" | "state">>, feed: Traced<Rows>, { x }: Traced<{ x: Value }>) => {
+  (net: Module) =>
+  (s: Traced<Pick<Trained, "params" | "state">>, feed: Traced<Rows>, { x }: Traced<{ x: Value }>) => {
     const rows = feed.rows ? x.gather(feed.rows) : x;
     return { output: { prediction: apply(net, { params: s.params, state: s.state }, rows)[0] as Tensor } };
   };
 
 /** The same with the loss's parts. */
 export const evaluateStep =
-  (net: Module, loss: FitLoss) => (s: Traced<Pick<Trained, "params" | "state">>, feed: Traced<Rows>, data: Traced<Data>) => {
+  (net: Module, loss: FitLoss) =>
+  (s: Traced<Pick<Trained, "params" | "state">>, feed: Traced<Rows>, data: Traced<Data>) => {
     const { x, y } = batchOf(data, feed);
     const prediction: Tensor = apply(net, { params: s.params, state: s.state }, x)[0];
     return { output: { prediction, ...partsOf(loss, prediction, y) } };

@@ -8,11 +8,11 @@ export interface Store {
   /** What to call it in messages. */
   readonly name: string;
   /** Replace the checkpoint: afterwards either the old or the new one is there, whole. */
-  save(checkpoint: Packed): void;
+  save(checkpoint: Packed): void | Promise<void>;
   /** The last checkpoint, or undefined before the first. Throws where it is damaged. */
-  load(): Packed | undefined;
+  load(): Packed | undefined | Promise<Packed | undefined>;
   /** Replace the model, in the same way. */
-  saveModel(model: Model): void;
+  saveModel(model: Model): void | Promise<void>;
   /** Add to the journal. */
   log(event: Event): void;
 }

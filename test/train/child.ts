@@ -50,7 +50,11 @@ export type Ended = { readonly status: number | null; readonly signal: string | 
  */
 export function child(
   program: string,
-  { flags = [], shell = "", heard }: { flags?: string[]; shell?: string; heard?: (line: string, kill: () => void) => void } = {},
+  {
+    flags = [],
+    shell = "",
+    heard,
+  }: { flags?: string[]; shell?: string; heard?: (line: string, kill: () => void) => void } = {},
 ): Promise<Ended> {
   const file = join(home(), `child-${names++}.js`);
   writeFileSync(file, program);

@@ -1,9 +1,9 @@
 /** fit against plain loops, and against itself: interrupted, accumulated, resumed. */
 import { describe, expect, test } from "vitest";
-import { Value, value } from "../../src/ir/value.ts";
+import { type Value, value } from "../../src/ir/value.ts";
 import {
-  crossEntropy,
   binaryCrossEntropy,
+  crossEntropy,
   dropout,
   init,
   linear,
@@ -16,7 +16,17 @@ import {
 import { adam, chain, clipGlobalNorm, linear as ramp, sgd } from "../../src/optim/index.ts";
 import { permutation } from "../../src/random.ts";
 import { probeCompiler } from "../../src/run/native/compiler.ts";
-import { type Entry, evaluate, type FitOptions, fit, metricsOf, NonFiniteError, type Packed, predict, type Store } from "../../src/train/index.ts";
+import {
+  type Entry,
+  evaluate,
+  type FitOptions,
+  fit,
+  metricsOf,
+  NonFiniteError,
+  type Packed,
+  predict,
+  type Store,
+} from "../../src/train/index.ts";
 import * as tree from "../../src/tree.ts";
 import { child } from "./child.ts";
 
@@ -26,7 +36,14 @@ const backends = probeCompiler().found ? (["js", "native"] as const) : (["js"] a
 function classes(n: number, phase = 0) {
   const xs = Float32Array.from({ length: n * 3 }, (_, k) => Math.sin((k + phase) * 1.7 + (k % 7)));
   const label = (i: number) => (xs[3 * i]! + xs[3 * i + 1]! > 0.2 ? 2 : xs[3 * i + 2]! > 0 ? 1 : 0);
-  return { x: value([n, 3], xs), y: value([n], Int32Array.from({ length: n }, (_, i) => label(i)), "i32") };
+  return {
+    x: value([n, 3], xs),
+    y: value(
+      [n],
+      Int32Array.from({ length: n }, (_, i) => label(i)),
+      "i32",
+    ),
+  };
 }
 const train = classes(103);
 const validation = classes(41, 500);
@@ -34,7 +51,14 @@ const net = sequential(linear(3, 8), tanh, dropout(0.2), linear(8, 3));
 const plain = { net, loss: crossEntropy, optimizer: adam(), lr: 0.02, data: { train }, batch: 10, seed: 3 } as const;
 
 const bits = (t: unknown) =>
-  tree.paths<Value>(t).map(([path, v]) => [path, v.dtype, v.shape, Buffer.from(v.data.buffer, v.data.byteOffset, v.data.byteLength).toString("hex")]);
+  tree
+    .paths<Value>(t)
+    .map(([path, v]) => [
+      path,
+      v.dtype,
+      v.shape,
+      Buffer.from(v.data.buffer, v.data.byteOffset, v.data.byteLength).toString("hex"),
+    ]);
 
 class Memory implements Store {
   readonly name = "memory";
@@ -96,12 +120,31 @@ describe("against plain loops", () => {
     ["all rows", "full", 15, true],
     ["in the order of the rows", 8, 5, false],
   ] as const)("%s", async (_, batch, epochs, shuffle) => {
-    const r = await fit({ net: line, loss: mse, optimizer: sgd(), lr: rate, data, batch, epochs, shuffle, seed: 7, start, backend: "js" });
+    const r = await fit({
+      net: line,
+      loss: mse,
+      optimizer: sgd(),
+      lr: rate,
+      data,
+      batch,
+      epochs,
+      shuffle,
+      seed: 7,
+      start,
+      backend: "js",
+    });
     const hand = byHand(batch === "full" ? n : batch, epochs, shuffle && batch !== "full");
-    [...r.params.weight.data, ...r.params.bias.data].forEach((p, k) => expect(Math.abs(p - hand.w[k]!)).toBeLessThan(1e-13));
+    [...r.params.weight.data, ...r.params.bias.data].forEach((p, k) =>
+      expect(Math.abs(p - hand.w[k]!)).toBeLessThan(1e-13),
+    );
     expect(r.history.map((h) => h.epoch)).toEqual(hand.losses.map((_, k) => k + 1));
     r.history.forEach((h, k) => expect(Math.abs(h.trainLoss - hand.losses[k]!)).toBeLessThan(1e-13));
-    expect(r).toMatchObject({ epochs, steps: epochs * Math.ceil(n / (batch === "full" ? n : batch)), stopReason: "done", backend: "js" });
+    expect(r).toMatchObject({
+      epochs,
+      steps: epochs * Math.ceil(n / (batch === "full" ? n : batch)),
+      stopReason: "done",
+      backend: "js",
+    });
   });
 });
 
@@ -109,17 +152,32 @@ describe("accumulated batches are the big batch", () => {
   const small = sequential(linear(3, 8), tanh, linear(8, 3));
   const exact = (d: typeof train) => ({ x: value(d.x.shape, [...d.x.data], "f64"), y: d.y });
   const start = init(small, 1, { dtype: "f64" });
-  const options = { net: small, optimizer: adam(), lr: 0.01, data: { train: exact(train) }, epochs: 3, seed: 2, start, backend: "js" } as const;
+  const options = {
+    net: small,
+    optimizer: adam(),
+    lr: 0.01,
+    data: { train: exact(train) },
+    epochs: 3,
+    seed: 2,
+    start,
+    backend: "js",
+  } as const;
   const weighted = { classWeights: [1, 2, 5] };
 
   test.each([
     ["a mean", (p, t) => crossEntropy(p, t)],
-    ["its parts, weights by class, a class ignored", (p, t) => crossEntropy.parts(p, t, { ...weighted, ignoreIndex: 1 })],
+    [
+      "its parts, weights by class, a class ignored",
+      (p, t) => crossEntropy.parts(p, t, { ...weighted, ignoreIndex: 1 }),
+    ],
   ] as [string, FitOptions<typeof small>["loss"]][])("%s; the last batch is smaller", async (_, loss) => {
     const big = await fit({ ...options, loss, batch: 20 });
     const little = await fit({ ...options, loss, batch: 5, accumulate: 4 });
     expect(little.steps).toBe(big.steps); // 103 rows: 5 updates of 20 and one of 3
-    const [a, b] = [big, little].map((r) => tree.leaves<Value>(r.params).flatMap((v) => [...v.data])) as [number[], number[]];
+    const [a, b] = [big, little].map((r) => tree.leaves<Value>(r.params).flatMap((v) => [...v.data])) as [
+      number[],
+      number[],
+    ];
     a.forEach((p, k) => expect(Math.abs(p - b[k]!)).toBeLessThan(1e-12));
     big.history.forEach((h, k) => {
       expect(Math.abs(h.trainLoss - little.history[k]!.trainLoss)).toBeLessThan(1e-13);
@@ -173,7 +231,12 @@ describe.each(backends)("interrupted and resumed, on %s", (backend) => {
     expect(rounds).toBeGreaterThan(3);
     expect(bits(r.params)).toEqual(bits(whole.params));
     expect(r.history).toEqual(whole.history);
-    expect([r.steps, r.epochs, r.stopReason, r.best]).toEqual([whole.steps, whole.epochs, whole.stopReason, whole.best]);
+    expect([r.steps, r.epochs, r.stopReason, r.best]).toEqual([
+      whole.steps,
+      whole.epochs,
+      whole.stopReason,
+      whole.best,
+    ]);
   });
 
   test("a run that came to its end stays as it is, or goes on with more epochs", async () => {
@@ -203,12 +266,23 @@ test("dropout draws anew in each step", async () => {
 });
 
 describe("validation and early stopping", () => {
-  const options = { ...plain, data: { train, validation }, epochs: 60, metrics: metricsOf("multiclass"), backend: "js" } as const;
+  const options = {
+    ...plain,
+    data: { train, validation },
+    epochs: 60,
+    metrics: metricsOf("multiclass"),
+    backend: "js",
+  } as const;
 
   test("the entries hold what evaluate and predict say of the same model", async () => {
     const r = await fit({ ...options, epochs: 4, validationBatch: 9 });
     const last = r.history.at(-1)!;
-    const said = await evaluate(net, r, validation, { loss: crossEntropy, metrics: metricsOf("multiclass"), batch: 41, backend: "js" });
+    const said = await evaluate(net, r, validation, {
+      loss: crossEntropy,
+      metrics: metricsOf("multiclass"),
+      batch: 41,
+      backend: "js",
+    });
     expect(said.metrics).toEqual(last.metrics);
     expect(Math.abs(said.loss - last.validationLoss!)).toBeLessThan(1e-7);
     const z = await predict(net, r, validation.x, { backend: "js", batch: 7 });
@@ -241,7 +315,11 @@ describe("validation and early stopping", () => {
   test("an entry can stand for several epochs, and the end has one", async () => {
     const entries: Entry[] = [];
     const r = await fit({ ...options, epochs: 7, validateEvery: 3, onEntry: (e) => entries.push(e) });
-    expect(entries.map((e) => [e.epoch, e.step])).toEqual([[3, 33], [6, 66], [7, 77]]);
+    expect(entries.map((e) => [e.epoch, e.step])).toEqual([
+      [3, 33],
+      [6, 66],
+      [7, 77],
+    ]);
     expect(r.history).toEqual(entries);
     const cut = await fit({ ...options, epochs: 7, steps: 15, validateEvery: 3 });
     expect(cut.history.map((e) => [e.epoch, e.step])).toEqual([[1, 15]]);
@@ -275,7 +353,9 @@ describe.each(backends)("numbers that are none, on %s", (backend) => {
     expect(error.message).toMatch(/^training stopped in step \d+ \(epoch 1, lr 1e\+30\): the /);
     expect(error.message).toContain("hint: the learning rate may be too large: try 1e+29");
     expect(Number.isFinite(error.lastLoss)).toBe(true);
-    const before = await fit({ ...plain, net: mlp, backend, lr: 1e30, optimizer: sgd(), steps: error.step - 1 }).catch(() => undefined);
+    const before = await fit({ ...plain, net: mlp, backend, lr: 1e30, optimizer: sgd(), steps: error.step - 1 }).catch(
+      () => undefined,
+    );
     const kept = [...store.checkpoint!.tensors].filter(([name]) => name.startsWith("params."));
     if (before) expect(bits(Object.fromEntries(kept)).map((b) => b[3])).toEqual(bits(before.params).map((b) => b[3]));
     expect(store.events.at(-1)).toMatchObject({ event: "stop", reason: "non-finite", step: error.step - 1 });
@@ -303,16 +383,26 @@ describe.each(backends)("numbers that are none, on %s", (backend) => {
   });
 
   test("a loss that f32 can still hold, and that means nothing any more", async () => {
-    const y = value([103, 1], Float32Array.from(train.y.data, (k) => (k > 0 ? 1 : 0)));
+    const y = value(
+      [103, 1],
+      Float32Array.from(train.y.data, (k) => (k > 0 ? 1 : 0)),
+    );
     const [error] = await caught({
-      net: linear(3, 1), loss: binaryCrossEntropy, optimizer: sgd(), lr: 1e30, data: { train: { x: train.x, y } },
+      net: linear(3, 1),
+      loss: binaryCrossEntropy,
+      optimizer: sgd(),
+      lr: 1e30,
+      data: { train: { x: train.x, y } },
     });
     expect(error.message).toMatch(/the loss has grown to \S+e\+\d+; the loss before was/);
     expect(error.step).toBe(2);
   });
 
   test("data at the edge of f32 fail in step 1, and the rate is not blamed", async () => {
-    const x = value([103, 3], Float32Array.from(train.x.data, (a) => a * 1e38));
+    const x = value(
+      [103, 3],
+      Float32Array.from(train.x.data, (a) => a * 1e38),
+    );
     const [error] = await caught({ data: { train: { x, y: train.y } } });
     expect(error.step).toBe(1);
     expect(error.message).toContain("hint: nothing has been learned yet");
@@ -320,8 +410,22 @@ describe.each(backends)("numbers that are none, on %s", (backend) => {
   });
 
   test("the last update is looked at, too", async () => {
-    const wide = { train: { x: value([103, 3], train.x.data.map((a) => a * 1e3)), y: train.y } };
-    const [error] = await caught({ lr: (step) => (step === 1 ? 3e38 : 1e-9), optimizer: sgd(), steps: 2, net: linear(3, 3), data: wide });
+    const wide = {
+      train: {
+        x: value(
+          [103, 3],
+          train.x.data.map((a) => a * 1e3),
+        ),
+        y: train.y,
+      },
+    };
+    const [error] = await caught({
+      lr: (step) => (step === 1 ? 3e38 : 1e-9),
+      optimizer: sgd(),
+      steps: 2,
+      net: linear(3, 3),
+      data: wide,
+    });
     expect(error.message).toContain("the parameters are not finite");
   });
 });
@@ -343,16 +447,33 @@ describe("what is refused, before anything is compiled", () => {
     "half an epoch": [{ epochs: 0.5 }, "epochs: expected a whole number from 1, got 0.5"],
     "no steps": [{ steps: 0 }, "steps: expected a whole number from 1, got 0"],
     "accumulate 0": [{ accumulate: 0 }, "accumulate: expected a whole number of batches from 1, got 0"],
-    "seed": [{ seed: -1 }, "seed: expected an integer from 0"],
-    "lengths": [
+    seed: [{ seed: -1 }, "seed: expected an integer from 0"],
+    lengths: [
       { data: { train: { x: train.x, y: validation.y } } },
       "training data: x is f32[103,3], y is i32[41]: 103 rows and 41 targets",
     ],
     "NaN in x": [{ data: { train: { x: nan(17), y: train.y } } }, "training data: x holds NaN in row 17, column 2"],
-    "NaN in validation": [{ data: { train, validation: { x: nan(5), y: train.y } } }, "validation data: x holds NaN in row 5, column 2"],
-    "no rows": [{ data: { train: { x: value([0, 3], []), y: value([0], [], "i32") } } }, "its first axis must be the rows"],
+    "NaN in validation": [
+      { data: { train, validation: { x: nan(5), y: train.y } } },
+      "validation data: x holds NaN in row 5, column 2",
+    ],
+    "no rows": [
+      { data: { train: { x: value([0, 3], []), y: value([0], [], "i32") } } },
+      "its first axis must be the rows",
+    ],
     "label out of range": [
-      { data: { train: { x: train.x, y: value([103], train.y.data.map((k, i) => (i === 9 ? 3 : k)), "i32") } } },
+      {
+        data: {
+          train: {
+            x: train.x,
+            y: value(
+              [103],
+              train.y.data.map((k, i) => (i === 9 ? 3 : k)),
+              "i32",
+            ),
+          },
+        },
+      },
       "y holds 3 at position 9; it must lie in 0 … 2",
     ],
     "metrics without validation": [{ metrics: metricsOf("binary") }, "metrics need data.validation"],
@@ -361,13 +482,18 @@ describe("what is refused, before anything is compiled", () => {
       { data: { train, validation }, earlyStopping: { patience: 3, metric: "auc" } },
       '"auc" is not measured',
     ],
-    "patience 0": [{ data: { train, validation }, earlyStopping: { patience: 0 } }, "patience: expected a whole number from 1"],
+    "patience 0": [
+      { data: { train, validation }, earlyStopping: { patience: 0 } },
+      "patience: expected a whole number from 1",
+    ],
     "validateEvery 0": [{ validateEvery: 0 }, "validateEvery: expected a whole number from 1"],
     "resume without a store": [{ resume: true }, "resume needs the store"],
     "a net without parameters": [{ net: sequential(tanh) }, "the net has no parameters"],
   };
   test.each(Object.entries(cases))("%s", async (_, [options, message]) => {
-    await expect(fit({ ...plain, epochs: 5, backend: "js", ...options } as FitOptions<Module>)).rejects.toThrow(message);
+    await expect(fit({ ...plain, epochs: 5, backend: "js", ...options } as FitOptions<Module>)).rejects.toThrow(
+      message,
+    );
   });
 
   test("neither epochs nor steps", async () => {
@@ -380,8 +506,12 @@ describe("what is refused, before anything is compiled", () => {
     const resumed = (more: object) => fit({ ...plain, epochs: 2, backend: "js", store, resume: true, ...more });
     await expect(resumed({ seed: 4 })).rejects.toThrow("memory: the run had seed 3, now it is 4");
     await expect(resumed({ batch: 11 })).rejects.toThrow("the run had batch 10, now it is 11");
-    await expect(resumed({ optimizer: chain(clipGlobalNorm(1), adam()) })).rejects.toThrow("the run had optimizer adam(");
-    await expect(resumed({ data: { train: classes(103, 1) } })).rejects.toThrow("the run had training data x f32[103,3] #");
+    await expect(resumed({ optimizer: chain(clipGlobalNorm(1), adam()) })).rejects.toThrow(
+      "the run had optimizer adam(",
+    );
+    await expect(resumed({ data: { train: classes(103, 1) } })).rejects.toThrow(
+      "the run had training data x f32[103,3] #",
+    );
     const other = sequential(linear(3, 9), tanh, dropout(0.2), linear(9, 3));
     await expect(resumed({ net: other })).rejects.toThrow('"params.layers.0.weight" is f32[8,3], expected f32[9,3]');
     const { tensors, about } = store.checkpoint!;

@@ -19,11 +19,20 @@ type Golden = {
   }[];
   ranking: { name: string; truth: number[]; score: number[]; auc: number | null }[];
   logLoss: { name: string; truth: number[]; probability: number[] | number[][]; logLoss: number }[];
-  regression: { name: string; truth: number[]; predicted: number[]; mse: number; rmse: number; mae: number; r2: number }[];
+  regression: {
+    name: string;
+    truth: number[];
+    predicted: number[];
+    mse: number;
+    rmse: number;
+    mae: number;
+    r2: number;
+  }[];
 };
 const golden = JSON.parse(readFileSync(new URL("../golden/metrics.json", import.meta.url), "utf8")) as Golden;
 
-const expectClose = (got: number, want: number) => expect(Math.abs(got - want)).toBeLessThanOrEqual(1e-12 * Math.abs(want));
+const expectClose = (got: number, want: number) =>
+  expect(Math.abs(got - want)).toBeLessThanOrEqual(1e-12 * Math.abs(want));
 
 describe("as scikit-learn", () => {
   test.each(golden.classification)("classification: $name", (c) => {
@@ -59,7 +68,10 @@ describe("as scikit-learn", () => {
 
 test("AUC equals the count over all pairs, ties one half", () => {
   let state = 1;
-  const next = (n: number) => (state = (state * 48271) % 2147483647) % n;
+  const next = (n: number) => {
+    state = (state * 48271) % 2147483647;
+    return state % n;
+  };
   const truth = Array.from({ length: 200 }, () => next(2));
   const score = Array.from({ length: 200 }, () => next(12));
   let wins = 0;
@@ -126,6 +138,8 @@ describe("metrics read what a network gives", () => {
   });
 
   test("an unknown name lists the known ones", () => {
-    expect(() => m.metricsOf("regression", ["accuracy"])).toThrow('no "accuracy" for regression; there are rmse, mae, r2');
+    expect(() => m.metricsOf("regression", ["accuracy"])).toThrow(
+      'no "accuracy" for regression; there are rmse, mae, r2',
+    );
   });
 });

@@ -42,7 +42,10 @@ test("a file of the reference implementation", () => {
 
 test("bfloat16 and the corners of float16", () => {
   const { tensors } = readSafetensors(
-    file({ b: ["BF16", [3], [0, 6]], h: ["F16", [3], [6, 12]] }, [0x80, 0x3f, 0x49, 0xc0, 0x80, 0x7f, 1, 0, 0, 0xfc, 1, 0x7c]),
+    file(
+      { b: ["BF16", [3], [0, 6]], h: ["F16", [3], [6, 12]] },
+      [0x80, 0x3f, 0x49, 0xc0, 0x80, 0x7f, 1, 0, 0, 0xfc, 1, 0x7c],
+    ),
   );
   expect(tensors.get("b")).toEqual(value([3], [1, -3.140625, Infinity]));
   expect(tensors.get("h")).toEqual(value([3], [2 ** -24, -Infinity, NaN]));
@@ -67,7 +70,12 @@ describe("writing", () => {
 
   test("a name that occurs twice or is reserved is refused", () => {
     const v = value([1], [0]);
-    expect(() => writeSafetensors([["w", v], ["w", v]])).toThrow('the name "w" occurs twice');
+    expect(() =>
+      writeSafetensors([
+        ["w", v],
+        ["w", v],
+      ]),
+    ).toThrow('the name "w" occurs twice');
     expect(() => writeSafetensors([["__metadata__", v]])).toThrow("is reserved");
   });
 
@@ -121,7 +129,7 @@ describe("what is not as the format says is refused, with the file's name and th
   const four = [0, 0, 0, 0];
   const one = ["F32", [1], [0, 4]];
   const cases: Record<string, [Uint8Array, string]> = {
-    "empty": [new Uint8Array(0), "it has 0 bytes"],
+    empty: [new Uint8Array(0), "it has 0 bytes"],
     "seven bytes": [new Uint8Array(7), "it has 7 bytes"],
     "header longer than the file": [raw("{}", [], 3n), "its header claims 3 bytes, 2 follow: the file is cut off"],
     "huge header": [raw("{}", [], 2n ** 64n - 1n), "the format allows 100000000"],
@@ -130,8 +138,14 @@ describe("what is not as the format says is refused, with the file's name and th
     "not UTF-8": [new Uint8Array([2, 0, 0, 0, 0, 0, 0, 0, 0x7b, 0xff]), "its header is not JSON"],
     "a list": [raw("[]"), "its header is not an object"],
     "deep nesting": [raw("[".repeat(1e6)), "its header is not JSON"],
-    "name twice": [raw('{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"\\u0061" : {}}', four), 'names "a" twice'],
-    "dtype twice": [raw('{"a":{"dtype":"I32","dtype":"F32","shape":[1],"data_offsets":[0,4]}}', four), 'names "dtype" twice'],
+    "name twice": [
+      raw('{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"\\u0061" : {}}', four),
+      'names "a" twice',
+    ],
+    "dtype twice": [
+      raw('{"a":{"dtype":"I32","dtype":"F32","shape":[1],"data_offsets":[0,4]}}', four),
+      'names "dtype" twice',
+    ],
     "no description": [file({ a: 3 }), 'tensor "a" has no description'],
     "unknown dtype": [file({ a: ["F8_E4M3", [4], [0, 4]] }, four), 'tensor "a" has dtype "F8_E4M3"; known: F32'],
     "inherited dtype": [file({ a: ["constructor", [4], [0, 4]] }, four), 'has dtype "constructor"'],
@@ -141,11 +155,11 @@ describe("what is not as the format says is refused, with the file's name and th
     "three offsets": [file({ a: ["F32", [1], [0, 4, 4]] }, four), "no two data offsets"],
     "offsets as text": [file({ a: ["F32", [1], ["0", "4"]] }, four), "no two data offsets"],
     "out of range": [file({ a: ["F32", [1], [4, 8]] }, four), 'tensor "a" lies at 4 … 8, the data have 4 bytes'],
-    "backwards": [file({ a: ["F32", [1], [4, 0]] }, four), 'tensor "a" lies at 4 … 0'],
+    backwards: [file({ a: ["F32", [1], [4, 0]] }, four), 'tensor "a" lies at 4 … 0'],
     "shape too large": [file({ a: ["F32", [2 ** 20, 2 ** 20], [0, 4]] }, four), "bytes, but has 4"],
     "shape beyond numbers": [file({ a: ["F32", Array(40).fill(2 ** 40), [0, 4]] }, four), "bytes, but has 4"],
-    "overlap": [file({ a: one, b: one }, four), 'tensor "b" overlaps another at byte 0'],
-    "gap": [file({ a: ["F32", [1], [4, 8]] }, [...four, ...four]), 'tensor "a" follows a gap at byte 4'],
+    overlap: [file({ a: one, b: one }, four), 'tensor "b" overlaps another at byte 0'],
+    gap: [file({ a: ["F32", [1], [4, 8]] }, [...four, ...four]), 'tensor "a" follows a gap at byte 4'],
     "bytes left over": [file({ a: one }, [...four, 1]), "1 bytes at the end belong to no tensor"],
     "cut off data": [file({ a: one }, [0, 0, 0]), "the data have 3 bytes"],
     "a bool that is neither": [file({ a: ["BOOL", [2], [0, 2]] }, [1, 2]), "holds other bytes than 0 and 1"],
@@ -188,7 +202,10 @@ describe("fuzz: whatever the bytes, it is read or refused", () => {
   });
 
   test("any JSON as the header", () => {
-    fc.assert(fc.property(fc.json(), fc.uint8Array({ maxLength: 16 }), (json, data) => orRefused(raw(json, [...data]))), options);
+    fc.assert(
+      fc.property(fc.json(), fc.uint8Array({ maxLength: 16 }), (json, data) => orRefused(raw(json, [...data]))),
+      options,
+    );
   });
 
   test("headers that are nearly right", () => {
@@ -196,6 +213,9 @@ describe("fuzz: whatever the bytes, it is read or refused", () => {
     const count = fc.oneof(fc.nat(8), fc.integer(), fc.double(), fc.constantFrom(2 ** 53, 2 ** 32));
     const entry = fc.tuple(dtype, fc.array(count, { maxLength: 3 }), fc.array(count, { minLength: 1, maxLength: 3 }));
     const header = fc.dictionary(fc.string({ maxLength: 2 }), entry, { maxKeys: 3 });
-    fc.assert(fc.property(header, fc.uint8Array({ maxLength: 16 }), (h, data) => orRefused(file(h, [...data]))), options);
+    fc.assert(
+      fc.property(header, fc.uint8Array({ maxLength: 16 }), (h, data) => orRefused(file(h, [...data]))),
+      options,
+    );
   });
 });
