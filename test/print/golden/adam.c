@@ -1,0 +1,28 @@
+// 12096 bytes of state, 128 of temporaries, 2 kernels
+static void dh_k0(const float *restrict p0, float *restrict p1, float *restrict p2) {
+  const float v0 = p0[0];
+  const float v1 = (dh_expm1_f32((v0 * -1.0536051541566849e-1f)) * -1e+0f);
+  const float v2 = (dh_expm1_f32((v0 * -1.0005002841353416e-3f)) * -1e+0f);
+  p1[0] = v1;
+  p2[0] = v2;
+}
+static void dh_k1(float *restrict p0, const float *restrict p1, float *restrict p2, float *restrict p3, const float *restrict p4, const float *restrict p5) {
+  for (int i0 = 0; i0 < 1000; i0++) {
+    const float v0 = p1[i0];
+    const float v1 = ((p0[i0] * 8.999999761581421e-1f) + (v0 * 1.0000000149011612e-1f));
+    const float v2 = ((p2[i0] * 9.990000128746033e-1f) + ((v0 * v0) * 1.0000000474974513e-3f));
+    const float v3 = (p3[i0] + ((((v1 * (1e+0f / p4[0])) / (__builtin_sqrtf((v2 * (1e+0f / p5[0]))) + 9.99999993922529e-9f)) * 1.0000000474974513e-3f) * -1e+0f));
+    p0[i0] = v1;
+    p2[i0] = v2;
+    p3[i0] = v3;
+  }
+}
+void dh_run(char **memory, double *steps, volatile int *stop) {
+  const long n = (long)steps[0];
+  long s = 0;
+  for (; s < n && !*stop; s++) {
+    dh_k0((float *)(memory[4] + s * 4L), (float *)(memory[1] + 0), (float *)(memory[1] + 64));
+    dh_k1((float *)(memory[0] + 4032), (float *)(memory[3] + s * 4000L), (float *)(memory[0] + 8064), (float *)(memory[0] + 0), (float *)(memory[1] + 0), (float *)(memory[1] + 64));
+  }
+  steps[1] = (double)s;
+}

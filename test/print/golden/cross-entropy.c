@@ -1,0 +1,108 @@
+// 704 bytes of state, 1024 of temporaries, 11 kernels
+// 8×16 · 16×10: temporary 0 = feed 0 · state 0
+// 10×8 · 8×16: temporary 0 = temporary 640 · feed 0
+void dh_product0(const float *a, const float *b, float *c, float *scratch);
+void dh_product1(const float *a, const float *b, float *c, float *scratch);
+static void dh_k0(const float *restrict p0, const float *restrict p1, float *restrict p2) {
+  for (int i0 = 0; i0 < 8; i0++) {
+    float acc_b6 = -__builtin_inff();
+    for (int r1 = 0; r1 < 10; r1++) {
+      acc_b6 = dh_max_f32(acc_b6, (p0[((i0 * 10) + r1)] + p1[r1]));
+    }
+    const float v0 = (((dh_max_f32(acc_b6, (acc_b6 * -1e+0f)) == __builtin_inff()) ? 0e+0f : acc_b6) * -1e+0f);
+    p2[i0] = v0;
+  }
+}
+static void dh_k1(const float *restrict p0, const float *restrict p1, const float *restrict p2, float *restrict p3) {
+  for (int i0 = 0; i0 < 8; i0++) {
+    for (int i1 = 0; i1 < 10; i1++) {
+      const int v0 = ((i0 * 10) + i1);
+      const float v1 = dh_exp_f32(((p0[v0] + p1[i1]) + p2[i0]));
+      p3[v0] = v1;
+    }
+  }
+}
+static void dh_k2(float *restrict p0, const int *restrict p1) {
+  for (int z = 0; z < 8; z++) {
+    p0[z] = 0e+0f;
+  }
+  for (int r1 = 0; r1 < 10; r1++) {
+    for (int i0 = 0; i0 < 8; i0++) {
+      p0[i0] = (p0[i0] + ((p1[i0] == r1) ? -1.25e-1f : 0e+0f));
+    }
+  }
+}
+static void dh_k3(const float *restrict p0, const int *restrict p1, const float *restrict p2, const float *restrict p3, const float *restrict p4, const float *restrict p5, float *restrict p6, float *restrict p7) {
+  for (int i0 = 0; i0 < 8; i0++) {
+    float acc_b9 = 0e+0f;
+    for (int r1 = 0; r1 < 10; r1++) {
+      const int v0 = ((i0 * 10) + r1);
+      acc_b9 = (acc_b9 + p0[v0]);
+    }
+    float acc_b11 = 0e+0f;
+    for (int r1 = 0; r1 < 10; r1++) {
+      const int v1 = ((i0 * 10) + r1);
+      acc_b11 = (acc_b11 + ((p1[i0] == r1) ? (((p2[v1] + p3[r1]) + p4[i0]) + (dh_log_f32(acc_b9) * -1e+0f)) : 0e+0f));
+    }
+    const float v2 = ((p5[i0] * -1e+0f) / acc_b9);
+    p6[i0] = acc_b11;
+    p7[i0] = v2;
+  }
+}
+static void dh_k4(const float *restrict p0, float *restrict p1) {
+  float acc_b12 = 0e+0f;
+  for (int r0 = 0; r0 < 8; r0++) {
+    acc_b12 = (acc_b12 + p0[r0]);
+  }
+  const float v0 = ((acc_b12 * 1.25e-1f) * -1e+0f);
+  p1[0] = v0;
+}
+static void dh_k5(const int *restrict p0, const float *restrict p1, const float *restrict p2, float *restrict p3) {
+  for (int i0 = 0; i0 < 8; i0++) {
+    for (int i1 = 0; i1 < 10; i1++) {
+      const int v0 = ((i0 * 10) + i1);
+      const float v1 = (((p0[i0] == i1) ? -1.25e-1f : 0e+0f) + (p1[i0] * p2[v0]));
+      p3[v0] = v1;
+    }
+  }
+}
+static void dh_k6(float *restrict p0, const float *restrict p1) {
+  for (int i1 = 0; i1 < 160; i1++) {
+    const float v0 = (p0[i1] + ((p1[i1] * 1.0000000149011612e-1f) * -1e+0f));
+    p0[i1] = v0;
+  }
+}
+static void dh_k7(float *restrict p0, const float *restrict p1) {
+  for (int z = 0; z < 10; z++) {
+    p0[z] = 0e+0f;
+  }
+  for (int r0 = 0; r0 < 8; r0++) {
+    for (int i1 = 0; i1 < 10; i1++) {
+      p0[i1] = (p0[i1] + p1[((r0 * 10) + i1)]);
+    }
+  }
+}
+static void dh_k8(float *restrict p0, const float *restrict p1) {
+  for (int i0 = 0; i0 < 10; i0++) {
+    const float v0 = (p0[i0] + ((p1[i0] * 1.0000000149011612e-1f) * -1e+0f));
+    p0[i0] = v0;
+  }
+}
+void dh_run(char **memory, double *steps, volatile int *stop) {
+  const long n = (long)steps[0];
+  long s = 0;
+  for (; s < n && !*stop; s++) {
+     dh_product0((float *)(memory[3] + s * 512L) + 0L, (float *)(memory[0] + 0) + 0L, (float *)(memory[1] + 0) + 0L, (float *)memory[2]); 
+    dh_k0((float *)(memory[1] + 0), (float *)(memory[0] + 640), (float *)(memory[1] + 640));
+    dh_k1((float *)(memory[1] + 0), (float *)(memory[0] + 640), (float *)(memory[1] + 640), (float *)(memory[1] + 320));
+    dh_k2((float *)(memory[1] + 704), (int *)(memory[4] + s * 32L));
+    dh_k3((float *)(memory[1] + 320), (int *)(memory[4] + s * 32L), (float *)(memory[1] + 0), (float *)(memory[0] + 640), (float *)(memory[1] + 640), (float *)(memory[1] + 704), (float *)(memory[1] + 768), (float *)(memory[1] + 960));
+    dh_k4((float *)(memory[1] + 768), (float *)(memory[5] + s * 4L));
+    dh_k5((int *)(memory[4] + s * 32L), (float *)(memory[1] + 960), (float *)(memory[1] + 320), (float *)(memory[1] + 640));
+     dh_product1((float *)(memory[1] + 640) + 0L, (float *)(memory[3] + s * 512L) + 0L, (float *)(memory[1] + 0) + 0L, (float *)memory[2]); 
+    dh_k6((float *)(memory[0] + 0), (float *)(memory[1] + 0));
+    dh_k7((float *)(memory[1] + 0), (float *)(memory[1] + 640));
+    dh_k8((float *)(memory[0] + 640), (float *)(memory[1] + 0));
+  }
+  steps[1] = (double)s;
+}

@@ -1,0 +1,64 @@
+// 2176 bytes of state, 3072 of temporaries, 7 kernels
+// 8×16 · 16×32: temporary 0 = feed 0 · state 0
+// 32×8 · 8×16: temporary 0 = temporary 2048 · feed 0
+void dh_product0(const float *a, const float *b, float *c, float *scratch);
+void dh_product1(const float *a, const float *b, float *c, float *scratch);
+static void dh_k0(const float *restrict p0, const float *restrict p1, const float *restrict p2, float *restrict p3, float *restrict p4) {
+  for (int i0 = 0; i0 < 8; i0++) {
+    for (int i1 = 0; i1 < 32; i1++) {
+      const int v0 = ((i0 * 32) + i1);
+      const float v1 = (p0[v0] + p1[i1]);
+      const unsigned char v2 = (v1 <= 0e+0f);
+      const float v3 = ((v2 ? 0e+0f : v1) + (p2[v0] * -1e+0f));
+      const float v4 = (3.90625e-3f * v3);
+      const float v5 = (v2 ? 0e+0f : (v4 + v4));
+      p3[v0] = v3;
+      p4[v0] = v5;
+    }
+  }
+}
+static void dh_k1(const float *restrict p0, float *restrict p1) {
+  float acc_b7 = 0e+0f;
+  for (int r1 = 0; r1 < 256; r1++) {
+    const float v0 = p0[r1];
+    acc_b7 = (acc_b7 + (v0 * v0));
+  }
+  const float v1 = (acc_b7 * 3.90625e-3f);
+  p1[0] = v1;
+}
+static void dh_k2(float *restrict p0, const float *restrict p1) {
+  for (int i1 = 0; i1 < 512; i1++) {
+    const float v0 = (p0[i1] + ((p1[i1] * 1.0000000149011612e-1f) * -1e+0f));
+    p0[i1] = v0;
+  }
+}
+static void dh_k3(float *restrict p0, const float *restrict p1) {
+  for (int z = 0; z < 32; z++) {
+    p0[z] = 0e+0f;
+  }
+  for (int r0 = 0; r0 < 8; r0++) {
+    for (int i1 = 0; i1 < 32; i1++) {
+      p0[i1] = (p0[i1] + p1[((r0 * 32) + i1)]);
+    }
+  }
+}
+static void dh_k4(float *restrict p0, const float *restrict p1) {
+  for (int i0 = 0; i0 < 32; i0++) {
+    const float v0 = (p0[i0] + ((p1[i0] * 1.0000000149011612e-1f) * -1e+0f));
+    p0[i0] = v0;
+  }
+}
+void dh_run(char **memory, double *steps, volatile int *stop) {
+  const long n = (long)steps[0];
+  long s = 0;
+  for (; s < n && !*stop; s++) {
+     dh_product0((float *)(memory[3] + s * 512L) + 0L, (float *)(memory[0] + 0) + 0L, (float *)(memory[1] + 0) + 0L, (float *)memory[2]); 
+    dh_k0((float *)(memory[1] + 0), (float *)(memory[0] + 2048), (float *)(memory[4] + s * 1024L), (float *)(memory[1] + 1024), (float *)(memory[1] + 2048));
+    dh_k1((float *)(memory[1] + 1024), (float *)(memory[5] + s * 4L));
+     dh_product1((float *)(memory[1] + 2048) + 0L, (float *)(memory[3] + s * 512L) + 0L, (float *)(memory[1] + 0) + 0L, (float *)memory[2]); 
+    dh_k2((float *)(memory[0] + 0), (float *)(memory[1] + 0));
+    dh_k3((float *)(memory[1] + 0), (float *)(memory[1] + 2048));
+    dh_k4((float *)(memory[0] + 2048), (float *)(memory[1] + 0));
+  }
+  steps[1] = (double)s;
+}

@@ -1,0 +1,18 @@
+// 0 bytes of state, 0 of temporaries, 1 kernels
+static void dh_k0(const float *restrict p0, const float *restrict p1, float *restrict p2) {
+  for (int i0 = 0; i0 < 4; i0++) {
+    for (int i1 = 0; i1 < 8; i1++) {
+      const int v0 = ((i0 * 8) + i1);
+      const float v1 = dh_max_f32(dh_tanh_f32(((p0[v0] * p1[i1]) + 1e+0f)), 5e-1f);
+      p2[v0] = v1;
+    }
+  }
+}
+void dh_run(char **memory, double *steps, volatile int *stop) {
+  const long n = (long)steps[0];
+  long s = 0;
+  for (; s < n && !*stop; s++) {
+    dh_k0((float *)(memory[3] + s * 128L), (float *)(memory[4] + s * 32L), (float *)(memory[5] + s * 128L));
+  }
+  steps[1] = (double)s;
+}

@@ -1,0 +1,37 @@
+// 256 bytes of state, 128 of temporaries, 2 kernels
+static void dh_k0(const float *restrict p0, float *restrict p1, float *restrict p2) {
+  for (int i0 = 0; i0 < 8; i0++) {
+    float acc_b4 = 0e+0f;
+    for (int r1 = 0; r1 < 32; r1++) {
+      const float v0 = p0[((i0 * 32) + r1)];
+      acc_b4 = (acc_b4 + v0);
+    }
+    float acc_b5 = 0e+0f;
+    for (int r1 = 0; r1 < 32; r1++) {
+      const float v1 = p0[((i0 * 32) + r1)];
+      const float v2 = (v1 + ((acc_b4 * 3.125e-2f) * -1e+0f));
+      acc_b5 = (acc_b5 + (v2 * v2));
+    }
+    const float v3 = __builtin_sqrtf(((acc_b5 * 3.125e-2f) + 9.999999747378752e-6f));
+    p1[i0] = acc_b4;
+    p2[i0] = v3;
+  }
+}
+static void dh_k1(const float *restrict p0, const float *restrict p1, const float *restrict p2, const float *restrict p3, const float *restrict p4, float *restrict p5) {
+  for (int i0 = 0; i0 < 8; i0++) {
+    for (int i1 = 0; i1 < 32; i1++) {
+      const int v0 = ((i0 * 32) + i1);
+      const float v1 = ((((p0[v0] + ((p1[i0] * 3.125e-2f) * -1e+0f)) / p2[i0]) * p3[i1]) + p4[i1]);
+      p5[v0] = v1;
+    }
+  }
+}
+void dh_run(char **memory, double *steps, volatile int *stop) {
+  const long n = (long)steps[0];
+  long s = 0;
+  for (; s < n && !*stop; s++) {
+    dh_k0((float *)(memory[3] + s * 1024L), (float *)(memory[1] + 0), (float *)(memory[1] + 64));
+    dh_k1((float *)(memory[3] + s * 1024L), (float *)(memory[1] + 0), (float *)(memory[1] + 64), (float *)(memory[0] + 0), (float *)(memory[0] + 128), (float *)(memory[4] + s * 1024L));
+  }
+  steps[1] = (double)s;
+}

@@ -1,0 +1,35 @@
+// 512 bytes of state, 64 of temporaries, 2 kernels
+static void dh_k0(const float *restrict p0, const int *restrict p1, const float *restrict p2, float *restrict p3, const float *restrict p4, float *restrict p5, float *restrict p6) {
+  const int v0 = dh_clamp(p1[0], 9999);
+  float acc_b6 = 0e+0f;
+  for (int r1 = 0; r1 < 100; r1++) {
+    acc_b6 = (acc_b6 + (p0[((v0 * 100) + r1)] * p2[r1]));
+  }
+  const float v1 = p3[0];
+  const float v2 = (acc_b6 + v1);
+  const unsigned char v3 = (v2 < 0e+0f);
+  const float v4 = dh_exp_f32((v3 ? v2 : (v2 * -1e+0f)));
+  const float v5 = p4[v0];
+  const float v6 = (((v3 ? 0e+0f : v2) + dh_log1p_f32(v4)) + ((v2 * v5) * -1e+0f));
+  const float v7 = ((1e+0f / (v4 + 1e+0f)) * v4);
+  const float v8 = ((((-1e+0f * v5) + (v3 ? v7 : 0e+0f)) + ((v3 ? 0e+0f : v7) * -1e+0f)) + (v3 ? 0e+0f : 1e+0f));
+  const float v9 = (v1 + ((v8 * 1.0000000149011612e-1f) * -1e+0f));
+  p5[0] = v6;
+  p6[0] = v8;
+  p3[0] = v9;
+}
+static void dh_k1(float *restrict p0, const float *restrict p1, const float *restrict p2, const int *restrict p3) {
+  for (int i0 = 0; i0 < 100; i0++) {
+    const float v0 = (p0[i0] + (((p1[0] * p2[((dh_clamp(p3[0], 9999) * 100) + i0)]) * 1.0000000149011612e-1f) * -1e+0f));
+    p0[i0] = v0;
+  }
+}
+void dh_run(char **memory, double *steps, volatile int *stop) {
+  const long n = (long)steps[0];
+  long s = 0;
+  for (; s < n && !*stop; s++) {
+    dh_k0((float *)(memory[3]), (int *)(memory[5] + s * 4L), (float *)(memory[0] + 0), (float *)(memory[0] + 448), (float *)(memory[4]), (float *)(memory[6] + s * 4L), (float *)(memory[1] + 0));
+    dh_k1((float *)(memory[0] + 0), (float *)(memory[1] + 0), (float *)(memory[3]), (int *)(memory[5] + s * 4L));
+  }
+  steps[1] = (double)s;
+}

@@ -1,0 +1,49 @@
+// 0 bytes of state, 384 of temporaries, 4 kernels
+static void dh_k0(const float *restrict p0, float *restrict p1) {
+  for (int i0 = 0; i0 < 8; i0++) {
+    float acc_b2 = -__builtin_inff();
+    for (int r1 = 0; r1 < 10; r1++) {
+      acc_b2 = dh_max_f32(acc_b2, p0[((i0 * 10) + r1)]);
+    }
+    p1[i0] = acc_b2;
+  }
+}
+static void dh_k1(const float *restrict p0, const float *restrict p1, float *restrict p2) {
+  for (int i0 = 0; i0 < 8; i0++) {
+    for (int i1 = 0; i1 < 10; i1++) {
+      const int v0 = ((i0 * 10) + i1);
+      const float v1 = p1[i0];
+      const float v2 = dh_exp_f32((p0[v0] + (((dh_max_f32(v1, (v1 * -1e+0f)) == __builtin_inff()) ? 0e+0f : v1) * -1e+0f)));
+      p2[v0] = v2;
+    }
+  }
+}
+static void dh_k2(const float *restrict p0, float *restrict p1) {
+  for (int i0 = 0; i0 < 8; i0++) {
+    float acc_b4 = 0e+0f;
+    for (int r1 = 0; r1 < 10; r1++) {
+      acc_b4 = (acc_b4 + p0[((i0 * 10) + r1)]);
+    }
+    p1[i0] = acc_b4;
+  }
+}
+static void dh_k3(const float *restrict p0, const float *restrict p1, float *restrict p2) {
+  for (int i0 = 0; i0 < 8; i0++) {
+    for (int i1 = 0; i1 < 10; i1++) {
+      const int v0 = ((i0 * 10) + i1);
+      const float v1 = (p0[v0] / p1[i0]);
+      p2[v0] = v1;
+    }
+  }
+}
+void dh_run(char **memory, double *steps, volatile int *stop) {
+  const long n = (long)steps[0];
+  long s = 0;
+  for (; s < n && !*stop; s++) {
+    dh_k0((float *)(memory[3] + s * 320L), (float *)(memory[1] + 320));
+    dh_k1((float *)(memory[3] + s * 320L), (float *)(memory[1] + 320), (float *)(memory[1] + 0));
+    dh_k2((float *)(memory[1] + 0), (float *)(memory[1] + 320));
+    dh_k3((float *)(memory[1] + 0), (float *)(memory[1] + 320), (float *)(memory[4] + s * 320L));
+  }
+  steps[1] = (double)s;
+}

@@ -1,0 +1,52 @@
+// 0 bytes of state, 384 of temporaries, 4 kernels
+"use strict";
+function dh_k0(p0, p1) {
+  for (let i0 = 0; i0 < 8; i0++) {
+    let acc_b2 = (-Infinity);
+    for (let r1 = 0; r1 < 10; r1++) {
+      acc_b2 = Math.max(acc_b2, p0[((Math.imul(i0, 10) + r1) | 0)]);
+    }
+    p1[i0] = acc_b2;
+  }
+}
+function dh_k1(p0, p1, p2) {
+  for (let i0 = 0; i0 < 8; i0++) {
+    for (let i1 = 0; i1 < 10; i1++) {
+      const v0 = ((Math.imul(i0, 10) + i1) | 0);
+      const v1 = p1[i0];
+      const v2 = Math.exp((p0[v0] + (((Math.max(v1, (v1 * (-1))) === Infinity) ? 0 : v1) * (-1))));
+      p2[v0] = v2;
+    }
+  }
+}
+function dh_k2(p0, p1) {
+  for (let i0 = 0; i0 < 8; i0++) {
+    let acc_b4 = 0;
+    for (let r1 = 0; r1 < 10; r1++) {
+      acc_b4 = (acc_b4 + p0[((Math.imul(i0, 10) + r1) | 0)]);
+    }
+    p1[i0] = acc_b4;
+  }
+}
+function dh_k3(p0, p1, p2) {
+  for (let i0 = 0; i0 < 8; i0++) {
+    for (let i1 = 0; i1 < 10; i1++) {
+      const v0 = ((Math.imul(i0, 10) + i1) | 0);
+      const v1 = (p0[v0] / p1[i0]);
+      p2[v0] = v1;
+    }
+  }
+}
+return (memory, steps) => {
+  const m0 = new Float32Array(memory.arena, 320, 8);
+  const m1 = new Float32Array(memory.arena, 0, 80);
+  for (let s = 0; s < steps; s++) {
+    const s0 = new Float32Array(memory.feeds[0], s * 320, 80);
+    const s1 = new Float32Array(memory.outputs[0], s * 320, 80);
+    dh_k0(s0, m0);
+    dh_k1(s0, m0, m1);
+    dh_k2(m1, m0);
+    dh_k3(m1, m0, s1);
+  }
+  return steps;
+};

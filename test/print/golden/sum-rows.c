@@ -1,0 +1,37 @@
+// 0 bytes of state, 448 of temporaries, 3 kernels
+static void dh_k0(const float *restrict p0, float *restrict p1) {
+  for (int i0 = 0; i0 < 64; i0++) {
+    float acc_b3 = 0e+0f;
+    for (int r1 = 0; r1 < 100; r1++) {
+      const float v0 = p0[((i0 * 100) + r1)];
+      acc_b3 = (acc_b3 + (v0 * v0));
+    }
+    p1[i0] = acc_b3;
+  }
+}
+static void dh_k1(float *restrict p0, const float *restrict p1) {
+  for (int z = 0; z < 100; z++) {
+    p0[z] = 0e+0f;
+  }
+  for (int r0 = 0; r0 < 64; r0++) {
+    for (int i1 = 0; i1 < 100; i1++) {
+      p0[i1] = (p0[i1] + p1[((r0 * 100) + i1)]);
+    }
+  }
+}
+static void dh_k2(const float *restrict p0, float *restrict p1) {
+  for (int i0 = 0; i0 < 100; i0++) {
+    const float v0 = p0[i0];
+    p1[i0] = v0;
+  }
+}
+void dh_run(char **memory, double *steps, volatile int *stop) {
+  const long n = (long)steps[0];
+  long s = 0;
+  for (; s < n && !*stop; s++) {
+    dh_k0((float *)(memory[3] + s * 25600L), (float *)(memory[4] + s * 256L));
+    dh_k1((float *)(memory[1] + 0), (float *)(memory[3] + s * 25600L));
+    dh_k2((float *)(memory[1] + 0), (float *)(memory[5] + s * 400L));
+  }
+  steps[1] = (double)s;
+}
