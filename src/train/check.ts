@@ -24,8 +24,9 @@ export function rowsOf(name: string, { x, y }: Data): number {
 /** Throws at the first NaN or infinite number, naming row and column, counted from 0. */
 function finite(name: string, v: Value): void {
   if (!isFloat(v.dtype)) return;
-  const at = v.data.findIndex((a) => !Number.isFinite(a));
-  if (at < 0) return;
+  let at = 0;
+  while (at < v.data.length && Number.isFinite(v.data[at])) at++;
+  if (at === v.data.length) return;
   const width = v.data.length / v.shape[0]!;
   const column = v.shape.length > 1 ? `, column ${at % width}` : "";
   fail(

@@ -166,6 +166,7 @@ class Trainer {
   private lastLoss: number;
 
   private wanted = 1;
+  private stoppable = false;
   private seconds: number;
   private secondsCompiling = 0;
 
@@ -245,17 +246,14 @@ class Trainer {
     this.seconds = from?.secondsTraining ?? 0;
   }
 
-  /** For the signal: end the call under way after its step. An accumulated update is finished first. */
+  /** For the signal: end the call under way after its step. What must be whole, such as a validation, is finished first. */
   readonly stop = (): void => {
-    if (!this.accumulates) this.run.stop();
+    if (this.stoppable) this.run.stop();
   };
 
   async train(): Promise<"done" | "early stopping" | "aborted"> {
-    const { signal, checkpointEverySeconds = 30, data, validationBatch = 1024 } = this.options;
-    const compiling = performance.now();
-    if (data.validation)
-      for (const { feeds } of inBatches(data.validation.x, validationBatch)) this.validation?.compiled(feeds);
-    this.secondsCompiling += (performance.now() - compiling) / 1000;
+    const { signal, checkpointEverySeconds = 30 } = this.options;
+    this.compileValidation();
     let yielded = performance.now();
     let saveAt = yielded + 1000 * checkpointEverySeconds;
     let stopReason: "done" | "early stopping" | "aborted" | undefined;
@@ -282,6 +280,15 @@ class Trainer {
     await this.options.store?.saveModel(this.model());
     this.options.store?.log({ event: "stop", reason: stopReason, ...this.at(), seconds: this.seconds });
     return stopReason;
+  }
+
+  /** Before the clock starts, and before labels that validation refuses have cost an epoch. */
+  private compileValidation(): void {
+    const { data, validationBatch = 1024 } = this.options;
+    if (!this.validation || !data.validation) return;
+    const begin = performance.now();
+    for (const { feeds } of inBatches(data.validation.x, validationBatch)) this.validation.compiled(feeds);
+    this.secondsCompiling += (performance.now() - begin) / 1000;
   }
 
   result(stopReason: "done" | "early stopping" | "aborted"): FitResult<Module> {
@@ -414,7 +421,9 @@ class Trainer {
   private async take(before: ArrayBuffer, calls: readonly Call[]): Promise<Losses> {
     const parts: Losses[] = [];
     for (const [c, { loop, steps, feeds }] of calls.entries()) {
+      this.stoppable = !this.accumulates;
       const { steps: taken, output } = await loop.take(steps, feeds);
+      this.stoppable = false;
       const sound: ArrayLike<number> = output.sound.data;
       const isUpdate = loop === this.loops.update;
       const losses: ArrayLike<number> = isUpdate ? output.loss.data : [];

@@ -15,6 +15,8 @@ import {
 } from "../../src/nn/index.ts";
 import { adam, chain, clipGlobalNorm, linear as ramp, sgd } from "../../src/optim/index.ts";
 import { permutation } from "../../src/random.ts";
+import type { Backend } from "../../src/run/backend.ts";
+import { jsBackend } from "../../src/run/js.ts";
 import { probeCompiler } from "../../src/run/native/compiler.ts";
 import {
   type Entry,
@@ -249,6 +251,51 @@ describe.each(backends)("interrupted and resumed, on %s", (backend) => {
     const more = await fit({ ...rest, epochs: 5, store, resume: true });
     expect(bits(more.params)).toEqual(bits((await fit({ ...rest, epochs: 5 })).params));
   });
+});
+
+test("the signal may come at any moment, in the middle of a call or of a validation", async () => {
+  const options = {
+    ...plain,
+    data: { train, validation },
+    epochs: 6,
+    metrics: metricsOf("multiclass"),
+    validationBatch: 6,
+  };
+  const whole = await fit({ ...options, backend: "js" });
+  const store = new Memory();
+  let calls = 0; // of the program, since the last resume
+  let rounds = 0;
+  let stop = new AbortController();
+  /** The reference backend, where the signal comes while a call runs and `stop` ends that call after its first step. */
+  const interrupting: Backend = {
+    ...jsBackend,
+    load(program) {
+      const inner = jsBackend.load(program);
+      let asked = false;
+      return {
+        ...inner,
+        run(places, steps) {
+          asked = false;
+          if (++calls === 3 + (rounds % 7)) stop.abort();
+          return inner.run(places, asked ? 1 : steps);
+        },
+        stop() {
+          asked = true;
+        },
+      };
+    },
+  };
+  for (;;) {
+    stop = new AbortController();
+    calls = 0;
+    const r = await fit({ ...options, backend: interrupting, store, resume: true, signal: stop.signal });
+    rounds++;
+    if (r.stopReason === "aborted") continue;
+    expect(bits(r.params)).toEqual(bits(whole.params));
+    expect(r.history).toEqual(whole.history);
+    break;
+  }
+  expect(rounds).toBeGreaterThan(6);
 });
 
 test("the seed decides: the same bits again, others with another", async () => {
