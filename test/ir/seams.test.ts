@@ -29,7 +29,7 @@ import { backends } from "./backends.ts";
 import { distance } from "./numbers.ts";
 
 const Inf = Infinity;
-const points = [-Inf, -1000, -90, -1, -1e-3, -1e-40, -0, 0, 1e-40, 1e-3, 1, 90, 1000, Inf, NaN];
+const everywhere = [-Inf, -1000, -90, -1, -1e-3, -1e-40, -0, 0, 1e-40, 1e-3, 1, 90, 1000, Inf, NaN];
 
 const unary: Record<
   Exclude<Elementwise, "cast" | "where" | "add" | "mul" | "div" | "max" | "lt" | "le" | "eq" | "xor" | "shr">,
@@ -83,7 +83,8 @@ describe.each(backends)("%s", (backend) => {
   describe.each(["f32", "f64"] as const)("%s", (d) => {
     const close = d === "f64" ? 1e-13 : backend === "js" ? 1e-7 : 3e-6;
     const round = (x: number) => (d === "f32" ? Math.fround(x) : x);
-    /** Denormals of f32 may be 0 in f32, and f32 ends at 3.4e38. */
+    // A denormal counts as 0 while a native program runs (src/print/c.ts): in f32, 1e-40 is one.
+    const points = d === "f32" && backend === "native" ? everywhere.filter((x) => Math.abs(x) !== 1e-40) : everywhere;
     const wanted = (f: (x: number) => number) => points.map((x) => round(f(round(x))));
 
     test("elementwise ops of one operand", async () => {
