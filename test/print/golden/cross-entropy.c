@@ -91,6 +91,7 @@ static void dh_k8(float *restrict p0, const float *restrict p1) {
 void dh_run(char **memory, double *steps, volatile int *stop) {
   const long n = (long)steps[0];
   long s = 0;
+  const dh_mode before = dh_flush();
   for (; s < n && !*stop; s++) {
      dh_product0((float *)(memory[3] + s * 512L) + 0L, (float *)(memory[0] + 0) + 0L, (float *)(memory[1] + 0) + 0L, (float *)memory[2]); 
     dh_k0((float *)(memory[1] + 0), (float *)(memory[0] + 640), (float *)(memory[1] + 640));
@@ -104,5 +105,6 @@ void dh_run(char **memory, double *steps, volatile int *stop) {
     dh_k7((float *)(memory[1] + 0), (float *)(memory[1] + 640));
     dh_k8((float *)(memory[0] + 640), (float *)(memory[1] + 0));
   }
+  dh_restore(before);
   steps[1] = (double)s;
 }

@@ -62,6 +62,7 @@ static void dh_k5(float *restrict p0, const float *restrict p1) {
 void dh_run(char **memory, double *steps, volatile int *stop) {
   const long n = (long)steps[0];
   long s = 0;
+  const dh_mode before = dh_flush();
   for (; s < n && !*stop; s++) {
     dh_k0((float *)(memory[0] + 0), (int *)(memory[3] + s * 24L), (float *)(memory[1] + 1600));
      dh_product0((float *)(memory[1] + 1600) + 0L, (float *)(memory[0] + 1600) + 0L, (float *)(memory[1] + 0) + 0L, (float *)memory[2]); 
@@ -73,5 +74,6 @@ void dh_run(char **memory, double *steps, volatile int *stop) {
      dh_product2((float *)(memory[1] + 1984) + 0L, (float *)(memory[1] + 1600) + 0L, (float *)(memory[1] + 0) + 0L, (float *)memory[2]); 
     dh_k5((float *)(memory[0] + 1600), (float *)(memory[1] + 0));
   }
+  dh_restore(before);
   steps[1] = (double)s;
 }

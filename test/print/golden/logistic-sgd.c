@@ -27,9 +27,11 @@ static void dh_k1(float *restrict p0, const float *restrict p1, const float *res
 void dh_run(char **memory, double *steps, volatile int *stop) {
   const long n = (long)steps[0];
   long s = 0;
+  const dh_mode before = dh_flush();
   for (; s < n && !*stop; s++) {
     dh_k0((float *)(memory[3]), (int *)(memory[5] + s * 4L), (float *)(memory[0] + 0), (float *)(memory[0] + 448), (float *)(memory[4]), (float *)(memory[6] + s * 4L), (float *)(memory[1] + 0));
     dh_k1((float *)(memory[0] + 0), (float *)(memory[1] + 0), (float *)(memory[3]), (int *)(memory[5] + s * 4L));
   }
+  dh_restore(before);
   steps[1] = (double)s;
 }

@@ -13,8 +13,10 @@ static void dh_k0(const float *restrict p0, float *restrict p1) {
 void dh_run(char **memory, double *steps, volatile int *stop) {
   const long n = (long)steps[0];
   long s = 0;
+  const dh_mode before = dh_flush();
   for (; s < n && !*stop; s++) {
     dh_k0((float *)(memory[3] + s * 240L), (float *)(memory[4] + s * 432L));
   }
+  dh_restore(before);
   steps[1] = (double)s;
 }

@@ -28,10 +28,12 @@ static void dh_k2(const float *restrict p0, float *restrict p1) {
 void dh_run(char **memory, double *steps, volatile int *stop) {
   const long n = (long)steps[0];
   long s = 0;
+  const dh_mode before = dh_flush();
   for (; s < n && !*stop; s++) {
     dh_k0((float *)(memory[3] + s * 25600L), (float *)(memory[4] + s * 256L));
     dh_k1((float *)(memory[1] + 0), (float *)(memory[3] + s * 25600L));
     dh_k2((float *)(memory[1] + 0), (float *)(memory[5] + s * 400L));
   }
+  dh_restore(before);
   steps[1] = (double)s;
 }
