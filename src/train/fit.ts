@@ -197,7 +197,7 @@ class Trainer {
     const trainer = new Trainer(options, plan, setup, run, from?.progress);
     trainer.bestModel = from?.bestModel;
     const { epoch, step } = trainer.position;
-    store?.log({ event: from ? "resume" : "start", epoch, step, backend: run.backend.name });
+    store?.log({ event: options.resume ? "resume" : "start", epoch, step, backend: run.backend.name });
     return trainer;
   }
 
@@ -344,7 +344,7 @@ class Trainer {
     const done = taken.loss.length;
     if (done > 0) {
       const fitting = Math.floor((done * Math.max(callMs, 10 * snapshotMs)) / ms);
-      const most = Math.floor(rowsPerCall / this.plan.size);
+      const most = Math.floor(rowsPerCall / (this.plan.full ? 1 : this.plan.size));
       this.wanted = Math.max(1, Math.min(fitting, Math.max(this.wanted, 4 * done), most));
     }
     this.position = this.plan.advance(this.position, done);

@@ -19,7 +19,9 @@ export type PredictOptions = {
 
 /**
  * The net's output for each row of x, without dropout and with running statistics.   x: [n, …] → [n, …]
- * Throws where x has no rows or does not fit the net.
+ *
+ * A program is made for batches of one size, whatever n is; a smaller last one is filled up, to a power of two at
+ * least, with copies of the last row, so rows must not see each other. Throws where x has no rows or does not fit.
  */
 export async function predict(
   net: Module,
@@ -29,10 +31,19 @@ export async function predict(
 ): Promise<Value> {
   const { params, state } = model;
   const run = await Run.start({ params, state }, { backend });
-  const loop = run.loop<Rows, { prediction: Tensor }, { x: Value }>(predictStep(net), { data: { x } });
+  const loop = run.loop<{ x: Value }, { prediction: Tensor }>(predictStep(net));
   const parts: Value[] = [];
-  for (const { steps, feeds } of inBatches(x, batch)) parts.push((await loop.take(steps, feeds)).output.prediction);
-  return joined(parts);
+  let from = 0;
+  for (const { steps, width } of blocks(x, batch)) {
+    const filled = width < batch ? Math.min(batch, 2 ** Math.ceil(Math.log2(width))) : width;
+    const rows = slice(x, from, steps * width, filled - width);
+    const feed = new Value(x.dtype, [steps, filled, ...x.shape.slice(1)], rows);
+    const { prediction } = (await loop.take(steps, { x: feed })).output;
+    if (prediction.shape[1] !== filled) fail(`predict: a batch of ${filled} rows gave ${prediction.shape[1]} outputs`);
+    parts.push(prediction);
+    from += steps * width;
+  }
+  return joined(parts, from);
 }
 
 export type Evaluation = { readonly loss: number; readonly metrics: Readonly<Record<string, number>> };
@@ -73,7 +84,7 @@ export async function evaluation<S>(
     for (const w of output.weight.data) weight += w;
     if (metrics.length > 0) parts.push(output.prediction);
   }
-  const outputs = metrics.length > 0 ? joined(parts) : undefined;
+  const outputs = metrics.length > 0 ? joined(parts, data.x.shape[0]!) : undefined;
   return {
     loss: total / weight,
     metrics: Object.fromEntries(metrics.map((m) => [m.name, m.of(outputs!, data.y)])),
@@ -83,14 +94,23 @@ export async function evaluation<S>(
 /** Batches in one call: few enough that what they give stays small. */
 const perCall = 8;
 
-/** The feeds of calls that see all rows, in order. Throws where x has no rows, or the batch is none. */
-export function* inBatches(x: Value, batch: number): Generator<{ readonly steps: number; readonly feeds: Rows }> {
-  const n = x.shape[0];
-  if (n === undefined || n < 1) fail(`x is ${x}; its first axis must be the rows, at least one`);
+/** All rows in order, as calls of so many steps of one width. Throws where x has no rows, or the batch is none. */
+function* blocks(x: Value, batch: number): Generator<{ readonly steps: number; readonly width: number }> {
+  let left = x.shape[0];
+  if (left === undefined || left < 1) fail(`x is ${x}; its first axis must be the rows, at least one`);
   if (!Number.isInteger(batch) || batch < 1) fail(`batch: expected a whole number from 1, got ${batch}`);
-  for (let from = 0; from < n; ) {
-    const width = Math.min(batch, n - from);
-    const steps = Math.min(Math.floor((n - from) / width), perCall);
+  while (left > 0) {
+    const width = Math.min(batch, left);
+    const steps = Math.min(Math.floor(left / width), perCall);
+    yield { steps, width };
+    left -= steps * width;
+  }
+}
+
+/** The same as feeds of row numbers. */
+export function* inBatches(x: Value, batch: number): Generator<{ readonly steps: number; readonly feeds: Rows }> {
+  let from = 0;
+  for (const { steps, width } of blocks(x, batch)) {
     const start = from;
     const rows = Int32Array.from({ length: steps * width }, (_, k) => start + k);
     yield { steps, feeds: { rows: value([steps, width], rows, "i32") } };
@@ -98,14 +118,24 @@ export function* inBatches(x: Value, batch: number): Generator<{ readonly steps:
   }
 }
 
-/** Outputs of several calls, [steps, batch, …] each, as one [n, …]. */
-function joined(parts: readonly Value[]): Value {
+/** Rows from … from + count − 1, and the last of them `again` times more. */
+function slice({ dtype, shape, data }: Value, from: number, count: number, again: number): Value["data"] {
+  const width = data.length / shape[0]!;
+  const out = new dtypes[dtype].array((count + again) * width);
+  out.set(data.subarray(from * width, (from + count) * width));
+  const last = data.subarray((from + count - 1) * width, (from + count) * width);
+  for (let k = 0; k < again; k++) out.set(last, (count + k) * width);
+  return out;
+}
+
+/** The first n outputs of several calls, [steps, batch, …] each, as one [n, …]. */
+function joined(parts: readonly Value[], n: number): Value {
   const [first] = parts as [Value];
-  const shape = [parts.reduce((n, p) => n + p.shape[0]! * p.shape[1]!, 0), ...first.shape.slice(2)];
+  const shape = [n, ...first.shape.slice(2)];
   const data = new dtypes[first.dtype].array(size(shape));
   let at = 0;
   for (const part of parts) {
-    data.set(part.data, at);
+    data.set(part.data.subarray(0, data.length - at), at); // what filled up the last batch is left out
     at += part.data.length;
   }
   return new Value(first.dtype, shape, data);

@@ -87,12 +87,11 @@ export const applyStep = (rule: Optimizer) => (s: Traced<Accumulating>, feed: Tr
 /** What the net gives for a batch, without training; the state stays as it is. */
 export const predictStep =
   (net: Module) =>
-  (s: Traced<Pick<Trained, "params" | "state">>, feed: Traced<Rows>, { x }: Traced<{ x: Value }>) => {
-    const rows = feed.rows ? x.gather(feed.rows) : x;
-    return { output: { prediction: apply(net, { params: s.params, state: s.state }, rows)[0] as Tensor } };
-  };
+  (s: Traced<Pick<Trained, "params" | "state">>, { x }: Traced<{ x: Value }>) => ({
+    output: { prediction: apply(net, { params: s.params, state: s.state }, x)[0] as Tensor },
+  });
 
-/** The same with the loss's parts. */
+/** What the net gives for rows of resident data, and the parts of its loss. */
 export const evaluateStep =
   (net: Module, loss: FitLoss) =>
   (s: Traced<Pick<Trained, "params" | "state">>, feed: Traced<Rows>, data: Traced<Data>) => {

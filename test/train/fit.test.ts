@@ -413,6 +413,7 @@ describe.each(backends)("numbers that are none, on %s", (backend) => {
     const lr = (step: number) => (step === 39 ? 1e25 : 0.01);
     const [error, store] = await caught({ lr, batch: 2 });
     expect([error.step, error.epoch]).toEqual([41, 1]);
+    expect(JSON.parse(store.checkpoint!.about).progress.position).toEqual({ epoch: 0, update: 40, step: 40 });
     expect(error.finding?.module).toContain("net");
     expect(error.message).toContain("cause: ");
     const before = await fit({ ...plain, net: mlp, batch: 2, backend, lr, steps: 40 });
@@ -421,10 +422,11 @@ describe.each(backends)("numbers that are none, on %s", (backend) => {
   });
 
   test("accumulated: the checkpoint is before the update", async () => {
-    const lr = (step: number) => (step === 4 ? 1e25 : 0.01);
+    const lr = (step: number) => (step === 6 ? 1e25 : 0.01);
     const [error, store] = await caught({ lr, batch: 4, accumulate: 3 });
-    expect(error.step).toBe(6);
-    const before = await fit({ ...plain, net: mlp, batch: 4, accumulate: 3, backend, lr, steps: 5 });
+    expect(error.step).toBe(8);
+    expect(JSON.parse(store.checkpoint!.about).progress.position).toEqual({ epoch: 0, update: 7, step: 7 });
+    const before = await fit({ ...plain, net: mlp, batch: 4, accumulate: 3, backend, lr, steps: 7 });
     const kept = [...store.checkpoint!.tensors].filter(([name]) => name.startsWith("params."));
     expect(bits(Object.fromEntries(kept)).map((b) => b[3])).toEqual(bits(before.params).map((b) => b[3]));
   });
@@ -564,6 +566,39 @@ describe("what is refused, before anything is compiled", () => {
     const { tensors, about } = store.checkpoint!;
     store.checkpoint = { tensors, about: about.replace('"version":1', '"version":7') };
     await expect(resumed({})).rejects.toThrow("written in version 7 of the format, this is version 1");
+  });
+});
+
+describe("predict", () => {
+  const small = sequential(linear(3, 4), tanh, linear(4, 2));
+  const model = init(small, 1);
+  const by = (x: Value, batch: number) => predict(small, model, x, { backend: "js", batch });
+
+  test.each([1, 2, 3, 8, 9, 16, 41, 103])("%d rows, in batches of any size", async (n) => {
+    const x = value([n, 3], train.x.data.slice(0, 3 * n));
+    const whole = await by(x, 1);
+    expect(whole.shape).toEqual([n, 2]);
+    for (const batch of [3, 5, 8, 64, 1024]) expect(await by(x, batch)).toEqual(whole);
+  });
+
+  test("one program serves any number of rows: a batch, and powers of two for what is left", async () => {
+    const programs: string[] = [];
+    const counting: Backend = {
+      ...jsBackend,
+      load(program) {
+        programs.push(`${program.outputs[0]!.shape}`);
+        return jsBackend.load(program);
+      },
+    };
+    for (const n of [16, 40, 48, 37]) {
+      await predict(small, model, value([n, 3], train.x.data.slice(0, 3 * n)), { backend: counting, batch: 16 });
+    }
+    expect(new Set(programs)).toEqual(new Set(["16,2", "8,2"]));
+  });
+
+  test("no rows and no batch are refused", async () => {
+    await expect(by(value([0, 3], []), 8)).rejects.toThrow("its first axis must be the rows");
+    await expect(by(train.x, 0)).rejects.toThrow("batch: expected a whole number from 1, got 0");
   });
 });
 

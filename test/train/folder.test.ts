@@ -100,6 +100,23 @@ describe("a run leaves", () => {
   });
 });
 
+test("resumed before the first checkpoint, a run begins again, and so does its journal", async () => {
+  const path = fresh("early");
+  const folder = RunFolder.create(path, description);
+  folder.log({ event: "start", epoch: 0, step: 0 });
+  folder.log({ event: "entry", epoch: 1, step: 9 });
+  folder.close(); // here it was killed
+  const store = RunFolder.open(path);
+  await fit({ ...options, epochs: 1, store, resume: true });
+  store.close();
+  expect(readJournal(path).map((e) => [e.event, e.step])).toEqual([
+    ["start", 0],
+    ["resume", 0],
+    ["entry", 9],
+    ["stop", 9],
+  ]);
+});
+
 describe("a torn last line of the journal", () => {
   test("is not read, and is gone after the next event", () => {
     const path = fresh("torn");
