@@ -67,6 +67,7 @@ export class Run<S> {
 
   /** A copy of the state. */
   state(): S {
+    this.idle();
     const values = this.slots.map(
       ({ dtype, shape, at }) => new Value(dtype, shape, copyOut(this.memory, dtype, size(shape), at)),
     );
@@ -76,6 +77,7 @@ export class Run<S> {
 
   /** Overwrite the state. Throws, and changes nothing, where a shape, a dtype or a path differs. */
   load(state: S): void {
+    this.idle();
     const values = new Map(tree.paths<Value>(state));
     for (const s of this.slots) {
       const v = values.get(s.path);
@@ -92,9 +94,12 @@ export class Run<S> {
 
   /** All state as it lies in memory, to go back to. */
   snapshot(): ArrayBuffer {
+    this.idle();
     return this.memory.buffer.slice(0);
   }
   restore(snapshot: ArrayBuffer): void {
+    this.idle();
+    if (snapshot.byteLength !== this.memory.buffer.byteLength) fail("run: the snapshot is of another run");
     new Uint8Array(this.memory.buffer).set(new Uint8Array(snapshot));
   }
 
@@ -109,6 +114,11 @@ export class Run<S> {
   /** Ask the running call to end after its current step. */
   stop(): void {
     for (const e of this.running) e.stop();
+  }
+
+  /** Another thread may be writing the state: what is read in the middle of a step belongs to no step. */
+  private idle(): void {
+    if (this.running.size) fail("run: a call is under way", "await it first; stop() ends it after its current step");
   }
 
   /** @internal One call at a time: two would write the same memory. */

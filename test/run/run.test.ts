@@ -112,6 +112,7 @@ describe.each(backends)("%s", (backend) => {
     const snapshot = run.snapshot();
     await loop.take(3, feeds(3));
     expect(bits(run.state().w)).not.toBe(bits(before.w));
+    expect(() => run.restore(new ArrayBuffer(1))).toThrow("the snapshot is of another run");
     run.restore(snapshot);
     expect(bits(run.state().w)).toBe(bits(before.w));
     run.load({ w: value([3, 1], [1, 2, 3]), b: value([1], [4]) });
@@ -147,8 +148,15 @@ test.runIf(hasNative)("stop ends a long call of the native backend; what it did 
   const asked = 1_000_000_000; // many seconds
   const loop = run.loop((s: { n: Tensor }) => ({ state: { n: s.n.mul(0.999999).add(s.n.sin()).add(1) }, output: {} }));
   const long = loop.take(asked, {});
-  setTimeout(() => run.stop(), 30);
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  // In the middle of a step the state belongs to no step.
+  expect(() => run.state()).toThrow("run: a call is under way\n  hint: await it first");
+  expect(() => run.snapshot()).toThrow("under way");
+  expect(() => run.load({ n: value([], [1], "f64") })).toThrow("under way");
+  expect(() => run.restore(new ArrayBuffer(64))).toThrow("under way");
+  run.stop();
   const { steps } = await long;
+  expect(run.state().n.data[0]).toBeGreaterThan(0);
   expect(steps).toBeGreaterThan(0);
   expect(steps).toBeLessThan(asked);
   expect((await loop.take(3, {})).steps).toBe(3);
