@@ -86,7 +86,11 @@ export class Expr {
     const parts = terms(this);
     for (const [k, t] of parts.entries()) {
       const whole = rejoined(t, b);
-      if (whole) return parts.toSpliced(k, 1).reduce((sum, x) => sum.add(x), Expr.int(0)).add(whole);
+      if (whole)
+        return parts
+          .toSpliced(k, 1)
+          .reduce((sum, x) => sum.add(x), Expr.int(0))
+          .add(whole);
     }
     return Expr.make("add", [this, b], null, "i32", this.lo + b.lo, this.hi + b.hi);
   }

@@ -3,7 +3,7 @@
  * the line, what is written in those and so has no gradient rule to get wrong. More of that in math.ts.
  */
 import { type DType, isFloat } from "./dtype.ts";
-import { fail, modulePath, trail, where as place, userLine } from "./fail.ts";
+import { fail, modulePath, where as place, trail, userLine } from "./fail.ts";
 import {
   type Binary,
   type Elementwise,
