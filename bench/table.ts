@@ -36,7 +36,7 @@ export function rowOf(row: Row, { target }: Pick<Workload, "target">): string {
   const { workload, backend, threads, medianUsPerStep: us, minUsPerStep, firstStepMs } = row;
   const times = [us, minUsPerStep, firstStepMs, row.compileColdMs, row.compileCachedMs, row.peakRssMb].map(short);
   const goal =
-    target === undefined ? "" : `target ${target}: ${us <= target ? "met" : `missed, ${short(us / target)} ×`}`;
+    target === undefined ? "" : `target ${target}: ${us <= target ? "met" : `missed, ${(us / target).toFixed(2)} ×`}`;
   return line([workload, backend, `${threads}`, ...times], row.gbPerSecond ? `${row.gbPerSecond} GB/s` : goal);
 }
 

@@ -20,7 +20,8 @@ const loop = run.loop(({ point, opt, step }) => {
 });
 
 const { output } = await loop.take(10_000, {});
-for (const step of [0, 10, 100, 1000, 9999]) console.log(`step ${step + 1}: height ${output.height.data[step]}`);
+for (const step of [0, 10, 100, 1000, 9999])
+  console.log(`step ${step + 1}: height ${output.height.data[step]?.toPrecision(4)}`);
 const { x, y } = run.state().point;
 console.log(`at (${x.data[0]}, ${y.data[0]}) on ${run.backend.name}`);
 

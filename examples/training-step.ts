@@ -57,7 +57,8 @@ for (let epoch = 0; epoch < epochs; epoch++) {
     ),
     lr: value([n], taken.map(lr)),
   });
-  if (epoch % 10 === 9) console.log(`epoch ${epoch + 1}: loss of its last batch ${output.loss.data[n - 1]}`);
+  if (epoch % 10 === 9)
+    console.log(`epoch ${epoch + 1}: loss of its last batch ${output.loss.data[n - 1]?.toFixed(4)}`);
 }
 // ------------------------------------------------------------------------------------------------------------------------
 
