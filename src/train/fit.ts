@@ -429,7 +429,7 @@ class Trainer {
       const losses: ArrayLike<number> = isUpdate ? output.loss.data : [];
       if (isUpdate && Number.isNaN(this.firstLoss) && taken > 0) this.firstLoss = losses[0]!;
       const limit = diverged * (1 + Math.abs(this.firstLoss));
-      let bad = Array.prototype.findIndex.call(losses, (x: number) => x > limit);
+      let bad = firstAbove(losses, limit);
       if (bad < 0 && taken > 0 && !Number.isFinite(sound[taken - 1])) bad = taken - 1;
       if (bad >= 0) await this.failAt(before, calls, c, bad, output);
       if (isUpdate) parts.push({ loss: losses, weight: output.weight.data, norm: output.norm.data });
@@ -530,6 +530,12 @@ class Trainer {
 }
 
 const nothing = { loss: 0, weight: 0, norm: 0, updates: 0 };
+
+/** Where the first number above the limit is; −1 where there is none. */
+function firstAbove(xs: ArrayLike<number>, limit: number): number {
+  for (let k = 0; k < xs.length; k++) if (xs[k]! > limit) return k;
+  return -1;
+}
 
 /** A step over what a run keeps where nothing is accumulated. */
 const plainly =
