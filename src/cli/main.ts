@@ -67,7 +67,7 @@ function explain(error: unknown, { err, colors }: Terminal): number {
   const { red, dim } = colors.err;
   if (error instanceof CommanderError) return error.exitCode === 0 || isHelp(error) ? 0 : 2; // it has spoken already
   if (error instanceof DownhillError) {
-    const [first = "", ...rest] = withoutFrame(error.message).split("\n");
+    const [first = "", ...rest] = inOptions(withoutFrame(error.message)).split("\n");
     err.write(`${red("error:")} ${first}\n${rest.map((line) => `${line.startsWith("  hint:") ? line : dim(line)}\n`).join("")}`);
     return 2;
   }
@@ -80,6 +80,21 @@ function explain(error: unknown, { err, colors }: Terminal): number {
 
 /** Help that was asked for: commander calls a command line without any command an error. */
 const isHelp = ({ code }: CommanderError): boolean => code === "commander.helpDisplayed" || code === "commander.version";
+
+/** The library's remedies as options of the command line. */
+const remedies: readonly (readonly [RegExp, string])[] = [
+  [/let unseen categories count as none \(unseen: "other"\)/, "let unseen categories count as none: --unseen other"],
+  [/name ("[^"]*") as a marker of missing cells/, "name $1 as a marker of missing cells with --missing"],
+  [/declare the column categorical/, "declare the column categorical with --categorical"],
+  [/read the file with the decimal mark ","/, "read the file with --decimal ,"],
+  [/say that there is no header/, "say --no-header"],
+  [/if this line is the header, say so/, "if this line is the header, say --header"],
+  [/train a regression on it/, "train a regression on it: --task regression"],
+  [/the learning rate may be too large: try .*/, "the learning rate may be too large: leave out --lr, or try a far smaller one"],
+];
+
+const inOptions = (message: string): string =>
+  remedies.reduce((text, [phrase, option]) => text.replace(phrase, option), message);
 
 /** The line of code a message points to is ours here, never the user's; the module's path is worth keeping. */
 const withoutFrame = (message: string): string =>

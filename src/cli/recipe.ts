@@ -58,10 +58,21 @@ export type Shape = {
 };
 
 /**
- * Share of all rows that is held out to watch training. Below 1000 rows it would be too few to say anything, and would
- * be missed among those to learn from.
+ * Share of all rows that is held out to watch training: a tenth, and as many more as leave whole batches to train on.
+ * Where rows are few it would be too few to say anything, and would be missed among those to learn from.
  */
-export const validationShare = (rows: number): number => (rows < 1000 ? 0 : 0.1);
+export function validationShare(rows: number, test: number, batch: number | "full" | undefined): number {
+  if (rows - Math.round(rows * test) < few) return 0;
+  const rest = rows - Math.round(rows * test);
+  const tenth = Math.round(rows / 10);
+  if (batch === "full") return tenth / rows;
+  const size = batch ?? batchOf(rest - tenth, undefined);
+  const uneven = size < rest / 10 ? (rest - tenth) % size : 0;
+  return (tenth + uneven) / rows;
+}
+
+/** Rows to train on below which there is no validation: strong regularisation takes its place. */
+const few = 800;
 
 /** A recipe for data of this shape. Throws where wishes contradict each other or the data. */
 export function recipe(shape: Shape, wishes: Wishes): Recipe {
@@ -79,7 +90,7 @@ export function recipe(shape: Shape, wishes: Wishes): Recipe {
     optimizer,
     lr: wishes.lr ?? rateFor(optimizer, linear),
     schedule: wishes.schedule ?? "warmupCosine",
-    weightDecay: wishes.weightDecay ?? (optimizer === "adamW" || optimizer === "lamb" ? (linear ? 0.01 : 0.1) : 1e-4),
+    weightDecay: wishes.weightDecay ?? decayFor(shape, optimizer, linear),
     clip: 1,
     batch,
     epochs: wishes.epochs ?? Math.max(1, Math.round(stepsFor(shape, linear) / perEpoch)),
@@ -100,16 +111,23 @@ function batchOf(rows: number, wish: number | "full" | undefined): number {
 
 /** Wider where there is more to learn from and more to tell apart. */
 function hiddenFor({ rows, classes }: Shape): number[] {
-  if (rows < 500) return [64, 64];
+  if (rows < few) return [64, 64];
   return rows * classes > 100_000 ? [256, 128] : [128, 64];
 }
 
-const dropoutFor = ({ features }: Shape): number => (features < 32 ? 0.1 : 0.2);
+const dropoutFor = ({ rows, features }: Shape): number => (rows < few ? 0.3 : features < 32 ? 0.1 : 0.2);
+
+/** Decoupled decay, and the L2 of the other optimizers, which is multiplied by the gradient's scale. */
+function decayFor({ rows }: Shape, optimizer: OptimizerName, linear: boolean): number {
+  if (optimizer !== "adamW") return 1e-4;
+  if (linear) return 0.01;
+  return rows < few ? 3 : 0.1;
+}
 
 /** Updates in all: small data are seen often, large data long enough. */
 function stepsFor({ rows, classes }: Shape, linear: boolean): number {
   if (linear) return rows < 2000 ? 2000 : 3000;
-  if (rows < 500) return 600;
+  if (rows < few) return 600;
   return classes > 10 && rows > 10_000 ? 6000 : 4000;
 }
 
@@ -119,8 +137,8 @@ function rateFor(optimizer: OptimizerName, linear: boolean): number {
   return adaptive.includes(optimizer) ? (linear ? 0.01 : 0.003) : optimizers[optimizer].defaults.lr;
 }
 
-/** Epochs without a better validation loss before training stops: a fifth of them all. */
-export const patience = ({ epochs }: Pick<Recipe, "epochs">): number => Math.max(5, Math.ceil(epochs / 5));
+/** Epochs without a better validation loss before training stops: a third of them all. */
+export const patience = ({ epochs }: Pick<Recipe, "epochs">): number => Math.max(10, Math.ceil(epochs / 3));
 
 /** The rule of a recipe. Only matrices decay: a bias or a scale has no reason to be small. */
 export function ruleOf({ optimizer, weightDecay, clip }: Recipe): Optimizer {

@@ -166,7 +166,7 @@ export function headline(score: Score, where: string): string {
   return (
     `${where} accuracy ${score.accuracy.toFixed(4)} ` +
     `(${grouped(score.right)} of ${grouped(score.rows)} right, 95 % interval ${low.toFixed(3)}–${high.toFixed(3)}; ` +
-    `always the commonest class: ${score.majority.toFixed(3)})${auc}`
+    `the most frequent class alone: ${score.majority.toFixed(3)})${auc}`
   );
 }
 

@@ -1,6 +1,6 @@
 /** `downhill train`: from a table to a trained model in a folder. */
-import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, statSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import type { Task } from "../data/target.ts";
 import { fail } from "../ir/fail.ts";
@@ -8,10 +8,11 @@ import { type OptimizerName, optimizers, type ScheduleName, schedules } from "..
 import type { BackendName } from "../run/backend.ts";
 import { backendNames, selectBackend } from "../run/select.ts";
 import { RunFolder } from "../train/folder.ts";
-import { type Entry, type FitResult, fit, type Metric, metricsOf, predict } from "../train/index.ts";
+import { type Entry, type FitResult, fit, type Metric, metricsOf, NonFiniteError } from "../train/index.ts";
 import { command, type Configuration, type DataDescription, describedRun } from "./configuration.ts";
 import { lossFor, network, outputsFor } from "./network.ts";
 import * as parse from "./options.ts";
+import { outputsOf } from "./outputs.ts";
 import { fingerprint, type Part, type Problem, partOf, problemOf, type Reading, readTable } from "./problem.ts";
 import { type Headline, silent, watching } from "./progress.ts";
 import { architecture, type ModelName, models, patience, recipe, ruleOf, scheduleOf, type Shape, validationShare } from "./recipe.ts";
@@ -148,7 +149,7 @@ async function fresh(data: string | undefined, options: Options): Promise<Job> {
     ...(drop && { drop }),
     ...(keep && { keep }),
   };
-  const validation = validationShare(table.rows);
+  const validation = validationShare(table.rows, testFraction, options.batch);
   const problem = problemOf(table, choices, validation);
   const classes = problem.target.task === "regression" ? 1 : problem.target.labels.length;
   const features = problem.encoder.featureNames.length;
@@ -211,8 +212,8 @@ async function execute(job: Job, { json, quiet }: Options, terminal: Terminal, s
   say(`\n${beforehand(problem, configuration, `${backend.name}: ${backend.about}`, colors)}\n`);
   if (warnings.length > 0) say(`${warningText(warnings, colors)}\n`);
 
-  const before = existsSync(folder) ? undefined : folder;
-  const store = job.open();
+  const made = job.resumed ? [] : madeFolders(folder);
+  const store = opened(job, made);
   const parts = { train: partOf(problem, split.train), test: partOf(problem, split.test) };
   const validation = split.validation.length > 0 ? partOf(problem, split.validation) : undefined;
   const metric = metricsOf(target.task)[0]!;
@@ -228,12 +229,27 @@ async function execute(job: Job, { json, quiet }: Options, terminal: Terminal, s
   } catch (error) {
     watch.end();
     store.close();
-    discard(folder, before);
-    throw error;
+    if (!job.resumed && (error instanceof NonFiniteError || !existsSync(store.name))) discard(folder, made);
+    await pending();
+    if (!signal.aborted) throw error;
+    terminal.err.write(`\n${terminal.colors.err.yellow("Interrupted")} before the first step; nothing is kept.\n`);
+    return interruptedCode;
   } finally {
     store.close();
   }
 }
+
+function opened({ open }: Job, made: readonly string[]): RunFolder {
+  try {
+    return open();
+  } catch (error) {
+    removeEmpty(made);
+    throw error;
+  }
+}
+
+/** Ctrl-C reaches a compiler at work as well: that it failed is known before the signal is. */
+const pending = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 type Fitted = FitResult<ReturnType<typeof network>>;
 type Parts = { readonly train: Part; readonly test: Part };
@@ -256,6 +272,7 @@ function fitting(
     lr: scheduleOf(recipe, steps),
     data: { train, ...(validation && { validation }) },
     ...(validation && { metrics: [metric], earlyStopping: { patience: patience(recipe) } }),
+    validationBatch: Math.min(validation?.y.shape[0] ?? 1, 4096),
     batch: recipe.batch,
     epochs: recipe.epochs,
     seed: choices.seed,
@@ -282,7 +299,7 @@ type Found = { readonly train: Score; readonly test: Score };
 async function scores({ problem, configuration }: Job, { params, state }: Fitted, parts: Parts): Promise<Found> {
   const net = network(configuration.architecture);
   const of = async ({ x, y }: Part) =>
-    score(problem.target, await predict(net, { params, state }, x, { backend: configuration.backend }), y);
+    score(problem.target, await outputsOf(net, { params, state }, x, configuration.backend), y);
   return { train: await of(parts.train), test: await of(parts.test) };
 }
 
@@ -361,10 +378,31 @@ function requireFree(folder: string): void {
   }
 }
 
-/** A training that failed before its first checkpoint leaves nothing behind. */
-function discard(folder: string, made: string | undefined): void {
-  if (made === undefined) return;
-  rmSync(folder, { recursive: true, force: true });
-  const parent = join(folder, "..");
-  if (parent === "runs" && existsSync(parent) && readdirSync(parent).length === 0) rmSync(parent, { recursive: true });
+/** Makes a folder and those above it. → those that were not there, outermost first */
+function madeFolders(path: string): string[] {
+  if (existsSync(path)) return [];
+  const above = madeFolders(dirname(resolve(path)));
+  try {
+    // One at a time: a recursive mkdir below /proc never ends (Node 20).
+    mkdirSync(path);
+  } catch (error) {
+    for (const folder of above.reverse()) rmdirSync(folder);
+    fail(`${path}: the folder cannot be made (${error instanceof Error ? error.message : error})`, "choose another --out");
+  }
+  return [...above, path];
 }
+
+/**
+ * A training that could not begin, or that left the numbers, leaves nothing behind; one that failed to save what it had
+ * keeps its last checkpoint. `made`: the folders that are ours.
+ */
+function discard(folder: string, made: readonly string[]): void {
+  for (const name of readdirSync(folder)) if (ours.test(name)) rmSync(join(folder, name));
+  removeEmpty(made);
+}
+
+function removeEmpty(made: readonly string[]): void {
+  for (const path of made.toReversed()) if (readdirSync(path).length === 0) rmdirSync(path);
+}
+
+const ours = /^(?:run\.json|journal\.jsonl|(?:model|checkpoint)\.safetensors)$/;
