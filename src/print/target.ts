@@ -3,7 +3,7 @@
  * so what a target lacks is a type error and never another target's text.
  */
 import type { Accumulate, Buffer, Kernel, Loop, Nest, Reduction } from "../compile/program.ts";
-import type { DType } from "../ir/dtype.ts";
+import { type DType, dtypes } from "../ir/dtype.ts";
 import type { Expr } from "../ir/expr.ts";
 import type { Elementwise } from "../ir/ops.ts";
 
@@ -156,7 +156,7 @@ class Writer {
     if (e.op === "var" || e.op === "acc") return `${e.arg}`;
     if (e.op === "const") return this.target.literal(e.const!, e.dtype);
     const s = this.spell(e);
-    return this.uses.get(e)! < 2 ? s : this.declare(e, s);
+    return this.uses.get(e)! < 2 && !loads(e) ? s : this.declare(e, s);
   }
 
   private declare(e: Expr, s: string): string {
@@ -182,14 +182,24 @@ class Writer {
     const { target: t } = this;
     if (e.op === "load") {
       const [at, inside] = e.src as [Expr, Expr];
-      const s = () => t.load(this.pointer(e.arg as string), this.text(at), e.dtype);
-      return inside.const ? s() : t.ops.where(e.dtype, this.text(inside), s(), t.literal(0, e.dtype), e.dtype);
+      const from = (place: string) => t.load(this.pointer(e.arg as string), place, e.dtype);
+      if (inside.const) return from(this.text(at));
+      const [place, valid] = [this.text(at), this.text(inside)];
+      // The condition is one on integers: of another width than the value, it moves into the index (see `loads`).
+      const value = dtypes[e.dtype].bytes === 4 ? from(place) : from(t.ops.where("i32", valid, place, "0", "i32"));
+      return t.ops.where(e.dtype, valid, value, t.literal(0, e.dtype), e.dtype);
     }
     const [a = "", b = "", c = ""] = e.src.map((x) => this.text(x));
     const operands = e.op === "where" ? e.dtype : e.src[0]!.dtype;
     return t.ops[e.op as keyof Target["ops"]](operands, a, b, c, e.dtype);
   }
 }
+
+/**
+ * A load that is valid everywhere is made before the expression that needs it, even when only one branch does: gcc 12
+ * vectorises a byte that is loaded under a float's condition into wrong code, and unconditional loads are faster.
+ */
+const loads = (e: Expr): boolean => e.op === "load" && e.src[1]!.const === 1;
 
 function indent(lines: readonly string[]): string[] {
   let depth = 1;

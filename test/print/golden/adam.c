@@ -8,13 +8,18 @@ static void dh_k0(const float *restrict p0, float *restrict p1, float *restrict 
 }
 static void dh_k1(float *restrict p0, const float *restrict p1, float *restrict p2, float *restrict p3, const float *restrict p4, const float *restrict p5) {
   for (int i0 = 0; i0 < 1000; i0++) {
-    const float v0 = p1[i0];
-    const float v1 = ((p0[i0] * 8.999999761581421e-1f) + (v0 * 1.0000000149011612e-1f));
-    const float v2 = ((p2[i0] * 9.990000128746033e-1f) + ((v0 * v0) * 1.0000000474974513e-3f));
-    const float v3 = (p3[i0] + ((((v1 * (1e+0f / p4[0])) / (__builtin_sqrtf((v2 * (1e+0f / p5[0]))) + 9.99999993922529e-9f)) * 1.0000000474974513e-3f) * -1e+0f));
-    p0[i0] = v1;
-    p2[i0] = v2;
-    p3[i0] = v3;
+    const float v0 = p0[i0];
+    const float v1 = p1[i0];
+    const float v2 = ((v0 * 8.999999761581421e-1f) + (v1 * 1.0000000149011612e-1f));
+    const float v3 = p2[i0];
+    const float v4 = ((v3 * 9.990000128746033e-1f) + ((v1 * v1) * 1.0000000474974513e-3f));
+    const float v5 = p3[i0];
+    const float v6 = p4[0];
+    const float v7 = p5[0];
+    const float v8 = (v5 + ((((v2 * (1e+0f / v6)) / (__builtin_sqrtf((v4 * (1e+0f / v7))) + 9.99999993922529e-9f)) * 1.0000000474974513e-3f) * -1e+0f));
+    p0[i0] = v2;
+    p2[i0] = v4;
+    p3[i0] = v8;
   }
 }
 void dh_run(char **memory, double *steps, volatile int *stop) {

@@ -4,9 +4,11 @@ static void dh_k0(const float *restrict p0, float *restrict p1, float *restrict 
     for (int i1 = 0; i1 < 4; i1++) {
       const float v0 = p0[((i1 * 4) + i0)];
       const int v1 = ((i0 * 4) + i1);
-      const float v2 = (p1[v1] + p0[v1]);
+      const float v2 = p1[v1];
+      const float v3 = p0[v1];
+      const float v4 = (v2 + v3);
       p1[v1] = v0;
-      p2[v1] = v2;
+      p2[v1] = v4;
     }
   }
 }

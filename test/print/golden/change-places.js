@@ -5,9 +5,11 @@ function dh_k0(p0, p1, p2) {
     for (let i1 = 0; i1 < 4; i1++) {
       const v0 = p0[((Math.imul(i1, 4) + i0) | 0)];
       const v1 = ((Math.imul(i0, 4) + i1) | 0);
-      const v2 = (p1[v1] + p0[v1]);
+      const v2 = p1[v1];
+      const v3 = p0[v1];
+      const v4 = (v2 + v3);
       p1[v1] = v0;
-      p2[v1] = v2;
+      p2[v1] = v4;
     }
   }
 }

@@ -7,18 +7,23 @@ static void dh_k0(const float *restrict p0, const float *restrict p1, float *res
   for (int i0 = 0; i0 < 8; i0++) {
     float acc_b6 = -__builtin_inff();
     for (int r1 = 0; r1 < 10; r1++) {
-      acc_b6 = dh_max_f32(acc_b6, (p0[((i0 * 10) + r1)] + p1[r1]));
+      const float v0 = p0[((i0 * 10) + r1)];
+      const float v1 = p1[r1];
+      acc_b6 = dh_max_f32(acc_b6, (v0 + v1));
     }
-    const float v0 = (((dh_max_f32(acc_b6, (acc_b6 * -1e+0f)) == __builtin_inff()) ? 0e+0f : acc_b6) * -1e+0f);
-    p2[i0] = v0;
+    const float v2 = (((dh_max_f32(acc_b6, (acc_b6 * -1e+0f)) == __builtin_inff()) ? 0e+0f : acc_b6) * -1e+0f);
+    p2[i0] = v2;
   }
 }
 static void dh_k1(const float *restrict p0, const float *restrict p1, const float *restrict p2, float *restrict p3) {
   for (int i0 = 0; i0 < 8; i0++) {
     for (int i1 = 0; i1 < 10; i1++) {
       const int v0 = ((i0 * 10) + i1);
-      const float v1 = dh_exp_f32(((p0[v0] + p1[i1]) + p2[i0]));
-      p3[v0] = v1;
+      const float v1 = p0[v0];
+      const float v2 = p1[i1];
+      const float v3 = p2[i0];
+      const float v4 = dh_exp_f32(((v1 + v2) + v3));
+      p3[v0] = v4;
     }
   }
 }
@@ -28,7 +33,8 @@ static void dh_k2(float *restrict p0, const int *restrict p1) {
   }
   for (int r1 = 0; r1 < 10; r1++) {
     for (int i0 = 0; i0 < 8; i0++) {
-      p0[i0] = (p0[i0] + ((p1[i0] == r1) ? -1.25e-1f : 0e+0f));
+      const int v0 = p1[i0];
+      p0[i0] = (p0[i0] + ((v0 == r1) ? -1.25e-1f : 0e+0f));
     }
   }
 }
@@ -37,39 +43,51 @@ static void dh_k3(const float *restrict p0, const int *restrict p1, const float 
     float acc_b9 = 0e+0f;
     for (int r1 = 0; r1 < 10; r1++) {
       const int v0 = ((i0 * 10) + r1);
-      acc_b9 = (acc_b9 + p0[v0]);
+      const float v1 = p0[v0];
+      acc_b9 = (acc_b9 + v1);
     }
+    const int v2 = p1[i0];
+    const float v6 = p4[i0];
     float acc_b11 = 0e+0f;
     for (int r1 = 0; r1 < 10; r1++) {
-      const int v1 = ((i0 * 10) + r1);
-      acc_b11 = (acc_b11 + ((p1[i0] == r1) ? (((p2[v1] + p3[r1]) + p4[i0]) + (dh_log_f32(acc_b9) * -1e+0f)) : 0e+0f));
+      const int v3 = ((i0 * 10) + r1);
+      const float v4 = p2[v3];
+      const float v5 = p3[r1];
+      acc_b11 = (acc_b11 + ((v2 == r1) ? (((v4 + v5) + v6) + (dh_log_f32(acc_b9) * -1e+0f)) : 0e+0f));
     }
-    const float v2 = ((p5[i0] * -1e+0f) / acc_b9);
+    const float v7 = p5[i0];
+    const float v8 = ((v7 * -1e+0f) / acc_b9);
     p6[i0] = acc_b11;
-    p7[i0] = v2;
+    p7[i0] = v8;
   }
 }
 static void dh_k4(const float *restrict p0, float *restrict p1) {
   float acc_b12 = 0e+0f;
   for (int r0 = 0; r0 < 8; r0++) {
-    acc_b12 = (acc_b12 + p0[r0]);
+    const float v0 = p0[r0];
+    acc_b12 = (acc_b12 + v0);
   }
-  const float v0 = ((acc_b12 * 1.25e-1f) * -1e+0f);
-  p1[0] = v0;
+  const float v1 = ((acc_b12 * 1.25e-1f) * -1e+0f);
+  p1[0] = v1;
 }
 static void dh_k5(const int *restrict p0, const float *restrict p1, const float *restrict p2, float *restrict p3) {
   for (int i0 = 0; i0 < 8; i0++) {
     for (int i1 = 0; i1 < 10; i1++) {
-      const int v0 = ((i0 * 10) + i1);
-      const float v1 = (((p0[i0] == i1) ? -1.25e-1f : 0e+0f) + (p1[i0] * p2[v0]));
-      p3[v0] = v1;
+      const int v0 = p0[i0];
+      const float v1 = p1[i0];
+      const int v2 = ((i0 * 10) + i1);
+      const float v3 = p2[v2];
+      const float v4 = (((v0 == i1) ? -1.25e-1f : 0e+0f) + (v1 * v3));
+      p3[v2] = v4;
     }
   }
 }
 static void dh_k6(float *restrict p0, const float *restrict p1) {
   for (int i1 = 0; i1 < 160; i1++) {
-    const float v0 = (p0[i1] + ((p1[i1] * 1.0000000149011612e-1f) * -1e+0f));
-    p0[i1] = v0;
+    const float v0 = p0[i1];
+    const float v1 = p1[i1];
+    const float v2 = (v0 + ((v1 * 1.0000000149011612e-1f) * -1e+0f));
+    p0[i1] = v2;
   }
 }
 static void dh_k7(float *restrict p0, const float *restrict p1) {
@@ -78,14 +96,17 @@ static void dh_k7(float *restrict p0, const float *restrict p1) {
   }
   for (int r0 = 0; r0 < 8; r0++) {
     for (int i1 = 0; i1 < 10; i1++) {
-      p0[i1] = (p0[i1] + p1[((r0 * 10) + i1)]);
+      const float v0 = p1[((r0 * 10) + i1)];
+      p0[i1] = (p0[i1] + v0);
     }
   }
 }
 static void dh_k8(float *restrict p0, const float *restrict p1) {
   for (int i0 = 0; i0 < 10; i0++) {
-    const float v0 = (p0[i0] + ((p1[i0] * 1.0000000149011612e-1f) * -1e+0f));
-    p0[i0] = v0;
+    const float v0 = p0[i0];
+    const float v1 = p1[i0];
+    const float v2 = (v0 + ((v1 * 1.0000000149011612e-1f) * -1e+0f));
+    p0[i0] = v2;
   }
 }
 void dh_run(char **memory, double *steps, volatile int *stop) {

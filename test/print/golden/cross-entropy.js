@@ -34,18 +34,23 @@ function dh_k1(p0, p1, p2) {
   for (let i0 = 0; i0 < 8; i0++) {
     let acc_b6 = (-Infinity);
     for (let r1 = 0; r1 < 10; r1++) {
-      acc_b6 = Math.max(acc_b6, (p0[((Math.imul(i0, 10) + r1) | 0)] + p1[r1]));
+      const v0 = p0[((Math.imul(i0, 10) + r1) | 0)];
+      const v1 = p1[r1];
+      acc_b6 = Math.max(acc_b6, (v0 + v1));
     }
-    const v0 = (((Math.max(acc_b6, (acc_b6 * (-1))) === Infinity) ? 0 : acc_b6) * (-1));
-    p2[i0] = v0;
+    const v2 = (((Math.max(acc_b6, (acc_b6 * (-1))) === Infinity) ? 0 : acc_b6) * (-1));
+    p2[i0] = v2;
   }
 }
 function dh_k2(p0, p1, p2, p3) {
   for (let i0 = 0; i0 < 8; i0++) {
     for (let i1 = 0; i1 < 10; i1++) {
       const v0 = ((Math.imul(i0, 10) + i1) | 0);
-      const v1 = Math.exp(((p0[v0] + p1[i1]) + p2[i0]));
-      p3[v0] = v1;
+      const v1 = p0[v0];
+      const v2 = p1[i1];
+      const v3 = p2[i0];
+      const v4 = Math.exp(((v1 + v2) + v3));
+      p3[v0] = v4;
     }
   }
 }
@@ -55,7 +60,8 @@ function dh_k3(p0, p1) {
   }
   for (let r1 = 0; r1 < 10; r1++) {
     for (let i0 = 0; i0 < 8; i0++) {
-      p0[i0] = (p0[i0] + ((p1[i0] === r1) ? (-0.125) : 0));
+      const v0 = p1[i0];
+      p0[i0] = (p0[i0] + ((v0 === r1) ? (-0.125) : 0));
     }
   }
 }
@@ -64,32 +70,42 @@ function dh_k4(p0, p1, p2, p3, p4, p5, p6, p7) {
     let acc_b9 = 0;
     for (let r1 = 0; r1 < 10; r1++) {
       const v0 = ((Math.imul(i0, 10) + r1) | 0);
-      acc_b9 = (acc_b9 + p0[v0]);
+      const v1 = p0[v0];
+      acc_b9 = (acc_b9 + v1);
     }
+    const v2 = p1[i0];
+    const v6 = p4[i0];
     let acc_b11 = 0;
     for (let r1 = 0; r1 < 10; r1++) {
-      const v1 = ((Math.imul(i0, 10) + r1) | 0);
-      acc_b11 = (acc_b11 + ((p1[i0] === r1) ? (((p2[v1] + p3[r1]) + p4[i0]) + (Math.log(acc_b9) * (-1))) : 0));
+      const v3 = ((Math.imul(i0, 10) + r1) | 0);
+      const v4 = p2[v3];
+      const v5 = p3[r1];
+      acc_b11 = (acc_b11 + ((v2 === r1) ? (((v4 + v5) + v6) + (Math.log(acc_b9) * (-1))) : 0));
     }
-    const v2 = ((p5[i0] * (-1)) / acc_b9);
+    const v7 = p5[i0];
+    const v8 = ((v7 * (-1)) / acc_b9);
     p6[i0] = acc_b11;
-    p7[i0] = v2;
+    p7[i0] = v8;
   }
 }
 function dh_k5(p0, p1) {
   let acc_b12 = 0;
   for (let r0 = 0; r0 < 8; r0++) {
-    acc_b12 = (acc_b12 + p0[r0]);
+    const v0 = p0[r0];
+    acc_b12 = (acc_b12 + v0);
   }
-  const v0 = ((acc_b12 * 0.125) * (-1));
-  p1[0] = v0;
+  const v1 = ((acc_b12 * 0.125) * (-1));
+  p1[0] = v1;
 }
 function dh_k6(p0, p1, p2, p3) {
   for (let i0 = 0; i0 < 8; i0++) {
     for (let i1 = 0; i1 < 10; i1++) {
-      const v0 = ((Math.imul(i0, 10) + i1) | 0);
-      const v1 = (((p0[i0] === i1) ? (-0.125) : 0) + (p1[i0] * p2[v0]));
-      p3[v0] = v1;
+      const v0 = p0[i0];
+      const v1 = p1[i0];
+      const v2 = ((Math.imul(i0, 10) + i1) | 0);
+      const v3 = p2[v2];
+      const v4 = (((v0 === i1) ? (-0.125) : 0) + (v1 * v3));
+      p3[v2] = v4;
     }
   }
 }
@@ -123,8 +139,10 @@ function dh_k7(p0, p1, p2) {
 }
 function dh_k8(p0, p1) {
   for (let i1 = 0; i1 < 160; i1++) {
-    const v0 = (p0[i1] + ((p1[i1] * 0.10000000149011612) * (-1)));
-    p0[i1] = v0;
+    const v0 = p0[i1];
+    const v1 = p1[i1];
+    const v2 = (v0 + ((v1 * 0.10000000149011612) * (-1)));
+    p0[i1] = v2;
   }
 }
 function dh_k9(p0, p1) {
@@ -133,14 +151,17 @@ function dh_k9(p0, p1) {
   }
   for (let r0 = 0; r0 < 8; r0++) {
     for (let i1 = 0; i1 < 10; i1++) {
-      p0[i1] = (p0[i1] + p1[((Math.imul(r0, 10) + i1) | 0)]);
+      const v0 = p1[((Math.imul(r0, 10) + i1) | 0)];
+      p0[i1] = (p0[i1] + v0);
     }
   }
 }
 function dh_k10(p0, p1) {
   for (let i0 = 0; i0 < 10; i0++) {
-    const v0 = (p0[i0] + ((p1[i0] * 0.10000000149011612) * (-1)));
-    p0[i0] = v0;
+    const v0 = p0[i0];
+    const v1 = p1[i0];
+    const v2 = (v0 + ((v1 * 0.10000000149011612) * (-1)));
+    p0[i0] = v2;
   }
 }
 return (memory, steps) => {

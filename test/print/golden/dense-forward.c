@@ -5,9 +5,11 @@ static void dh_k0(const float *restrict p0, const float *restrict p1, float *res
   for (int i0 = 0; i0 < 8; i0++) {
     for (int i1 = 0; i1 < 32; i1++) {
       const int v0 = ((i0 * 32) + i1);
-      const float v1 = (p0[v0] + p1[i1]);
-      const float v2 = ((v1 <= 0e+0f) ? 0e+0f : v1);
-      p2[v0] = v2;
+      const float v1 = p0[v0];
+      const float v2 = p1[i1];
+      const float v3 = (v1 + v2);
+      const float v4 = ((v3 <= 0e+0f) ? 0e+0f : v3);
+      p2[v0] = v4;
     }
   }
 }

@@ -33,9 +33,11 @@ function dh_k1(p0, p1, p2) {
   for (let i0 = 0; i0 < 8; i0++) {
     for (let i1 = 0; i1 < 32; i1++) {
       const v0 = ((Math.imul(i0, 32) + i1) | 0);
-      const v1 = (p0[v0] + p1[i1]);
-      const v2 = ((v1 <= 0) ? 0 : v1);
-      p2[v0] = v2;
+      const v1 = p0[v0];
+      const v2 = p1[i1];
+      const v3 = (v1 + v2);
+      const v4 = ((v3 <= 0) ? 0 : v3);
+      p2[v0] = v4;
     }
   }
 }

@@ -7,13 +7,16 @@ static void dh_k0(const float *restrict p0, const float *restrict p1, const floa
   for (int i0 = 0; i0 < 8; i0++) {
     for (int i1 = 0; i1 < 32; i1++) {
       const int v0 = ((i0 * 32) + i1);
-      const float v1 = (p0[v0] + p1[i1]);
-      const unsigned char v2 = (v1 <= 0e+0f);
-      const float v3 = ((v2 ? 0e+0f : v1) + (p2[v0] * -1e+0f));
-      const float v4 = (3.90625e-3f * v3);
-      const float v5 = (v2 ? 0e+0f : (v4 + v4));
-      p3[v0] = v3;
-      p4[v0] = v5;
+      const float v1 = p0[v0];
+      const float v2 = p1[i1];
+      const float v3 = (v1 + v2);
+      const unsigned char v4 = (v3 <= 0e+0f);
+      const float v5 = p2[v0];
+      const float v6 = ((v4 ? 0e+0f : v3) + (v5 * -1e+0f));
+      const float v7 = (3.90625e-3f * v6);
+      const float v8 = (v4 ? 0e+0f : (v7 + v7));
+      p3[v0] = v6;
+      p4[v0] = v8;
     }
   }
 }
@@ -28,8 +31,10 @@ static void dh_k1(const float *restrict p0, float *restrict p1) {
 }
 static void dh_k2(float *restrict p0, const float *restrict p1) {
   for (int i1 = 0; i1 < 512; i1++) {
-    const float v0 = (p0[i1] + ((p1[i1] * 1.0000000149011612e-1f) * -1e+0f));
-    p0[i1] = v0;
+    const float v0 = p0[i1];
+    const float v1 = p1[i1];
+    const float v2 = (v0 + ((v1 * 1.0000000149011612e-1f) * -1e+0f));
+    p0[i1] = v2;
   }
 }
 static void dh_k3(float *restrict p0, const float *restrict p1) {
@@ -38,14 +43,17 @@ static void dh_k3(float *restrict p0, const float *restrict p1) {
   }
   for (int r0 = 0; r0 < 8; r0++) {
     for (int i1 = 0; i1 < 32; i1++) {
-      p0[i1] = (p0[i1] + p1[((r0 * 32) + i1)]);
+      const float v0 = p1[((r0 * 32) + i1)];
+      p0[i1] = (p0[i1] + v0);
     }
   }
 }
 static void dh_k4(float *restrict p0, const float *restrict p1) {
   for (int i0 = 0; i0 < 32; i0++) {
-    const float v0 = (p0[i0] + ((p1[i0] * 1.0000000149011612e-1f) * -1e+0f));
-    p0[i0] = v0;
+    const float v0 = p0[i0];
+    const float v1 = p1[i0];
+    const float v2 = (v0 + ((v1 * 1.0000000149011612e-1f) * -1e+0f));
+    p0[i0] = v2;
   }
 }
 void dh_run(char **memory, double *steps, volatile int *stop) {

@@ -34,13 +34,16 @@ function dh_k1(p0, p1, p2, p3, p4) {
   for (let i0 = 0; i0 < 8; i0++) {
     for (let i1 = 0; i1 < 32; i1++) {
       const v0 = ((Math.imul(i0, 32) + i1) | 0);
-      const v1 = (p0[v0] + p1[i1]);
-      const v2 = (v1 <= 0);
-      const v3 = ((v2 ? 0 : v1) + (p2[v0] * (-1)));
-      const v4 = (0.00390625 * v3);
-      const v5 = (v2 ? 0 : (v4 + v4));
-      p3[v0] = v3;
-      p4[v0] = v5;
+      const v1 = p0[v0];
+      const v2 = p1[i1];
+      const v3 = (v1 + v2);
+      const v4 = (v3 <= 0);
+      const v5 = p2[v0];
+      const v6 = ((v4 ? 0 : v3) + (v5 * (-1)));
+      const v7 = (0.00390625 * v6);
+      const v8 = (v4 ? 0 : (v7 + v7));
+      p3[v0] = v6;
+      p4[v0] = v8;
     }
   }
 }
@@ -83,8 +86,10 @@ function dh_k3(p0, p1, p2) {
 }
 function dh_k4(p0, p1) {
   for (let i1 = 0; i1 < 512; i1++) {
-    const v0 = (p0[i1] + ((p1[i1] * 0.10000000149011612) * (-1)));
-    p0[i1] = v0;
+    const v0 = p0[i1];
+    const v1 = p1[i1];
+    const v2 = (v0 + ((v1 * 0.10000000149011612) * (-1)));
+    p0[i1] = v2;
   }
 }
 function dh_k5(p0, p1) {
@@ -93,14 +98,17 @@ function dh_k5(p0, p1) {
   }
   for (let r0 = 0; r0 < 8; r0++) {
     for (let i1 = 0; i1 < 32; i1++) {
-      p0[i1] = (p0[i1] + p1[((Math.imul(r0, 32) + i1) | 0)]);
+      const v0 = p1[((Math.imul(r0, 32) + i1) | 0)];
+      p0[i1] = (p0[i1] + v0);
     }
   }
 }
 function dh_k6(p0, p1) {
   for (let i0 = 0; i0 < 32; i0++) {
-    const v0 = (p0[i0] + ((p1[i0] * 0.10000000149011612) * (-1)));
-    p0[i0] = v0;
+    const v0 = p0[i0];
+    const v1 = p1[i0];
+    const v2 = (v0 + ((v1 * 0.10000000149011612) * (-1)));
+    p0[i0] = v2;
   }
 }
 return (memory, steps) => {

@@ -4,8 +4,10 @@ function dh_k0(p0, p1, p2) {
   for (let i0 = 0; i0 < 4; i0++) {
     for (let i1 = 0; i1 < 8; i1++) {
       const v0 = ((Math.imul(i0, 8) + i1) | 0);
-      const v1 = Math.max(Math.tanh(((p0[v0] * p1[i1]) + 1)), 0.5);
-      p2[v0] = v1;
+      const v1 = p0[v0];
+      const v2 = p1[i1];
+      const v3 = Math.max(Math.tanh(((v1 * v2) + 1)), 0.5);
+      p2[v0] = v3;
     }
   }
 }

@@ -8,8 +8,9 @@ void dh_product2(const float *a, const float *b, float *c, float *scratch);
 static void dh_k0(const float *restrict p0, const int *restrict p1, float *restrict p2) {
   for (int i0 = 0; i0 < 6; i0++) {
     for (int i1 = 0; i1 < 8; i1++) {
-      const float v0 = p0[((dh_clamp(p1[i0], 49) * 8) + i1)];
-      p2[((i0 * 8) + i1)] = v0;
+      const int v0 = p1[i0];
+      const float v1 = p0[((dh_clamp(v0, 49) * 8) + i1)];
+      p2[((i0 * 8) + i1)] = v1;
     }
   }
 }
@@ -43,20 +44,26 @@ static void dh_k3(float *restrict p0, const int *restrict p1, const float *restr
   }
   for (int i0 = 0; i0 < 6; i0++) {
     for (int i1 = 0; i1 < 8; i1++) {
-      p0[((dh_clamp(p1[i0], 49) * 8) + i1)] = (p0[((dh_clamp(p1[i0], 49) * 8) + i1)] + p2[((i0 * 8) + i1)]);
+      const int v0 = p1[i0];
+      const float v1 = p2[((i0 * 8) + i1)];
+      p0[((dh_clamp(v0, 49) * 8) + i1)] = (p0[((dh_clamp(v0, 49) * 8) + i1)] + v1);
     }
   }
 }
 static void dh_k4(float *restrict p0, const float *restrict p1) {
   for (int i1 = 0; i1 < 400; i1++) {
-    const float v0 = (p0[i1] + ((p1[i1] * 1.0000000149011612e-1f) * -1e+0f));
-    p0[i1] = v0;
+    const float v0 = p0[i1];
+    const float v1 = p1[i1];
+    const float v2 = (v0 + ((v1 * 1.0000000149011612e-1f) * -1e+0f));
+    p0[i1] = v2;
   }
 }
 static void dh_k5(float *restrict p0, const float *restrict p1) {
   for (int i1 = 0; i1 < 24; i1++) {
-    const float v0 = (p0[i1] + ((p1[i1] * 1.0000000149011612e-1f) * -1e+0f));
-    p0[i1] = v0;
+    const float v0 = p0[i1];
+    const float v1 = p1[i1];
+    const float v2 = (v0 + ((v1 * 1.0000000149011612e-1f) * -1e+0f));
+    p0[i1] = v2;
   }
 }
 void dh_run(char **memory, double *steps, volatile int *stop) {

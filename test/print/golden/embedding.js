@@ -6,8 +6,9 @@
 function dh_k0(p0, p1, p2) {
   for (let i0 = 0; i0 < 6; i0++) {
     for (let i1 = 0; i1 < 8; i1++) {
-      const v0 = p0[((Math.imul(Math.min(Math.max(p1[i0], 0), 49), 8) + i1) | 0)];
-      p2[((Math.imul(i0, 8) + i1) | 0)] = v0;
+      const v0 = p1[i0];
+      const v1 = p0[((Math.imul(Math.min(Math.max(v0, 0), 49), 8) + i1) | 0)];
+      p2[((Math.imul(i0, 8) + i1) | 0)] = v1;
     }
   }
 }
@@ -83,14 +84,18 @@ function dh_k5(p0, p1, p2) {
   }
   for (let i0 = 0; i0 < 6; i0++) {
     for (let i1 = 0; i1 < 8; i1++) {
-      p0[((Math.imul(Math.min(Math.max(p1[i0], 0), 49), 8) + i1) | 0)] = (p0[((Math.imul(Math.min(Math.max(p1[i0], 0), 49), 8) + i1) | 0)] + p2[((Math.imul(i0, 8) + i1) | 0)]);
+      const v0 = p1[i0];
+      const v1 = p2[((Math.imul(i0, 8) + i1) | 0)];
+      p0[((Math.imul(Math.min(Math.max(v0, 0), 49), 8) + i1) | 0)] = (p0[((Math.imul(Math.min(Math.max(v0, 0), 49), 8) + i1) | 0)] + v1);
     }
   }
 }
 function dh_k6(p0, p1) {
   for (let i1 = 0; i1 < 400; i1++) {
-    const v0 = (p0[i1] + ((p1[i1] * 0.10000000149011612) * (-1)));
-    p0[i1] = v0;
+    const v0 = p0[i1];
+    const v1 = p1[i1];
+    const v2 = (v0 + ((v1 * 0.10000000149011612) * (-1)));
+    p0[i1] = v2;
   }
 }
 function dh_k7(p0, p1, p2) {
@@ -123,8 +128,10 @@ function dh_k7(p0, p1, p2) {
 }
 function dh_k8(p0, p1) {
   for (let i1 = 0; i1 < 24; i1++) {
-    const v0 = (p0[i1] + ((p1[i1] * 0.10000000149011612) * (-1)));
-    p0[i1] = v0;
+    const v0 = p0[i1];
+    const v1 = p1[i1];
+    const v2 = (v0 + ((v1 * 0.10000000149011612) * (-1)));
+    p0[i1] = v2;
   }
 }
 return (memory, steps) => {

@@ -21,8 +21,13 @@ static void dh_k1(const float *restrict p0, const float *restrict p1, const floa
   for (int i0 = 0; i0 < 8; i0++) {
     for (int i1 = 0; i1 < 32; i1++) {
       const int v0 = ((i0 * 32) + i1);
-      const float v1 = ((((p0[v0] + ((p1[i0] * 3.125e-2f) * -1e+0f)) / p2[i0]) * p3[i1]) + p4[i1]);
-      p5[v0] = v1;
+      const float v1 = p0[v0];
+      const float v2 = p1[i0];
+      const float v3 = p2[i0];
+      const float v4 = p3[i1];
+      const float v5 = p4[i1];
+      const float v6 = ((((v1 + ((v2 * 3.125e-2f) * -1e+0f)) / v3) * v4) + v5);
+      p5[v0] = v6;
     }
   }
 }

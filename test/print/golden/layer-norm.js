@@ -22,8 +22,13 @@ function dh_k1(p0, p1, p2, p3, p4, p5) {
   for (let i0 = 0; i0 < 8; i0++) {
     for (let i1 = 0; i1 < 32; i1++) {
       const v0 = ((Math.imul(i0, 32) + i1) | 0);
-      const v1 = ((((p0[v0] + ((p1[i0] * 0.03125) * (-1))) / p2[i0]) * p3[i1]) + p4[i1]);
-      p5[v0] = v1;
+      const v1 = p0[v0];
+      const v2 = p1[i0];
+      const v3 = p2[i0];
+      const v4 = p3[i1];
+      const v5 = p4[i1];
+      const v6 = ((((v1 + ((v2 * 0.03125) * (-1))) / v3) * v4) + v5);
+      p5[v0] = v6;
     }
   }
 }

@@ -1,28 +1,35 @@
 // 512 bytes of state, 64 of temporaries, 2 kernels
 "use strict";
 function dh_k0(p0, p1, p2, p3, p4, p5, p6) {
-  const v0 = Math.min(Math.max(p1[0], 0), 9999);
+  const v0 = p1[0];
+  const v1 = Math.min(Math.max(v0, 0), 9999);
   let acc_b6 = 0;
   for (let r1 = 0; r1 < 100; r1++) {
-    acc_b6 = (acc_b6 + (p0[((Math.imul(v0, 100) + r1) | 0)] * p2[r1]));
+    const v2 = p0[((Math.imul(v1, 100) + r1) | 0)];
+    const v3 = p2[r1];
+    acc_b6 = (acc_b6 + (v2 * v3));
   }
-  const v1 = p3[0];
-  const v2 = (acc_b6 + v1);
-  const v3 = (v2 < 0);
-  const v4 = Math.exp((v3 ? v2 : (v2 * (-1))));
-  const v5 = p4[v0];
-  const v6 = (((v3 ? 0 : v2) + Math.log1p(v4)) + ((v2 * v5) * (-1)));
-  const v7 = ((1 / (v4 + 1)) * v4);
-  const v8 = (((((-1) * v5) + (v3 ? v7 : 0)) + ((v3 ? 0 : v7) * (-1))) + (v3 ? 0 : 1));
-  const v9 = (v1 + ((v8 * 0.10000000149011612) * (-1)));
-  p5[0] = v6;
-  p6[0] = v8;
-  p3[0] = v9;
+  const v4 = p3[0];
+  const v5 = (acc_b6 + v4);
+  const v6 = (v5 < 0);
+  const v7 = Math.exp((v6 ? v5 : (v5 * (-1))));
+  const v8 = p4[v1];
+  const v9 = (((v6 ? 0 : v5) + Math.log1p(v7)) + ((v5 * v8) * (-1)));
+  const v10 = ((1 / (v7 + 1)) * v7);
+  const v11 = (((((-1) * v8) + (v6 ? v10 : 0)) + ((v6 ? 0 : v10) * (-1))) + (v6 ? 0 : 1));
+  const v12 = (v4 + ((v11 * 0.10000000149011612) * (-1)));
+  p5[0] = v9;
+  p6[0] = v11;
+  p3[0] = v12;
 }
 function dh_k1(p0, p1, p2, p3) {
   for (let i0 = 0; i0 < 100; i0++) {
-    const v0 = (p0[i0] + (((p1[0] * p2[((Math.imul(Math.min(Math.max(p3[0], 0), 9999), 100) + i0) | 0)]) * 0.10000000149011612) * (-1)));
-    p0[i0] = v0;
+    const v0 = p0[i0];
+    const v1 = p1[0];
+    const v2 = p3[0];
+    const v3 = p2[((Math.imul(Math.min(Math.max(v2, 0), 9999), 100) + i0) | 0)];
+    const v4 = (v0 + (((v1 * v3) * 0.10000000149011612) * (-1)));
+    p0[i0] = v4;
   }
 }
 return (memory, steps) => {

@@ -3,7 +3,8 @@ static void dh_k0(const float *restrict p0, float *restrict p1) {
   for (int i0 = 0; i0 < 8; i0++) {
     float acc_b2 = -__builtin_inff();
     for (int r1 = 0; r1 < 10; r1++) {
-      acc_b2 = dh_max_f32(acc_b2, p0[((i0 * 10) + r1)]);
+      const float v0 = p0[((i0 * 10) + r1)];
+      acc_b2 = dh_max_f32(acc_b2, v0);
     }
     p1[i0] = acc_b2;
   }
@@ -12,9 +13,10 @@ static void dh_k1(const float *restrict p0, const float *restrict p1, float *res
   for (int i0 = 0; i0 < 8; i0++) {
     for (int i1 = 0; i1 < 10; i1++) {
       const int v0 = ((i0 * 10) + i1);
-      const float v1 = p1[i0];
-      const float v2 = dh_exp_f32((p0[v0] + (((dh_max_f32(v1, (v1 * -1e+0f)) == __builtin_inff()) ? 0e+0f : v1) * -1e+0f)));
-      p2[v0] = v2;
+      const float v1 = p0[v0];
+      const float v2 = p1[i0];
+      const float v3 = dh_exp_f32((v1 + (((dh_max_f32(v2, (v2 * -1e+0f)) == __builtin_inff()) ? 0e+0f : v2) * -1e+0f)));
+      p2[v0] = v3;
     }
   }
 }
@@ -22,7 +24,8 @@ static void dh_k2(const float *restrict p0, float *restrict p1) {
   for (int i0 = 0; i0 < 8; i0++) {
     float acc_b4 = 0e+0f;
     for (int r1 = 0; r1 < 10; r1++) {
-      acc_b4 = (acc_b4 + p0[((i0 * 10) + r1)]);
+      const float v0 = p0[((i0 * 10) + r1)];
+      acc_b4 = (acc_b4 + v0);
     }
     p1[i0] = acc_b4;
   }
@@ -31,8 +34,10 @@ static void dh_k3(const float *restrict p0, const float *restrict p1, float *res
   for (int i0 = 0; i0 < 8; i0++) {
     for (int i1 = 0; i1 < 10; i1++) {
       const int v0 = ((i0 * 10) + i1);
-      const float v1 = (p0[v0] / p1[i0]);
-      p2[v0] = v1;
+      const float v1 = p0[v0];
+      const float v2 = p1[i0];
+      const float v3 = (v1 / v2);
+      p2[v0] = v3;
     }
   }
 }

@@ -4,7 +4,8 @@ function dh_k0(p0, p1) {
   for (let i0 = 0; i0 < 8; i0++) {
     let acc_b2 = (-Infinity);
     for (let r1 = 0; r1 < 10; r1++) {
-      acc_b2 = Math.max(acc_b2, p0[((Math.imul(i0, 10) + r1) | 0)]);
+      const v0 = p0[((Math.imul(i0, 10) + r1) | 0)];
+      acc_b2 = Math.max(acc_b2, v0);
     }
     p1[i0] = acc_b2;
   }
@@ -13,9 +14,10 @@ function dh_k1(p0, p1, p2) {
   for (let i0 = 0; i0 < 8; i0++) {
     for (let i1 = 0; i1 < 10; i1++) {
       const v0 = ((Math.imul(i0, 10) + i1) | 0);
-      const v1 = p1[i0];
-      const v2 = Math.exp((p0[v0] + (((Math.max(v1, (v1 * (-1))) === Infinity) ? 0 : v1) * (-1))));
-      p2[v0] = v2;
+      const v1 = p0[v0];
+      const v2 = p1[i0];
+      const v3 = Math.exp((v1 + (((Math.max(v2, (v2 * (-1))) === Infinity) ? 0 : v2) * (-1))));
+      p2[v0] = v3;
     }
   }
 }
@@ -23,7 +25,8 @@ function dh_k2(p0, p1) {
   for (let i0 = 0; i0 < 8; i0++) {
     let acc_b4 = 0;
     for (let r1 = 0; r1 < 10; r1++) {
-      acc_b4 = (acc_b4 + p0[((Math.imul(i0, 10) + r1) | 0)]);
+      const v0 = p0[((Math.imul(i0, 10) + r1) | 0)];
+      acc_b4 = (acc_b4 + v0);
     }
     p1[i0] = acc_b4;
   }
@@ -32,8 +35,10 @@ function dh_k3(p0, p1, p2) {
   for (let i0 = 0; i0 < 8; i0++) {
     for (let i1 = 0; i1 < 10; i1++) {
       const v0 = ((Math.imul(i0, 10) + i1) | 0);
-      const v1 = (p0[v0] / p1[i0]);
-      p2[v0] = v1;
+      const v1 = p0[v0];
+      const v2 = p1[i0];
+      const v3 = (v1 / v2);
+      p2[v0] = v3;
     }
   }
 }

@@ -15,7 +15,8 @@ static void dh_k1(float *restrict p0, const float *restrict p1) {
   }
   for (int r0 = 0; r0 < 64; r0++) {
     for (int i1 = 0; i1 < 100; i1++) {
-      p0[i1] = (p0[i1] + p1[((r0 * 100) + i1)]);
+      const float v0 = p1[((r0 * 100) + i1)];
+      p0[i1] = (p0[i1] + v0);
     }
   }
 }

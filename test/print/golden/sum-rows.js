@@ -16,7 +16,8 @@ function dh_k1(p0, p1) {
   }
   for (let r0 = 0; r0 < 64; r0++) {
     for (let i1 = 0; i1 < 100; i1++) {
-      p0[i1] = (p0[i1] + p1[((Math.imul(r0, 100) + i1) | 0)]);
+      const v0 = p1[((Math.imul(r0, 100) + i1) | 0)];
+      p0[i1] = (p0[i1] + v0);
     }
   }
 }
