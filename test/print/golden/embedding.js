@@ -6,8 +6,8 @@
 function dh_k0(p0, p1, p2) {
   for (let i0 = 0; i0 < 6; i0++) {
     for (let i1 = 0; i1 < 8; i1++) {
-      const v0 = p1[i0];
-      const v1 = p0[((Math.imul(Math.min(Math.max(v0, 0), 49), 8) + i1) | 0)];
+      const v0 = p0[i0];
+      const v1 = p1[((Math.imul(Math.min(Math.max(v0, 0), 49), 8) + i1) | 0)];
       p2[((Math.imul(i0, 8) + i1) | 0)] = v1;
     }
   }
@@ -147,7 +147,7 @@ return (memory, steps) => {
   for (let s = 0; s < steps; s++) {
     const s0 = new Int32Array(memory.feeds[0], s * 24, 6);
     const s1 = new Float32Array(memory.outputs[0], s * 4, 1);
-    dh_k0(m0, s0, m1);
+    dh_k0(s0, m0, m1);
     dh_k1(m2, m1, m3);
     dh_k2(m2, m4, m5);
     dh_k3(m4, s1);
