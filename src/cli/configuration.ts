@@ -32,7 +32,11 @@ export type DataDescription = {
 
 export const command = "downhill train";
 
-export type Described = { readonly seed: number; readonly configuration: Configuration; readonly data: DataDescription };
+export type Described = {
+  readonly seed: number;
+  readonly configuration: Configuration;
+  readonly data: DataDescription;
+};
 
 /** Throws what `readRun` throws, and where another program made the run. */
 export function describedRun(path: string): Described {

@@ -1,17 +1,20 @@
 /** `downhill eval`: how good a trained model is on the rows of a file that holds the answers. */
 import { Command } from "commander";
+import { outputsOf } from "./outputs.ts";
 import { load, type UseOptions, usingOptions } from "./predict.ts";
 import { shaped } from "./problem.ts";
-import { outputsOf } from "./outputs.ts";
 import { type Score, score } from "./score.ts";
 import { headline, scoreText } from "./summary.ts";
 import type { Terminal } from "./terminal.ts";
 
 export function evalCommand(terminal: Terminal): Command {
-  return usingOptions(new Command("eval"))
+  return usingOptions(new Command("eval").helpOption("-h, --help", "explain this command"))
     .description("Measure a trained model on a file that has the target column.")
     .option("--json", "one line of JSON")
-    .addHelpText("after", "\nExamples:\n  $ downhill eval runs/mail-1 other-mail.csv\n  $ downhill eval runs/mail-1 other-mail.csv --json")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  $ downhill eval runs/mail-1 other-mail.csv\n  $ downhill eval runs/mail-1 other-mail.csv --json",
+    )
     .action(async (run: string, data: string, options: UseOptions & { json?: true }) => {
       const { trained, table, x } = load(run, data, options, terminal, true);
       const { target, net, model } = trained;
@@ -21,7 +24,7 @@ export function evalCommand(terminal: Terminal): Command {
       if (options.json) terminal.out.write(`${JSON.stringify({ task: target.task, ...plain(found), run })}\n`);
       else {
         const colors = terminal.colors.out;
-        terminal.out.write(`${scoreText(target, found, colors)}\n${colors.green(headline(found, "").trim())}\n`);
+        terminal.out.write(`${scoreText(target, found, colors)}\n${colors.green(headline(found, ""))}\n`);
       }
     });
 }

@@ -1,12 +1,12 @@
 /** `downhill info`: what this machine can do, and why something it cannot. */
 import { availableParallelism, cpus } from "node:os";
 import { Command } from "commander";
+import type { BackendName } from "../run/backend.ts";
 import { cacheReport } from "../run/native/cache.ts";
 import { probeCompiler, processor } from "../run/native/compiler.ts";
 import { backendNames, selectBackend } from "../run/select.ts";
-import type { BackendName } from "../run/backend.ts";
-import { bytes } from "./text.ts";
 import type { Terminal } from "./terminal.ts";
+import { bytes } from "./text.ts";
 import { version } from "./version.ts";
 
 type BackendReport = { readonly name: BackendName; readonly works: boolean; readonly about: string };
@@ -28,6 +28,7 @@ export type Info = {
 
 export function infoCommand({ out, colors }: Terminal): Command {
   return new Command("info")
+    .helpOption("-h, --help", "explain this command")
     .description("Say what this machine can do: backends, compiler, processor, cache.")
     .option("--json", "one line of JSON")
     .addHelpText("after", "\nExamples:\n  $ downhill info\n  $ downhill info --json")
@@ -77,5 +78,7 @@ function shown(info: Info, { bold, dim, green, yellow }: Terminal["colors"]["out
     ["cache", `${cache.folder}, ${objects}, ${bytes(cache.bytes)}`],
   ];
   const width = Math.max(...rows.map(([name]) => name.length));
-  return [bold(`downhill ${info.version}`), ...rows.map(([name, what]) => `  ${name.padEnd(width)}  ${what}`), ""].join("\n");
+  return [bold(`downhill ${info.version}`), ...rows.map(([name, what]) => `  ${name.padEnd(width)}  ${what}`), ""].join(
+    "\n",
+  );
 }

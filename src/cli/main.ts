@@ -22,7 +22,9 @@ export async function main(argv: string[], terminal: Terminal = processTerminal(
     code = result;
   };
   try {
-    await program(terminal, done).parseAsync(argv, { from: "user" });
+    // No command at all is a question, not a mistake.
+    const asked = argv.some((word) => word !== "--no-color") ? argv : ["--help"];
+    await program(terminal, done).parseAsync(asked, { from: "user" });
     return code;
   } catch (error) {
     return explain(error, terminal);
@@ -38,7 +40,7 @@ function program(terminal: Terminal, done: (code: number) => void): Command {
     .helpOption("-h, --help", "explain what can be done")
     .addHelpText("after", examples);
   const commands = [trainCommand, predictCommand, evalCommand, infoCommand].map((make) => make(terminal, done));
-  for (const command of commands) top.addCommand(command.helpOption("-h, --help", "explain this command"));
+  for (const command of commands) top.addCommand(command);
   for (const command of [top, ...commands]) {
     command.exitOverride().configureOutput({
       writeOut: (text) => terminal.out.write(text),
@@ -68,7 +70,9 @@ function explain(error: unknown, { err, colors }: Terminal): number {
   if (error instanceof CommanderError) return error.exitCode === 0 || isHelp(error) ? 0 : 2; // it has spoken already
   if (error instanceof DownhillError) {
     const [first = "", ...rest] = inOptions(withoutFrame(error.message)).split("\n");
-    err.write(`${red("error:")} ${first}\n${rest.map((line) => `${line.startsWith("  hint:") ? line : dim(line)}\n`).join("")}`);
+    err.write(
+      `${red("error:")} ${first}\n${rest.map((line) => `${line.startsWith("  hint:") ? line : dim(line)}\n`).join("")}`,
+    );
     return 2;
   }
   const message = error instanceof Error ? error.message : String(error);
@@ -79,7 +83,8 @@ function explain(error: unknown, { err, colors }: Terminal): number {
 }
 
 /** Help that was asked for: commander calls a command line without any command an error. */
-const isHelp = ({ code }: CommanderError): boolean => code === "commander.helpDisplayed" || code === "commander.version";
+const isHelp = ({ code }: CommanderError): boolean =>
+  code === "commander.helpDisplayed" || code === "commander.version";
 
 /** The library's remedies as options of the command line. */
 const remedies: readonly (readonly [RegExp, string])[] = [
@@ -90,7 +95,10 @@ const remedies: readonly (readonly [RegExp, string])[] = [
   [/say that there is no header/, "say --no-header"],
   [/if this line is the header, say so/, "if this line is the header, say --header"],
   [/train a regression on it/, "train a regression on it: --task regression"],
-  [/the learning rate may be too large: try .*/, "the learning rate may be too large: leave out --lr, or try a far smaller one"],
+  [
+    /the learning rate may be too large: try .*/,
+    "the learning rate may be too large: leave out --lr, or try a far smaller one",
+  ],
 ];
 
 const inOptions = (message: string): string =>

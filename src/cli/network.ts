@@ -1,7 +1,17 @@
 /** The networks that the command line trains, from a few numbers that run.json keeps. */
 import type { Task } from "../data/target.ts";
+import {
+  binaryCrossEntropy,
+  crossEntropy,
+  dropout,
+  type Layer,
+  linear,
+  type Module,
+  mse,
+  relu,
+  sequential,
+} from "../nn/index.ts";
 import type { FitLoss } from "../train/step.ts";
-import { binaryCrossEntropy, crossEntropy, dropout, type Layer, linear, type Module, mse, relu, sequential } from "../nn/index.ts";
 
 export type Architecture = {
   readonly inputs: number;

@@ -11,7 +11,12 @@ import { predict } from "../train/index.ts";
 const block = 256;
 
 /** x f32[n, d] → f32[n, 1 | k] */
-export async function outputsOf(net: Module, model: Model, x: Value<"f32">, backend: BackendName | "auto"): Promise<Value> {
+export async function outputsOf(
+  net: Module,
+  model: Model,
+  x: Value<"f32">,
+  backend: BackendName | "auto",
+): Promise<Value> {
   const [n, d] = x.shape as [number, number];
   const filled = new Float32Array(Math.ceil(n / block) * block * d);
   filled.set(x.data);

@@ -1,8 +1,8 @@
 /** `downhill predict`: what a trained model says about the rows of a file, as CSV. */
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { Command } from "commander";
-import type { Kind } from "../data/table.ts";
 import { readCsv } from "../data/files.ts";
+import type { Kind } from "../data/table.ts";
 import type { Target } from "../data/target.ts";
 import type { Warning } from "../data/warning.ts";
 import { fail } from "../ir/fail.ts";
@@ -29,7 +29,11 @@ export function usingOptions(make: Command): Command {
   return make
     .argument("<run>", "the folder of a run, such as runs/mail-1")
     .argument("<data>", "a CSV file with the columns of training, in any order")
-    .option("--unseen <what>", "a category that training never saw: error, or other (counts as none)", parse.oneOf(["error", "other"]))
+    .option(
+      "--unseen <what>",
+      "a category that training never saw: error, or other (counts as none)",
+      parse.oneOf(["error", "other"]),
+    )
     .option("--header", "the first line holds the names of the columns")
     .option("--no-header", "it does not: columns are column1, column2, …")
     .option("--delimiter <character>", "between cells; as in training unless given", parse.character)
@@ -37,7 +41,7 @@ export function usingOptions(make: Command): Command {
 }
 
 export function predictCommand(terminal: Terminal): Command {
-  return usingOptions(new Command("predict"))
+  return usingOptions(new Command("predict").helpOption("-h, --help", "explain this command"))
     .description("Write what a trained model predicts for each row of a file, as CSV.")
     .option("-o, --out <file>", "where to write; stdout unless given")
     .addHelpText(
@@ -60,7 +64,11 @@ Examples:
 export function load(run: string, data: string, options: UseOptions, { err, colors }: Terminal, withTarget = false) {
   const trained = trainedRun(run);
   const { configuration, encoder, target } = trained;
-  const { header = configuration.choices.header, delimiter = configuration.choices.delimiter, unseen = "error" } = options;
+  const {
+    header = configuration.choices.header,
+    delimiter = configuration.choices.delimiter,
+    unseen = "error",
+  } = options;
   const reading = {
     ...configuration.choices,
     ...(header !== undefined && { header }),
@@ -102,7 +110,11 @@ function answers(target: Target, outputs: Value): string {
 }
 
 function number(x: number, digits: number): string {
-  if (!Number.isFinite(x)) fail(`the model predicts ${x}`, "a cell of this row is far outside of what training saw, or the model is not usable");
+  if (!Number.isFinite(x))
+    fail(
+      `the model predicts ${x}`,
+      "a cell of this row is far outside of what training saw, or the model is not usable",
+    );
   return String(Number(x.toPrecision(digits)));
 }
 

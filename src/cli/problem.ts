@@ -51,7 +51,10 @@ export type Problem = {
 export type Part = { readonly x: Value<"f32">; readonly y: Value };
 
 /** The options of the CSV reader. Names of columns are given as texts; a name may hold commas, so the file decides. */
-export function csvOptions({ header, delimiter, decimal, missing }: Reading, kinds: Readonly<Record<string, Kind>>): CsvOptions {
+export function csvOptions(
+  { header, delimiter, decimal, missing }: Reading,
+  kinds: Readonly<Record<string, Kind>>,
+): CsvOptions {
   return {
     ...(header !== undefined && { header }),
     ...(delimiter !== undefined && { delimiter }),
@@ -144,7 +147,6 @@ function heavyTarget(table: Table, target: Target, rows: Int32Array): Warning[] 
   return [
     {
       kind: "heavy-tail",
-      column: target.name,
       message: `The target "${target.name}" has heavy tails (excess kurtosis ${kurtosis.toFixed(0)}): RMSE and R² hang on a few large values.${advice}`,
       evidence: { kurtosis },
     },

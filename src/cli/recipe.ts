@@ -55,6 +55,8 @@ export type Shape = {
   readonly rows: number;
   readonly features: number;
   readonly classes: number;
+  /** Whether there are validation rows. */
+  readonly watched: boolean;
 };
 
 /**
@@ -71,8 +73,8 @@ export function validationShare(rows: number, test: number, batch: number | "ful
   return (tenth + uneven) / rows;
 }
 
-/** Rows to train on below which there is no validation: strong regularisation takes its place. */
-const few = 800;
+/** Rows to train on below which there is no validation: stronger regularisation takes its place. */
+const few = 600;
 
 /** A recipe for data of this shape. Throws where wishes contradict each other or the data. */
 export function recipe(shape: Shape, wishes: Wishes): Recipe {
@@ -110,24 +112,25 @@ function batchOf(rows: number, wish: number | "full" | undefined): number {
 }
 
 /** Wider where there is more to learn from and more to tell apart. */
-function hiddenFor({ rows, classes }: Shape): number[] {
-  if (rows < few) return [64, 64];
+function hiddenFor({ rows, classes, watched }: Shape): number[] {
+  if (!watched) return [64, 64];
   return rows * classes > 100_000 ? [256, 128] : [128, 64];
 }
 
-const dropoutFor = ({ rows, features }: Shape): number => (rows < few ? 0.3 : features < 32 ? 0.1 : 0.2);
+const dropoutFor = ({ features, watched }: Shape): number => (!watched ? 0.3 : features < 32 ? 0.1 : 0.2);
 
 /** Decoupled decay, and the L2 of the other optimizers, which is multiplied by the gradient's scale. */
-function decayFor({ rows }: Shape, optimizer: OptimizerName, linear: boolean): number {
+function decayFor({ task, watched }: Shape, optimizer: OptimizerName, linear: boolean): number {
   if (optimizer !== "adamW") return 1e-4;
   if (linear) return 0.01;
-  return rows < few ? 3 : 0.1;
+  if (watched) return 0.1;
+  return task === "regression" ? 1 : 0.3; // noise in a quantity is learned by heart sooner than noise in classes
 }
 
 /** Updates in all: small data are seen often, large data long enough. */
-function stepsFor({ rows, classes }: Shape, linear: boolean): number {
+function stepsFor({ task, rows, classes, watched }: Shape, linear: boolean): number {
   if (linear) return rows < 2000 ? 2000 : 3000;
-  if (rows < few) return 600;
+  if (!watched) return task === "regression" ? 600 : 1500;
   return classes > 10 && rows > 10_000 ? 6000 : 4000;
 }
 
@@ -148,16 +151,24 @@ export function ruleOf({ optimizer, weightDecay, clip }: Recipe): Optimizer {
   return clip > 0 ? chain(clipGlobalNorm(clip), rule) : rule;
 }
 
-export const scheduleOf = ({ schedule, lr }: Recipe, steps: number): Schedule => schedules[schedule].make({ lr, steps });
+export const scheduleOf = ({ schedule, lr }: Recipe, steps: number): Schedule =>
+  schedules[schedule].make({ lr, steps });
 
 /** Parameters, their averages in the optimizer, and gradients, in f32: at most this much. */
 const mostBytes = 4e9;
 
-export function architecture({ hidden, dropout }: Pick<Recipe, "hidden" | "dropout">, inputs: number, outputs: number): Architecture {
+export function architecture(
+  { hidden, dropout }: Pick<Recipe, "hidden" | "dropout">,
+  inputs: number,
+  outputs: number,
+): Architecture {
   const net = { inputs, hidden, dropout, outputs };
   const bytes = parameters(net) * 4 * 4;
   if (bytes > mostBytes) {
-    fail(`--hidden ${hidden.join(",")}: training this network takes about ${Math.round(bytes / 1e9)} GB of memory`, "use smaller widths");
+    fail(
+      `--hidden ${hidden.join(",")}: training this network takes about ${Math.round(bytes / 1e9)} GB of memory`,
+      "use smaller widths",
+    );
   }
   return net;
 }

@@ -51,10 +51,16 @@ export type Score = ClassScore | NumberScore;
 export function score(target: Target, outputs: Value, truth: Value): Score {
   const rows = truth.shape[0] ?? 0;
   if (rows === 0) fail("there are no rows to measure the model on");
-  const found = target.task === "regression" ? numberScore(target, outputs, truth) : classScore(target.labels.length, outputs, truth);
+  const found =
+    target.task === "regression"
+      ? numberScore(target, outputs, truth)
+      : classScore(target.labels.length, outputs, truth);
   for (const [name, x] of Object.entries(found)) {
     if (typeof x === "number" && !Number.isFinite(x)) {
-      fail(`the model's ${name} on ${rows} rows is ${x}`, "its answers are not finite: train again with a smaller --lr");
+      fail(
+        `the model's ${name} on ${rows} rows is ${x}`,
+        "its answers are not finite: train again with a smaller --lr",
+      );
     }
   }
   return found;

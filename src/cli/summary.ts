@@ -1,7 +1,7 @@
 /** What a person reads before and after training: the data, the model, what to beware of, how good it is. */
 import type { Target } from "../data/target.ts";
 import type { Warning } from "../data/warning.ts";
-import { type Configuration } from "./configuration.ts";
+import type { Configuration } from "./configuration.ts";
 import { parameters } from "./network.ts";
 import type { Problem } from "./problem.ts";
 import { type ClassScore, interval, type Score } from "./score.ts";
@@ -27,12 +27,19 @@ export function beforehand(problem: Problem, configuration: Configuration, backe
     ...(validation.length > 0 ? [`${grouped(validation.length)} to watch it`] : []),
     `${grouped(test.length)} held out`,
   ];
-  const tasks = { binary: "two classes", multiclass: `${target.task === "regression" ? 0 : target.labels.length} classes`, regression: "a quantity" };
+  const tasks = {
+    binary: "two classes",
+    multiclass: `${target.task === "regression" ? 0 : target.labels.length} classes`,
+    regression: "a quantity",
+  };
   const hidden = architecture.hidden.length > 0 ? `${architecture.hidden.join(" → ")} → ` : "";
   const dropout = architecture.dropout > 0 ? `, dropout ${architecture.dropout}` : "";
   return facts(
     [
-      ["data", `${table.source}: ${counted(table.rows, "row")}, ${counted(table.columns.length, "column")}; ${parts.join(", ")}`],
+      [
+        "data",
+        `${table.source}: ${counted(table.rows, "row")}, ${counted(table.columns.length, "column")}; ${parts.join(", ")}`,
+      ],
       ["target", `${target.name}: ${tasks[target.task]} (${reason})`],
       ["columns", encoding(problem)],
       [
@@ -65,9 +72,15 @@ function encoding({ encoder, target }: Problem): string {
   const wide = categories.reduce((sum, code) => sum + code.categories.length + (code.other ? 1 : 0), 0);
   const left = ignored.filter((name) => name !== target.name);
   return [
-    ...(numbers.length > 0 ? [`${counted(numbers.length, "number")}${notes.length > 0 ? ` (${notes.join("; ")})` : ""}`] : []),
-    ...(categories.length > 0 ? [`${counted(categories.length, "category", "categories")} as ${counted(wide, "column")} of 0 and 1`] : []),
-    ...(left.length > 0 ? [`left out: ${left.slice(0, 6).join(", ")}${left.length > 6 ? ` and ${left.length - 6} more` : ""}`] : []),
+    ...(numbers.length > 0
+      ? [`${counted(numbers.length, "number")}${notes.length > 0 ? ` (${notes.join("; ")})` : ""}`]
+      : []),
+    ...(categories.length > 0
+      ? [`${counted(categories.length, "category", "categories")} as ${counted(wide, "column")} of 0 and 1`]
+      : []),
+    ...(left.length > 0
+      ? [`left out: ${left.slice(0, 6).join(", ")}${left.length > 6 ? ` and ${left.length - 6} more` : ""}`]
+      : []),
   ].join("; ");
 }
 
@@ -82,11 +95,11 @@ const summed: Partial<Record<Warning["kind"], (n: number, names: string) => stri
 export function warningText(warnings: readonly Warning[], { yellow }: Colors): string {
   const lines: string[] = [];
   const told = new Set<Warning["kind"]>();
-  for (const { kind, message } of warnings) {
+  for (const { kind, message, column } of warnings) {
     const alike = warnings.filter((other) => other.kind === kind && other.column !== undefined);
-    const sum = alike.length > 2 ? summed[kind] : undefined;
+    const sum = column !== undefined && alike.length > 2 ? summed[kind] : undefined;
     if (sum && told.has(kind)) continue;
-    told.add(kind);
+    if (sum) told.add(kind);
     const names = alike.map(({ column }) => column!);
     const some = names.length > 4 ? `${names.slice(0, 4).join(", ")} and ${names.length - 4} more` : names.join(", ");
     lines.push(sum ? sum(alike.length, some) : message);
@@ -108,8 +121,13 @@ export function scoreText(target: Target, score: Score, colors: Colors): string 
   }
   const labels = target.task === "regression" ? [] : target.labels.map((label) => shortened(String(label), 16));
   const table = labels.length <= mostShown ? matrix(labels, score, colors) : worst(labels, score);
-  return `${table}\n${each(labels, score)}`;
+  const most = sizes(score).indexOf(Math.max(...sizes(score)));
+  const alone = `  Always answering "${labels[most]}" would get ${score.majority.toFixed(3)} right.\n`;
+  return `${table}\n${each(labels, score)}${colors.dim(alone)}`;
 }
+
+/** Rows of each class. */
+const sizes = ({ confusion }: ClassScore): number[] => confusion.map((row) => row.reduce((a, b) => a + b, 0));
 
 /** Rows: what it is; columns: what the model says. */
 function matrix(labels: readonly string[], { confusion }: ClassScore, { bold, dim }: Colors): string {
@@ -131,7 +149,9 @@ function emphasised(line: string, row: readonly number[], k: number, bold: Color
 
 /** The pairs that are taken for each other most often. */
 function worst(labels: readonly string[], { confusion }: ClassScore): string {
-  const pairs = confusion.flatMap((row, a) => row.map((n, b) => ({ a, b, n }))).filter(({ a, b, n }) => a !== b && n > 0);
+  const pairs = confusion
+    .flatMap((row, a) => row.map((n, b) => ({ a, b, n })))
+    .filter(({ a, b, n }) => a !== b && n > 0);
   if (pairs.length === 0) return "  No class is taken for another.\n";
   const top = pairs.sort((p, q) => q.n - p.n).slice(0, 8);
   const rows = top.map(({ a, b, n }) => [`${labels[a]} taken for ${labels[b]}`, counted(n, "time")]);
@@ -141,8 +161,9 @@ function worst(labels: readonly string[], { confusion }: ClassScore): string {
 }
 
 /** Precision, recall and F1; of many classes only those that are recognised worst. */
-function each(labels: readonly string[], { perClass, confusion }: ClassScore): string {
-  const all = perClass.map((scores, k) => ({ k, ...scores, rows: confusion[k]!.reduce((a, b) => a + b, 0) }));
+function each(labels: readonly string[], score: ClassScore): string {
+  const rowsOf = sizes(score);
+  const all = score.perClass.map((scores, k) => ({ k, ...scores, rows: rowsOf[k]! }));
   const many = labels.length > mostShown;
   const shown = many ? [...all].sort((a, b) => a.f1 - b.f1).slice(0, 5) : all;
   const rows = shown.map(({ k, precision, recall, f1, rows }) => [
@@ -159,14 +180,10 @@ function each(labels: readonly string[], { perClass, confusion }: ClassScore): s
 /** The last line: the one number that everybody looks for. */
 export function headline(score: Score, where: string): string {
   if (score.kind === "number") {
-    return `${where} RMSE ${significant(score.rmse)}, R² ${score.r2.toFixed(4)} on ${counted(score.rows, "row")}`;
+    return `${where} RMSE ${significant(score.rmse)}, R² ${score.r2.toFixed(4)} on ${counted(score.rows, "row")}`.trim();
   }
   const [low, high] = interval(score.right, score.rows);
   const auc = score.auc === undefined ? "" : `, AUC ${score.auc.toFixed(4)}`;
-  return (
-    `${where} accuracy ${score.accuracy.toFixed(4)} ` +
-    `(${grouped(score.right)} of ${grouped(score.rows)} right, 95 % interval ${low.toFixed(3)}–${high.toFixed(3)}; ` +
-    `the most frequent class alone: ${score.majority.toFixed(3)})${auc}`
-  );
+  const right = `${grouped(score.right)} of ${grouped(score.rows)} right`;
+  return `${where} accuracy ${score.accuracy.toFixed(4)}: ${right} (95 %: ${low.toFixed(3)} to ${high.toFixed(3)})${auc}`.trim();
 }
-

@@ -7,8 +7,6 @@ export const grouped = (n: number): string => String(Math.round(n)).replace(/\B(
 /** "1 row", "4,601 rows" */
 export const counted = (n: number, one: string, many = `${one}s`): string => `${grouped(n)} ${n === 1 ? one : many}`;
 
-export const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
-
 /** Four significant digits, without an exponent where it can be avoided. */
 export function significant(x: number, digits = 4): string {
   if (!Number.isFinite(x) || x === 0) return String(x);
@@ -35,7 +33,10 @@ export function duration(seconds: number): string {
 }
 
 /** data/spambase.csv.gz → spambase */
-export const stem = (path: string): string => basename(path).replace(/\.gz$/i, "").replace(/\.[^.]+$/, "");
+export const stem = (path: string): string =>
+  basename(path)
+    .replace(/\.gz$/i, "")
+    .replace(/\.[^.]+$/, "");
 
 /** At most `width` characters, the last of them "…" where something is left out. */
 export const shortened = (text: string, width: number): string =>
@@ -45,17 +46,16 @@ export const shortened = (text: string, width: number): string =>
 export const shellWord = (word: string): string =>
   /^[\w./:=@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 
-/** Text filled into lines of at most `width` characters, all but the first indented. */
+/** Text filled into lines of at most `width` characters; all but the first have an indent before that. */
 export function wrapped(text: string, width: number, indent: string): string {
-  const lines: string[] = [];
-  let line = "";
+  const lines = [""];
   for (const word of text.split(" ")) {
-    if (line !== "" && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = indent + word;
-    } else line = line === "" ? word : `${line} ${word}`;
+    const line = lines.at(-1)!;
+    if (line === "") lines[lines.length - 1] = word;
+    else if (line.length + 1 + word.length <= width) lines[lines.length - 1] = `${line} ${word}`;
+    else lines.push(word);
   }
-  return [...lines, line].join("\n");
+  return lines.join(`\n${indent}`);
 }
 
 /** Rows of cells under each other: the first column to the left, the others to the right. */
@@ -63,6 +63,9 @@ export function columns(rows: readonly (readonly string[])[], gap = "  "): strin
   const widths: number[] = [];
   for (const row of rows) row.forEach((cell, k) => (widths[k] = Math.max(widths[k] ?? 0, cell.length)));
   return rows.map((row) =>
-    row.map((cell, k) => (k === 0 ? cell.padEnd(widths[k]!) : cell.padStart(widths[k]!))).join(gap).trimEnd(),
+    row
+      .map((cell, k) => (k === 0 ? cell.padEnd(widths[k]!) : cell.padStart(widths[k]!)))
+      .join(gap)
+      .trimEnd(),
   );
 }

@@ -9,17 +9,27 @@ import type { BackendName } from "../run/backend.ts";
 import { backendNames, selectBackend } from "../run/select.ts";
 import { RunFolder } from "../train/folder.ts";
 import { type Entry, type FitResult, fit, type Metric, metricsOf, NonFiniteError } from "../train/index.ts";
-import { command, type Configuration, type DataDescription, describedRun } from "./configuration.ts";
+import { type Configuration, command, type DataDescription, describedRun } from "./configuration.ts";
 import { lossFor, network, outputsFor } from "./network.ts";
 import * as parse from "./options.ts";
 import { outputsOf } from "./outputs.ts";
 import { fingerprint, type Part, type Problem, partOf, problemOf, type Reading, readTable } from "./problem.ts";
 import { type Headline, silent, watching } from "./progress.ts";
-import { architecture, type ModelName, models, patience, recipe, ruleOf, scheduleOf, type Shape, validationShare } from "./recipe.ts";
+import {
+  architecture,
+  type ModelName,
+  models,
+  patience,
+  recipe,
+  ruleOf,
+  type Shape,
+  scheduleOf,
+  validationShare,
+} from "./recipe.ts";
 import { type Score, score } from "./score.ts";
 import { beforehand, headline, scoreText, warningText } from "./summary.ts";
 import { interruptedCode, type Terminal } from "./terminal.ts";
-import { duration, shellWord, stem } from "./text.ts";
+import { duration, shellWord, stem, wrapped } from "./text.ts";
 
 type Options = {
   readonly target?: string;
@@ -49,6 +59,7 @@ const tasks: readonly Task[] = ["binary", "multiclass", "regression"];
 
 export function trainCommand(terminal: Terminal, done: (code: number) => void): Command {
   const make = new Command("train")
+    .helpOption("-h, --help", "explain this command")
     .description("Train a model that predicts one column of a table from the others, and say how good it is.")
     .argument("[data]", "a CSV file, plain or gzipped (.csv, .csv.gz)")
     .option("-t, --target <column>", "the column to predict")
@@ -58,9 +69,9 @@ export function trainCommand(terminal: Terminal, done: (code: number) => void): 
     .option("--dropout <rate>", "part of each hidden layer that is left out in training", parse.rate)
     .option("--task <task>", `${tasks.join(", ")}; seen from the target unless given`, parse.oneOf(tasks))
     .optionsGroup("Training:")
-    .option("--optimizer <name>", `${words(optimizers).join(", ")}`, parse.oneOf(words(optimizers)))
+    .option("--optimizer <name>", words(optimizers).join(", "), parse.oneOf(words(optimizers)))
     .option("--lr <rate>", "the learning rate, at its highest", parse.positive)
-    .option("--schedule <name>", `${words(schedules).join(", ")}`, parse.oneOf(words(schedules)))
+    .option("--schedule <name>", words(schedules).join(", "), parse.oneOf(words(schedules)))
     .option("--weight-decay <rate>", "how strongly weights are drawn to 0", parse.notNegative)
     .option("--batch <rows>", 'rows per step, or "full"', parse.batch)
     .option("--epochs <n>", "passes over the training rows", parse.count)
@@ -82,7 +93,7 @@ export function trainCommand(terminal: Terminal, done: (code: number) => void): 
 Examples:
   $ downhill train mail.csv --target spam
   $ downhill train mail.csv --target spam --model linear --out runs/linear
-  $ downhill train houses.csv --target price --hidden 256,128 --epochs 100 --lr 0.001
+  $ downhill train houses.csv --target price --hidden 256,128 --lr 0.001
   $ downhill train --resume runs/mail-1`,
     )
     .action(async (data: string | undefined, options: Options) => {
@@ -95,7 +106,7 @@ export function readingOptions(make: Command): Command {
   return make
     .addOption(new Option("--header", "the first line holds the names of the columns"))
     .addOption(new Option("--no-header", "it does not: columns are column1, column2, …"))
-    .option("--delimiter <character>", 'between cells; guessed among , ; and tab unless given', parse.character)
+    .option("--delimiter <character>", "between cells; guessed among , ; and tab unless given", parse.character)
     .option("--decimal <mark>", 'of numbers: "." unless "," is given', parse.oneOf([".", ","]))
     .option("--missing <word>", "a cell that means missing, besides empty, NA, ? …", parse.collected)
     .option("--categorical <columns>", "columns that hold categories, although they look like numbers", parse.collected)
@@ -153,7 +164,13 @@ async function fresh(data: string | undefined, options: Options): Promise<Job> {
   const problem = problemOf(table, choices, validation);
   const classes = problem.target.task === "regression" ? 1 : problem.target.labels.length;
   const features = problem.encoder.featureNames.length;
-  const shape: Shape = { task: problem.target.task, rows: problem.split.train.length, features, classes };
+  const shape: Shape = {
+    task: problem.target.task,
+    rows: problem.split.train.length,
+    features,
+    classes,
+    watched: validation > 0,
+  };
   const chosen = recipe(shape, options);
   const net = architecture(chosen, features, outputsFor(shape.task, classes));
   const { backend, note } = await selectBackend(options.backend ?? "auto");
@@ -184,7 +201,13 @@ const besides = ["resume", "json", "quiet", "color"];
 async function again(data: string | undefined, folder: string, options: Options): Promise<Job> {
   const { configuration, data: description } = describedRun(folder);
   const { recipe, choices, backend } = configuration;
-  const settled: Readonly<Record<string, unknown>> = { ...choices, ...recipe, backend, task: configuration.task, out: folder };
+  const settled: Readonly<Record<string, unknown>> = {
+    ...choices,
+    ...recipe,
+    backend,
+    task: configuration.task,
+    out: folder,
+  };
   for (const [name, asked] of Object.entries(options)) {
     if (besides.includes(name) || asked === undefined) continue;
     if (JSON.stringify(settled[name]) === JSON.stringify(asked)) continue;
@@ -338,15 +361,15 @@ function afterwards({ problem, folder }: Job, result: Fitted, { train, test }: F
   const early =
     best === undefined || best.epoch === epochs
       ? ""
-      : `, ${stopReason === "early stopping" ? "stopped early and " : ""}kept that of epoch ${best.epoch}`;
+      : `, ${stopReason === "early stopping" ? "stopped early, " : ""}kept the model of epoch ${best.epoch}`;
   const compiling = result.secondsCompiling >= 0.1 ? ` (and ${duration(result.secondsCompiling)} to compile)` : "";
   const file = shellWord(problem.table.source);
   return [
-    `Trained ${epochs} epochs in ${duration(result.secondsTraining)}${compiling}${early}.`,
+    wrapped(`Trained ${epochs} epochs in ${duration(result.secondsTraining)}${compiling}${early}.`, 80, ""),
     "",
-    bold(`Held-out test rows`),
+    bold("Held-out test rows"),
     scoreText(problem.target, test, colors),
-    `  ${dim(`on the training rows: ${headline(train, "").trim()}`)}`,
+    `  ${dim(headline(train, "training"))}`,
     "",
     `The model is in ${bold(join(folder, "model.safetensors"))}; to use it:`,
     `  downhill predict ${shellWord(folder)} ${file}`,
@@ -387,7 +410,10 @@ function madeFolders(path: string): string[] {
     mkdirSync(path);
   } catch (error) {
     for (const folder of above.reverse()) rmdirSync(folder);
-    fail(`${path}: the folder cannot be made (${error instanceof Error ? error.message : error})`, "choose another --out");
+    fail(
+      `${path}: the folder cannot be made (${error instanceof Error ? error.message : error})`,
+      "choose another --out",
+    );
   }
   return [...above, path];
 }

@@ -1,5 +1,14 @@
 /** Mistakes of the user: each is one clear message on stderr, exit code 2, no stack trace, and nothing written. */
-import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { downhill, flowers, workplace } from "./terminal.ts";
 
@@ -34,23 +43,26 @@ const cases: Record<string, [argv: string[], message: RegExp]> = {
   "a folder": [train("folder.csv"), /this is a folder/],
   "damaged gzip": [train("damaged.csv.gz"), /gzip data/],
   "no data": [["train"], /name a data file/],
-  "no target": [["train", "good.csv"], /--target[^]*"height", "width", "place", "kind"/],
-  "a target that is not there": [["train", "good.csv", "--target", "kin"], /no column "kin"[^]*did you mean "kind"/],
+  "no target": [["train", "good.csv"], /--target[\s\S]*"height", "width", "place", "kind"/],
+  "a target that is not there": [["train", "good.csv", "--target", "kin"], /no column "kin"[\s\S]*did you mean "kind"/],
   "one class": [train("one-class.csv"), /one class only, "x"/],
-  "a word among numbers": [train("words.csv"), /line 9, column "a": "oops" is not a number[^]*--categorical/],
+  "a word among numbers": [train("words.csv"), /line 9, column "a": "oops" is not a number[\s\S]*--categorical/],
   "ragged rows": [train("ragged.csv"), /line 6 has 2 cells, the header has 3/],
   "an infinite cell": [train("infinite.csv"), /line 4, column "a": "inf" is not a finite number/],
   "a missing target cell": [train("missing-target.csv"), /line 4: the target "kind" is missing/],
-  "only a constant column": [train("constant.csv"), /no column is left[^]*it is 5 in every training row/],
+  "only a constant column": [train("constant.csv"), /no column is left[\s\S]*it is 5 in every training row/],
   "a column name twice": [train("twice.csv"), /columns 1 and 2 are both named "a"/],
   "one row": [train("one-row.csv"), /one class only|too few/],
   "classes that are none": [["train", "text-target.csv", "-t", "note"], /40 different values in 40 rows/],
   "text as a quantity": [train("good.csv", "--task", "regression"), /"rose": a regression needs numbers/],
-  "a batch larger than the data": [train("good.csv", "--batch", "1000"), /--batch 1000[^]*48 rows to train on/],
+  "a batch larger than the data": [train("good.csv", "--batch", "1000"), /--batch 1000[\s\S]*48 rows to train on/],
   "lr 0": [train("good.csv", "--lr", "0"), /--lr.*above 0/],
   "lr below 0": [train("good.csv", "--lr=-1"), /--lr.*above 0/],
   "lr NaN": [train("good.csv", "--lr", "NaN"), /--lr.*above 0/],
-  "lr out of all bounds": [train("good.csv", "--lr", "1e30", "--backend", "js"), /training stopped in step \d+[^]*at net\.layers[^]*--lr/],
+  "lr out of all bounds": [
+    train("good.csv", "--lr", "1e30", "--backend", "js"),
+    /training stopped in step \d+[\s\S]*at net\.layers[\s\S]*--lr/,
+  ],
   "an unknown optimizer": [train("good.csv", "--optimizer", "adamm"), /Did you mean adam\?/],
   "an unknown model": [train("good.csv", "--model", "lineer"), /Did you mean linear\?/],
   "an unknown schedule": [train("good.csv", "--schedule", "cosin"), /Did you mean cosine\?/],
@@ -62,11 +74,17 @@ const cases: Record<string, [argv: string[], message: RegExp]> = {
   "a test share of 1": [train("good.csv", "--test-fraction", "1"), /--test-fraction.*between 0 and 1/],
   "a seed below 0": [train("good.csv", "--seed=-3"), /--seed.*whole number/],
   "widths that are no numbers": [train("good.csv", "--hidden", "64,x"), /--hidden.*128,64/],
-  "a network beyond memory": [train("good.csv", "--hidden", "1000000,1000000"), /--hidden 1000000,1000000.*GB of memory/],
-  "hidden layers of a linear model": [train("good.csv", "--model", "linear", "--hidden", "3"), /a linear model has no hidden layers/],
+  "a network beyond memory": [
+    train("good.csv", "--hidden", "1000000,1000000"),
+    /--hidden 1000000,1000000.*GB of memory/,
+  ],
+  "hidden layers of a linear model": [
+    train("good.csv", "--model", "linear", "--hidden", "3"),
+    /a linear model has no hidden layers/,
+  ],
   "a column to drop that is not there": [train("good.csv", "--drop", "heigt"), /did you mean "height"/],
   "dropping the target": [train("good.csv", "--drop", "kind"), /"kind" is the target/],
-  "a folder that holds a run": [train("good.csv", "--out", "run"), /already holds a run[^]*--resume run/],
+  "a folder that holds a run": [train("good.csv", "--out", "run"), /already holds a run[\s\S]*--resume run/],
   "an output that is a file": [train("good.csv", "--out", "good.csv"), /this is a file, not a folder/],
   "an output that cannot be made": [train("good.csv", "--out", "/proc/nothing/here"), /\/proc\/nothing/],
   "resuming what is not there": [["train", "--resume", "nothing"], /nothing: there is no such folder/],
@@ -94,7 +112,7 @@ describe("at predict time", () => {
     const unseen = "height,width,place\n11,4,moon\n";
     const { code, err, out } = await predict(unseen);
     expect({ code, out }).toEqual({ code: 2, out: "" });
-    expect(err).toMatch(/line 2, column "place": category "moon" never occurred[^]*--unseen other/);
+    expect(err).toMatch(/line 2, column "place": category "moon" never occurred[\s\S]*--unseen other/);
     const { code: accepted, out: answer } = await predict(unseen, "--unseen", "other");
     expect(accepted).toBe(0);
     expect(answer.split("\n")).toHaveLength(3);
@@ -103,12 +121,15 @@ describe("at predict time", () => {
   test("a column that is missing, or has another name", async () => {
     const { code, err } = await predict("heights,width,place\n11,4,sun\n");
     expect(code).toBe(2);
-    expect(err).toMatch(/"height"[^]*"heights" is perhaps "height"/);
+    expect(err).toMatch(/"height"[\s\S]*"heights" is perhaps "height"/);
   });
 
   test("an output that cannot be written", async () => {
     const { code, err } = await predict("height,width,place\n11,4,sun\n", "--out", "/proc/nothing.csv");
-    expect({ code, err }).toMatchObject({ code: 2, err: expect.stringContaining("/proc/nothing.csv: cannot be written") });
+    expect({ code, err }).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("/proc/nothing.csv: cannot be written"),
+    });
   });
 });
 
@@ -141,7 +162,11 @@ describe("a run's folder", () => {
       const text = readFileSync(`${folder}/run.json`, "utf8").replace('"version": 1', '"version": 99');
       writeFileSync(`${folder}/run.json`, text);
     });
-    for (const argv of [["train", "--resume", run], ["predict", run, "good.csv"], ["eval", run, "good.csv"]]) {
+    for (const argv of [
+      ["train", "--resume", run],
+      ["predict", run, "good.csv"],
+      ["eval", run, "good.csv"],
+    ]) {
       const { code, err } = await downhill(argv);
       expect({ code, err }).toMatchObject({ code: 2, err: expect.stringContaining("version 99") });
     }

@@ -9,7 +9,10 @@ import { main } from "../../src/cli/main.ts";
 export type Said = { readonly code: number; readonly out: string; readonly err: string };
 
 /** `columns`: as on a terminal of that width. */
-export async function downhill(argv: readonly string[], { columns, color = false }: { columns?: number; color?: boolean } = {}): Promise<Said> {
+export async function downhill(
+  argv: readonly string[],
+  { columns, color = false }: { columns?: number; color?: boolean } = {},
+): Promise<Said> {
   const said = { out: "", err: "" };
   const stream = (name: "out" | "err") => ({
     write: (text: string) => {
@@ -28,7 +31,10 @@ export async function downhill(argv: readonly string[], { columns, color = false
 }
 
 /** A folder of this test file's own, removed at the end; the process works in it. */
-export function workplace(): { readonly path: string; readonly file: (name: string, text: string | Uint8Array) => string } {
+export function workplace(): {
+  readonly path: string;
+  readonly file: (name: string, text: string | Uint8Array) => string;
+} {
   const path = realpathSync(mkdtempSync(join(tmpdir(), "downhill-cli-")));
   const before = process.cwd();
   process.chdir(path);

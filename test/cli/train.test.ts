@@ -32,11 +32,20 @@ describe("train", () => {
     expect(filled(out)).toContain("2 numbers (1 with missing cells");
     expect(out).toMatch(/rose +10 +0\n/); // the confusion matrix
     expect(lines.filter((line) => /epoch +\d+\/20/.test(line)).length).toBeLessThanOrEqual(10);
-    expect(Math.max(...lines.slice(0, -2).map((line) => line.length))).toBeLessThanOrEqual(80);
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
   });
 
   test("--json: one line on stdout, the rest on stderr", async () => {
-    const { code, out, err } = await downhill(["train", "flowers.csv", "-t", "kind", "--out", "json", "--json", ...quick]);
+    const { code, out, err } = await downhill([
+      "train",
+      "flowers.csv",
+      "-t",
+      "kind",
+      "--out",
+      "json",
+      "--json",
+      ...quick,
+    ]);
     expect(code).toBe(0);
     expect(out.trimEnd().split("\n")).toHaveLength(1);
     expect(err).toContain("held-out accuracy");
@@ -55,7 +64,18 @@ describe("train", () => {
   });
 
   test("a quantity: RMSE and R², in the target's unit", async () => {
-    const { out } = await downhill(["train", "flowers.csv", "-t", "height", "--out", "height", "--json", "--task", "regression", ...quick]);
+    const { out } = await downhill([
+      "train",
+      "flowers.csv",
+      "-t",
+      "height",
+      "--out",
+      "height",
+      "--json",
+      "--task",
+      "regression",
+      ...quick,
+    ]);
     const { testRmse, testR2, testAccuracy } = JSON.parse(out);
     expect(testAccuracy).toBeUndefined();
     expect(testR2).toBeGreaterThan(0.5);
@@ -73,7 +93,10 @@ describe("train", () => {
   });
 
   test("on a terminal a line moves, within its width, and is cleared", async () => {
-    const { out } = await downhill(["train", "flowers.csv", "-t", "kind", "--out", "tty", ...quick], { columns: 80, color: true });
+    const { out } = await downhill(["train", "flowers.csv", "-t", "kind", "--out", "tty", ...quick], {
+      columns: 80,
+      color: true,
+    });
     expect(out).toContain("\u001b[?25l");
     expect(out).toContain("\u001b[?25h"); // the cursor is back
     // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences are what is looked for
@@ -84,11 +107,23 @@ describe("train", () => {
   });
 
   test("a file in gzip, with characters in its header that shells and parsers like", async () => {
-    const text = "char_freq_;,char_freq_$,#,kind\n" + Array.from({ length: 40 }, (_, i) => `${i % 2},${i % 5},${i % 3},${i % 2 ? "a" : "b"}`).join("\n");
+    const text =
+      "char_freq_;,char_freq_$,#,kind\n" +
+      Array.from({ length: 40 }, (_, i) => `${i % 2},${i % 5},${i % 3},${i % 2 ? "a" : "b"}`).join("\n");
     file("odd.csv.gz", gzipSync(text));
     const { code } = await downhill(["train", "odd.csv.gz", "--target", "kind", "--out", "odd", ...quick]);
     expect(code).toBe(0);
-    const again = await downhill(["train", "odd.csv.gz", "--target", "char_freq_;", "--drop", "kind", "--out", "odd-2", ...quick]);
+    const again = await downhill([
+      "train",
+      "odd.csv.gz",
+      "--target",
+      "char_freq_;",
+      "--drop",
+      "kind",
+      "--out",
+      "odd-2",
+      ...quick,
+    ]);
     expect(again.code).toBe(0);
   });
 
@@ -120,7 +155,10 @@ describe("--resume", () => {
   test("other data are refused", async () => {
     file("other.csv", flowers(102));
     const { code, err } = await downhill(["train", "other.csv", "--resume", "first"]);
-    expect({ code, err }).toMatchObject({ code: 2, err: expect.stringContaining("not the data that first was trained on") });
+    expect({ code, err }).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("not the data that first was trained on"),
+    });
   });
 });
 
@@ -168,9 +206,17 @@ describe("eval", () => {
   test("on all rows; --json with the confusion matrix", async () => {
     const { code, out } = await downhill(["eval", "first", "flowers.csv"]);
     expect(code).toBe(0);
-    expect(out.trimEnd().split("\n").at(-1)).toMatch(/^accuracy 1\.0000 \(100 of 100 right/);
+    expect(out.trimEnd().split("\n").at(-1)).toMatch(/^accuracy 1\.0000: 100 of 100 right/);
     const json = await downhill(["eval", "first", "flowers.csv", "--json"]);
-    expect(JSON.parse(json.out)).toMatchObject({ rows: 100, right: 100, confusion: [[50, 0], [0, 50]], auc: 1 });
+    expect(JSON.parse(json.out)).toMatchObject({
+      rows: 100,
+      right: 100,
+      confusion: [
+        [50, 0],
+        [0, 50],
+      ],
+      auc: 1,
+    });
   });
 
   test("the score of the held-out rows is that of training's report", async () => {
