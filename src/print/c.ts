@@ -70,6 +70,8 @@ function target(used: Set<MathFunction>): Target {
     store: (p, at, v) => `${p}[${at}] = ${v};`,
     declare: (name, v, d, mutable) => `${mutable ? "" : "const "}${types[d]} ${name} = ${v};`,
     loop: ({ name, n }) => `for (int ${name} = 0; ${name} < ${n}; ${name}++) {`,
+    // Only here may the compiler reorder: with -fassociative-math it would also undo (x − 1000) − log 3.
+    freeOrder: (accumulators) => `#pragma omp simd reduction(+ : ${accumulators.join(", ")})`,
   };
 }
 

@@ -54,6 +54,7 @@ const js: Target = {
   store: (p, at, v) => `${p}[${at}] = ${v};`,
   declare: (name, v, _, mutable) => `${mutable ? "let" : "const"} ${name} = ${v};`,
   loop: ({ name, n }) => `for (let ${name} = 0; ${name} < ${n}; ${name}++) {`,
+  freeOrder: () => undefined,
 };
 
 /** Typed arrays that a JavaScript program works on; feeds and outputs hold one slice per step. */

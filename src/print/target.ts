@@ -18,6 +18,8 @@ export type Target = {
   declare(name: string, value: string, d: DType, mutable: boolean): string;
   /** Opens it; a line "}" closes it. */
   loop(l: Loop): string;
+  /** The line above the innermost loop of sums that says that their order is free, where the target wants to be told. */
+  freeOrder(accumulators: readonly string[]): string | undefined;
 };
 
 /** A kernel's function body, and the buffers its pointers p0, p1, … stand for: those it writes first. */
@@ -45,8 +47,12 @@ function nest(k: Nest, w: Writer, t: Target, pointer: (b: Buffer, written: boole
   w.count([...k.reductions.map((r) => r.value), ...k.stores.flatMap((s) => [s.at, s.value])]);
   const body = k.loops.map((l) => t.loop(l));
   for (const together of sameLoops(k.reductions)) {
-    const inner = w.inside(together[0]!.loops, () =>
-      together.map((r) => `${r.name} = ${t.ops[r.join](r.value.dtype, r.name, w.text(r.value), "", r.value.dtype)};`),
+    const free = together[0]!.join === "add" ? t.freeOrder(together.map((r) => r.name)) : undefined;
+    const inner = w.inside(
+      together[0]!.loops,
+      () =>
+        together.map((r) => `${r.name} = ${t.ops[r.join](r.value.dtype, r.name, w.text(r.value), "", r.value.dtype)};`),
+      free,
     );
     const start = together.map((r) => t.declare(r.name, t.literal(r.zero, r.value.dtype), r.value.dtype, true));
     body.push(...w.flush(), ...start, ...inner);
@@ -59,14 +65,13 @@ function nest(k: Nest, w: Writer, t: Target, pointer: (b: Buffer, written: boole
   return [...body, ...k.loops.map(() => "}")];
 }
 
-/** Neighbouring reductions over the same loops that do not wait for each other: they share one walk over memory. */
+/** Neighbouring reductions of one kind over the same loops that do not wait for each other: one walk over memory. */
 function sameLoops(reductions: readonly Reduction[]): Reduction[][] {
   const out: Reduction[][] = [];
+  const kind = (r: Reduction) => `${r.join} ${r.loops.map((l) => `${l.name} ${l.n}`)}`;
   for (const r of reductions) {
     const last = out.at(-1);
-    const same =
-      last && `${last[0]!.loops.map((l) => `${l.name} ${l.n}`)}` === `${r.loops.map((l) => `${l.name} ${l.n}`)}`;
-    if (same && !uses(r.value, new Set(last.map((x) => x.name)))) last.push(r);
+    if (last && kind(last[0]!) === kind(r) && !uses(r.value, new Set(last.map((x) => x.name)))) last.push(r);
     else out.push([r]);
   }
   return out;
@@ -125,11 +130,13 @@ class Writer {
   }
 
   /** Statements within loops: what they need of the loops is declared in them, the rest before. */
-  inside(loops: readonly Loop[], statements: () => string[]): string[] {
+  inside(loops: readonly Loop[], statements: () => string[], aboveInnermost?: string): string[] {
     this.inner = new Set(loops.map((l) => l.name));
     this.varies.clear();
     const last = statements();
-    const body = [...loops.map((l) => this.target.loop(l)), ...this.innerLines, ...last, ...loops.map(() => "}")];
+    const open = loops.map((l) => this.target.loop(l));
+    if (aboveInnermost && open.length > 0) open.splice(-1, 0, aboveInnermost);
+    const body = [...open, ...this.innerLines, ...last, ...loops.map(() => "}")];
     for (const e of this.innerNames.splice(0)) this.names.delete(e);
     this.innerLines = [];
     this.inner = new Set();

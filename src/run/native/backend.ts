@@ -32,7 +32,7 @@ export function nativeBackend(compiler: Compiler): Backend {
 function load(program: Program, lanes: number): Executable {
   const start = performance.now();
   const { units, scratchBytes } = printC(program, lanes);
-  const { path, cached } = compileToObject(units, { optimize: "-O3" });
+  const { path, cached } = compileToObject(units);
   const binding = loadBinding();
   const run = binding.sym(binding.open(path), "dh_run");
   const arena = new NativeBlock(program.temporaryBytes);

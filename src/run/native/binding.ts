@@ -51,7 +51,7 @@ export function loadBinding(): Binding {
 function loadGlue(): Glue {
   // Node's own symbols are found when the object is loaded, which Mach-O has to be told.
   const link = process.platform === "darwin" ? ["-undefined", "dynamic_lookup"] : [];
-  const { path } = compileToObject(GLUE, { optimize: "-O2", math: "exact", link });
+  const { path } = compileToObject(GLUE, { optimize: "-O2", link });
   const addon: { exports: Partial<Glue> } = { exports: {} };
   try {
     process.dlopen(addon, path);

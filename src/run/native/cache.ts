@@ -33,14 +33,12 @@ const KEPT = 60 * DAY; // ms since the last use
 export interface CompileOptions {
   /** -O3 for kernels (default); -O2 for text that is already unrolled, such as GEMM tiles. */
   readonly optimize?: Unit["optimize"];
-  /** "relaxed" (default) lets the compiler reorder sums, which vectorises them; "exact" keeps the order of the text. */
-  readonly math?: Unit["math"];
   /** More flags for the link. */
   readonly link?: readonly string[];
 }
 
 /** One of several translation units of a program; what it leaves out is taken from the options. */
-export interface Source extends Pick<CompileOptions, "optimize" | "math"> {
+export interface Source extends Pick<CompileOptions, "optimize"> {
   readonly text: string;
 }
 
@@ -62,12 +60,10 @@ export function compileToObject(program: string | readonly Source[], options: Co
   const start = performance.now();
   const compiler = probeCompiler();
   if (!compiler.found) fail(`native: ${compiler.reason}`, compiler.remedy);
-  const { optimize = "-O3", math = "relaxed", link = [] } = options;
+  const { optimize = "-O3", link = [] } = options;
   const sources = typeof program === "string" ? [{ text: program }] : program;
   if (sources.length === 0) fail("native: a program without C text");
-  const units = sources.map(
-    (source): Unit => ({ text: source.text, optimize: source.optimize ?? optimize, math: source.math ?? math }),
-  );
+  const units = sources.map((source): Unit => ({ text: source.text, optimize: source.optimize ?? optimize }));
   const key = keyOf(compiler, units, link);
   const done = (path: string, cached: boolean) => ({ path, cached, milliseconds: performance.now() - start });
 

@@ -63,8 +63,6 @@ export interface Cpu {
 export interface Flags {
   /** For every translation unit: IEEE arithmetic, with multiply and add fused where the text allows it. */
   readonly base: readonly string[];
-  /** What lets sums vectorise, by reordering them. */
-  readonly relaxed: readonly string[];
   /** For the link. */
   readonly link: readonly string[];
 }
@@ -73,8 +71,6 @@ export interface Flags {
 export interface Unit {
   readonly text: string;
   readonly optimize: "-O2" | "-O3";
-  /** "relaxed" lets the compiler reorder sums and multiply by reciprocals; "exact" computes what the text says. */
-  readonly math: "relaxed" | "exact";
 }
 
 const darwin = process.platform === "darwin";
@@ -82,6 +78,10 @@ const darwin = process.platform === "darwin";
 function flagsFor(march: string | undefined, simd: Simd | undefined): Flags {
   const arm = process.arch === "arm64";
   return {
+    // No -fassociative-math: it reorders what a user wrote, (x − 1000) − log 3 into x − (1000 + log 3). A sum whose
+    // order is free says so in the text. And never -ffast-math: at the link it makes gcc and clang switch denormals off
+    // in the whole thread, JavaScript's numbers included; in a unit it allows reciprocal estimates (sigmoid(-200) = NaN)
+    // and deletes tests for NaN.
     base: [
       march ? `-march=${march}` : arm ? "-mcpu=native" : "-march=native",
       ...(simd === "avx512" ? ["-mprefer-vector-width=512"] : []), // compilers otherwise stay at 256 bits
@@ -92,10 +92,8 @@ function flagsFor(march: string | undefined, simd: Simd | undefined): Flags {
       "-fno-math-errno",
       "-fno-trapping-math",
       "-ffp-contract=fast",
+      "-fopenmp-simd", // only the pragmas: sums that say so may be vectorised; no run-time library
     ],
-    // Never -ffast-math: at the link it makes gcc and clang switch denormals off in the whole thread, JavaScript's
-    // numbers included; in a unit it allows reciprocal estimates (sigmoid(-200) = NaN) and deletes tests for NaN.
-    relaxed: ["-fno-signed-zeros", "-fassociative-math", "-freciprocal-math"],
     // Symbols bind inside the object (a function `step` was once taken from libc), and the object never leaves the
     // process: threads may still run its code at exit. Mach-O binds this way by itself, and the binding pins what it
     // opens. -lm: gcc may turn a builtin into a call.
@@ -257,7 +255,7 @@ function ask(command: string, words: readonly string[], march: string | undefine
   // The headers are those the binding needs: a gcc without the C library's development files is found out here.
   const trial = "#include <dlfcn.h>\n#include <pthread.h>\nfloat dh_trial(float x) { return 2 * x; }\n";
   const flags = flagsFor(march, simd);
-  const units = [{ text: trial, optimize: "-O2", math: "relaxed" }] as const;
+  const units = [{ text: trial, optimize: "-O2" }] as const;
   const built = inFolder((_, work) => build({ command, words, flags }, units, work, "trial"));
   if (!built.ok) return none(`\`${command}\` cannot build a shared object: ${firstError(built.message)}`);
   return { fullVersion: version.status === 0 ? version.stdout.trim() : "version unknown", simd };
@@ -323,12 +321,7 @@ export function build(
   const { command, words, flags } = compiler;
   const object = "object.so";
   const cc = [command, ...words];
-  const compile = (unit: Unit) => [
-    ...cc,
-    unit.optimize,
-    ...flags.base,
-    ...(unit.math === "relaxed" ? flags.relaxed : []),
-  ];
+  const compile = (unit: Unit) => [...cc, unit.optimize, ...flags.base];
   const linked = ["-o", object, ...flags.link, ...link];
   units.forEach((unit, i) => writeFileSync(join(work, unitName(name, i)), unit.text));
   const [first, ...others] = units;

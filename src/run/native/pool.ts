@@ -123,7 +123,7 @@ export interface Pool {
 export function startPool(threads: number = availableParallelism()): Pool {
   if (!(Number.isInteger(threads) && threads >= 1)) fail(`native: ${threads} is not a number of threads`);
   const binding = loadBinding();
-  const library = binding.open(compileToObject(POOL, { optimize: "-O2", math: "exact" }).path);
+  const library = binding.open(compileToObject(POOL, { optimize: "-O2" }).path);
   const made = new NativeBlock(8);
   binding.call(binding.sym(library, "dh_pool_start"), threads, made.address, 0);
   const count = Number(new BigInt64Array(made.view())[0]);

@@ -14,14 +14,7 @@ export type Target = {
   readonly flags: readonly string[];
 };
 
-const mathFlags = [
-  "-fno-math-errno",
-  "-fno-trapping-math",
-  "-fno-signed-zeros",
-  "-fassociative-math",
-  "-freciprocal-math",
-  "-ffp-contract=fast",
-];
+const mathFlags = ["-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fopenmp-simd"];
 
 /** What the compiler's own macros say for these flags, or "" where it does not run. */
 function macros(cc: string, flags: readonly string[]): string {

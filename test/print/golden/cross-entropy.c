@@ -41,6 +41,7 @@ static void dh_k2(float *restrict p0, const int *restrict p1) {
 static void dh_k3(const float *restrict p0, const int *restrict p1, const float *restrict p2, const float *restrict p3, const float *restrict p4, const float *restrict p5, float *restrict p6, float *restrict p7) {
   for (int i0 = 0; i0 < 8; i0++) {
     float acc_b9 = 0e+0f;
+    #pragma omp simd reduction(+ : acc_b9)
     for (int r1 = 0; r1 < 10; r1++) {
       const int v0 = ((i0 * 10) + r1);
       const float v1 = p0[v0];
@@ -49,6 +50,7 @@ static void dh_k3(const float *restrict p0, const int *restrict p1, const float 
     const int v2 = p1[i0];
     const float v6 = p4[i0];
     float acc_b11 = 0e+0f;
+    #pragma omp simd reduction(+ : acc_b11)
     for (int r1 = 0; r1 < 10; r1++) {
       const int v3 = ((i0 * 10) + r1);
       const float v4 = p2[v3];
@@ -63,6 +65,7 @@ static void dh_k3(const float *restrict p0, const int *restrict p1, const float 
 }
 static void dh_k4(const float *restrict p0, float *restrict p1) {
   float acc_b12 = 0e+0f;
+  #pragma omp simd reduction(+ : acc_b12)
   for (int r0 = 0; r0 < 8; r0++) {
     const float v0 = p0[r0];
     acc_b12 = (acc_b12 + v0);

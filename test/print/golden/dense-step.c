@@ -22,6 +22,7 @@ static void dh_k0(const float *restrict p0, const float *restrict p1, const floa
 }
 static void dh_k1(const float *restrict p0, float *restrict p1) {
   float acc_b7 = 0e+0f;
+  #pragma omp simd reduction(+ : acc_b7)
   for (int r1 = 0; r1 < 256; r1++) {
     const float v0 = p0[r1];
     acc_b7 = (acc_b7 + (v0 * v0));

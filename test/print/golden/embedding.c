@@ -31,6 +31,7 @@ static void dh_k1(const float *restrict p0, float *restrict p1, float *restrict 
 }
 static void dh_k2(const float *restrict p0, float *restrict p1) {
   float acc_b9 = 0e+0f;
+  #pragma omp simd reduction(+ : acc_b9)
   for (int r1 = 0; r1 < 18; r1++) {
     const float v0 = p0[r1];
     acc_b9 = (acc_b9 + (v0 * v0));

@@ -2,11 +2,13 @@
 static void dh_k0(const float *restrict p0, float *restrict p1, float *restrict p2) {
   for (int i0 = 0; i0 < 8; i0++) {
     float acc_b4 = 0e+0f;
+    #pragma omp simd reduction(+ : acc_b4)
     for (int r1 = 0; r1 < 32; r1++) {
       const float v0 = p0[((i0 * 32) + r1)];
       acc_b4 = (acc_b4 + v0);
     }
     float acc_b5 = 0e+0f;
+    #pragma omp simd reduction(+ : acc_b5)
     for (int r1 = 0; r1 < 32; r1++) {
       const float v1 = p0[((i0 * 32) + r1)];
       const float v2 = (v1 + ((acc_b4 * 3.125e-2f) * -1e+0f));

@@ -3,6 +3,7 @@ static void dh_k0(const int *restrict p0, const float *restrict p1, const float 
   const int v0 = p0[0];
   const int v1 = dh_clamp(v0, 9999);
   float acc_b6 = 0e+0f;
+  #pragma omp simd reduction(+ : acc_b6)
   for (int r1 = 0; r1 < 100; r1++) {
     const float v2 = p1[((v1 * 100) + r1)];
     const float v3 = p2[r1];

@@ -23,6 +23,7 @@ static void dh_k1(const float *restrict p0, const float *restrict p1, float *res
 static void dh_k2(const float *restrict p0, float *restrict p1) {
   for (int i0 = 0; i0 < 8; i0++) {
     float acc_b4 = 0e+0f;
+    #pragma omp simd reduction(+ : acc_b4)
     for (int r1 = 0; r1 < 10; r1++) {
       const float v0 = p0[((i0 * 10) + r1)];
       acc_b4 = (acc_b4 + v0);

@@ -2,6 +2,7 @@
 static void dh_k0(const float *restrict p0, float *restrict p1) {
   for (int i0 = 0; i0 < 64; i0++) {
     float acc_b3 = 0e+0f;
+    #pragma omp simd reduction(+ : acc_b3)
     for (int r1 = 0; r1 < 100; r1++) {
       const float v0 = p0[((i0 * 100) + r1)];
       acc_b3 = (acc_b3 + (v0 * v0));

@@ -233,7 +233,7 @@ describe.skipIf(!compiler.found)("a whole process", () => {
       import { loadBinding } from "./binding.js";
       import { GLUE } from "./glue.js";
       const first = loadBinding();
-      const { path } = compileToObject(GLUE, { optimize: "-O2", math: "exact" });
+      const { path } = compileToObject(GLUE, { optimize: "-O2" });
       const again = { exports: {} };
       process.dlopen(again, path);
       const address = first.alloc(64);
