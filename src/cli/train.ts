@@ -272,7 +272,7 @@ function opened({ open }: Job, made: readonly string[]): RunFolder {
 }
 
 /** Ctrl-C reaches a compiler at work as well: that it failed is known before the signal is. */
-const pending = () => new Promise<void>((resolve) => setImmediate(resolve));
+const pending = () => new Promise<void>((resolve) => setTimeout(resolve, 20));
 
 type Fitted = FitResult<ReturnType<typeof network>>;
 type Parts = { readonly train: Part; readonly test: Part };
