@@ -1,13 +1,13 @@
 /** `downhill train`: from a table to a trained model in a folder. */
-import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, statSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { existsSync, readdirSync, rmdirSync, rmSync, statSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import type { Task } from "../data/target.ts";
 import { fail } from "../ir/fail.ts";
 import { type OptimizerName, optimizers, type ScheduleName, schedules } from "../optim/index.ts";
 import type { BackendName } from "../run/backend.ts";
 import { backendNames, selectBackend } from "../run/select.ts";
-import { RunFolder } from "../train/folder.ts";
+import { makeFolders, RunFolder } from "../train/folder.ts";
 import { type Entry, type FitResult, fit, type Metric, metricsOf, NonFiniteError } from "../train/index.ts";
 import { type Configuration, command, type DataDescription, describedRun } from "./configuration.ts";
 import { lossFor, network, outputsFor } from "./network.ts";
@@ -235,7 +235,7 @@ async function execute(job: Job, { json, quiet }: Options, terminal: Terminal, s
   say(`\n${beforehand(problem, configuration, `${backend.name}: ${backend.about}`, colors)}\n`);
   if (warnings.length > 0) say(`${warningText(warnings, colors)}\n`);
 
-  const made = job.resumed ? [] : madeFolders(folder);
+  const made = job.resumed ? [] : makeFolders(folder);
   const store = opened(job, made);
   const parts = { train: partOf(problem, split.train), test: partOf(problem, split.test) };
   const validation = split.validation.length > 0 ? partOf(problem, split.validation) : undefined;
@@ -399,23 +399,6 @@ function requireFree(folder: string): void {
   if (existsSync(join(folder, "run.json"))) {
     fail(`${folder}: the folder already holds a run`, `go on with it: --resume ${folder}, or choose another --out`);
   }
-}
-
-/** Makes a folder and those above it. → those that were not there, outermost first */
-function madeFolders(path: string): string[] {
-  if (existsSync(path)) return [];
-  const above = madeFolders(dirname(resolve(path)));
-  try {
-    // One at a time: a recursive mkdir below /proc never ends (Node 20).
-    mkdirSync(path);
-  } catch (error) {
-    for (const folder of above.reverse()) rmdirSync(folder);
-    fail(
-      `${path}: the folder cannot be made (${error instanceof Error ? error.message : error})`,
-      "choose another --out",
-    );
-  }
-  return [...above, path];
 }
 
 /**

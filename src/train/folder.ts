@@ -21,13 +21,14 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmdirSync,
   rmSync,
   statSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
 import { hostname } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fail } from "../ir/fail.ts";
 import { type Model, modelFrom, modelTensors, type Packed } from "./checkpoint.ts";
 import { readSafetensors, type Tensors, writeSafetensors } from "./safetensors.ts";
@@ -57,6 +58,22 @@ const files = {
   lock: "lock",
 };
 
+/** Makes a folder and those above it. → those that were not there, outermost first; all or none of them. */
+export const makeFolders = (path: string): string[] => attempt(path, () => oneByOne(path));
+
+/** A recursive mkdir below /proc never ends (Node 20). */
+function oneByOne(path: string): string[] {
+  if (existsSync(path)) return [];
+  const above = oneByOne(dirname(resolve(path)));
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    for (const folder of above.reverse()) rmdirSync(folder);
+    throw error;
+  }
+  return [...above, path];
+}
+
 /** A run's folder, held by this process until `close`. Everything it throws names the file and says what to do. */
 export class RunFolder implements Store {
   readonly path: string;
@@ -69,7 +86,7 @@ export class RunFolder implements Store {
 
   /** A new run. Throws where the folder holds one already, cannot be written, or is in use. */
   static create(path: string, { seed, configuration, data }: RunDescription): RunFolder {
-    const made = attempt(path, () => mkdirSync(path, { recursive: true })) !== undefined;
+    const made = makeFolders(path);
     const versions = { downhill: packageVersion(), node: process.versions.node };
     const run = { version, created: new Date().toISOString(), versions, seed, configuration, data };
     try {
@@ -83,7 +100,7 @@ export class RunFolder implements Store {
         return new RunFolder(path, run);
       });
     } catch (error) {
-      if (made) rmSync(path, { recursive: true, force: true });
+      if (made.length > 0) rmSync(made[0]!, { recursive: true, force: true });
       throw error;
     }
   }

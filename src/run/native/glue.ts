@@ -217,7 +217,7 @@ static napi_value dh_call(napi_env env, napi_callback_info info) {
   return 0;
 }
 
-// One program at a time off the main thread: there is one pool of threads in the process.
+// One program at a time off the main thread.
 static pthread_mutex_t dh_running = PTHREAD_MUTEX_INITIALIZER;
 static void dh_job_run(napi_env env, void *data) {
   struct dh_job *job = data;

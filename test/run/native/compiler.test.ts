@@ -38,13 +38,12 @@ describe("without a compiler", () => {
       import { compileToObject, cacheReport } from "./cache.js";
       import { probeCompiler } from "./compiler.js";
       import { NativeBlock } from "./memory.js";
-      import { startPool } from "./pool.js";
       const compile = () => compileToObject("int dh;");
-      const uses = [() => loadBinding(), compile, () => new NativeBlock(8), () => startPool(1)];
+      const uses = [() => loadBinding(), compile, () => new NativeBlock(8)];
       for (const use of uses) try { use(); } catch (e) { console.log(e.name, e.message.includes("CC names")); }
       console.log(probeCompiler().found, cacheReport().objects);`;
     const { status, out } = await child(program, { CC: "/nonexistent", DOWNHILL_CACHE: fresh("cache") });
-    expect(out).toBe(`${"DownhillError true\n".repeat(4)}false 0\n`);
+    expect(out).toBe(`${"DownhillError true\n".repeat(3)}false 0\n`);
     expect(status).toBe(0);
   });
 });
