@@ -52,12 +52,13 @@ const here = import.meta.url.slice(0, import.meta.url.lastIndexOf("/ir/") + 1);
 
 /** `file:line` of the innermost frame that is neither this library nor the host. Undefined when there is none. */
 export function userLine(stack: string | undefined, library = here): string | undefined {
-  const sources = library.replace(/\/dist\/$/, "/src/"); // where source maps lead
+  // Ours are also the sources, where source maps lead, and the command line's entry.
+  const ours = [library, ...["/src/", "/bin/"].map((folder) => library.replace(/\/(dist|src)\/$/, folder))];
   for (const frame of stack?.split("\n").slice(1) ?? []) {
     const [, file, line] = /\(?((?:file:\/\/|\/|[A-Za-z]:[\\/]|https?:\/\/)[^()]*?):(\d+):\d+\)?$/.exec(frame) ?? [];
     if (!file || !line || frame.includes("node:") || file.includes("node_modules")) continue;
     const url = file.startsWith("/") ? `file://${file}` : file;
-    if (url.startsWith(library) || url.startsWith(sources)) continue;
+    if (ours.some((folder) => url.startsWith(folder))) continue;
     return `${shorten(file)}:${line}`;
   }
   return undefined;

@@ -69,6 +69,7 @@ function oneByOne(path: string): string[] {
     mkdirSync(path);
   } catch (error) {
     for (const folder of above.reverse()) rmdirSync(folder);
+    if (codeOf(error) === "ENOENT") fail(`${path}: no folder can be made here`, "choose another folder");
     throw error;
   }
   return [...above, path];
