@@ -89,6 +89,14 @@ export type Encoded = {
   readonly warnings: readonly Warning[];
 };
 
+export type Codes = {
+  /** `i32[n, c]`: the categories' places in their columns' lists, 0 … size − 1. */
+  readonly codes: Value<"i32">;
+  /** The c categorical columns; the last of `size` codes is for whatever is not in the list. */
+  readonly columns: readonly { readonly name: string; readonly size: number }[];
+  readonly warnings: readonly Warning[];
+};
+
 /** Standard deviations at which values are cut off, so that one absurd cell cannot drown the rest. */
 const clip = 10;
 
@@ -180,6 +188,24 @@ export class Encoder {
       first += featureNames(code).length;
     }
     return { x: value([at.length, width], x), featureNames: this.featureNames, warnings };
+  }
+
+  /** The categorical columns as integers, as an embedding wants them. Throws as `transform` does. */
+  codes(table: Table, { rows, unseen = "error" }: TransformOptions = {}): Codes {
+    const at = rows ?? Int32Array.from({ length: table.rows }, (_, row) => row);
+    const categorical = this.#json.columns.filter((code) => code.kind === "categorical");
+    const sizes = categorical.map((code) => code.categories.length + 1);
+    const codes = Int32Array.from({ length: at.length * sizes.length }, (_, k) => sizes[k % sizes.length]! - 1);
+    const warnings = this.#columns(table);
+    categorical.forEach((code, c) => {
+      const column = table.columns.find(({ name }) => name === code.name)!;
+      const warning = encodeCategories(code, table, column, at, unseen, (i, k) => {
+        codes[i * sizes.length + c] = k;
+      });
+      if (warning) warnings.push(warning);
+    });
+    const columns = categorical.map(({ name }, c) => ({ name, size: sizes[c]! }));
+    return { codes: value([at.length, sizes.length], codes, "i32"), columns, warnings };
   }
 
   #columns(table: Table): Warning[] {

@@ -1,6 +1,7 @@
 /** Data: from cells to numbers, split and batched. CSV text is `downhill/data/csv`, which needs a library. */
 export { type Batches, type BatchOptions, batches } from "./batches.ts";
 export {
+  type Codes,
   type Encoded,
   Encoder,
   type EncoderJson,

@@ -259,3 +259,28 @@ test("through JSON nothing changes", () => {
   // @ts-expect-error another version
   expect(() => encoderFromJson({ version: 9 })).toThrow("encoder: version 9");
 });
+
+describe("categories as integers", () => {
+  const train = tableOf({ city: ["Bern", "Ulm", "Bern", null], size: [1, 2, 3, 5], kind: ["b", "a", "a", "b"] });
+  const { encoder } = fitEncoder(train);
+
+  test("places in the list of each categorical column, missing ones a category of their own", () => {
+    const { codes, columns, warnings } = encoder.codes(train);
+    expect(columns).toEqual([
+      { name: "city", size: 4 },
+      { name: "kind", size: 3 },
+    ]);
+    expect(codes.shape).toEqual([4, 2]);
+    expect([...codes.data]).toEqual([0, 1, 1, 0, 0, 0, 2, 1]);
+    expect(warnings).toEqual([]);
+    expect([...encoder.codes(train, { rows: [3, 1] }).codes.data]).toEqual([2, 1, 1, 0]);
+  });
+
+  test("one that training never saw is refused, or the last code where that is asked for", () => {
+    const table = tableOf({ kind: ["a", "c"], size: [1, 2], city: ["Ulm", "Ulm"] });
+    expect(() => encoder.codes(table)).toThrow(/category "c" never occurred in training/);
+    const { codes, warnings } = encoder.codes(table, { unseen: "other" });
+    expect([...codes.data]).toEqual([1, 0, 1, 2]);
+    expect(warnings).toMatchObject([{ kind: "unseen-category", column: "kind" }]);
+  });
+});
