@@ -197,6 +197,11 @@ class Writer {
       return t.ops.where(e.dtype, valid, value, t.literal(0, e.dtype), e.dtype);
     }
     const [a = "", b = "", c = ""] = e.src.map((x) => this.text(x));
+    if (e.dtype === "i32" && (e.op === "add" || e.op === "mul") && e.lo === -Infinity) {
+      // A user's integers wrap around; C leaves that undefined for signed ones. Indices have bounds and never do.
+      const unsigned = (x: string) => t.ops.cast("i32", x, "", "", "u32");
+      return t.ops.cast("u32", t.ops[e.op]("u32", unsigned(a), unsigned(b), "", "u32"), "", "", "i32");
+    }
     const operands = e.op === "where" ? e.dtype : e.src[0]!.dtype;
     return t.ops[e.op as keyof Target["ops"]](operands, a, b, c, e.dtype);
   }

@@ -83,7 +83,7 @@ describe.each(backends)("%s", (backend) => {
   describe.each(["f32", "f64"] as const)("%s", (d) => {
     const close = d === "f64" ? 1e-13 : backend === "js" ? 1e-7 : 3e-6;
     const round = (x: number) => (d === "f32" ? Math.fround(x) : x);
-    // A denormal counts as 0 while a native program runs (src/print/c.ts): in f32, 1e-40 is one.
+    // A denormal result becomes 0 while a native program runs (src/print/c.ts), and in f32 1e-40 gives many.
     const points = d === "f32" && backend === "native" ? everywhere.filter((x) => Math.abs(x) !== 1e-40) : everywhere;
     const wanted = (f: (x: number) => number) => points.map((x) => round(f(round(x))));
 
@@ -284,4 +284,15 @@ test("erf against mpmath 1.3.0, on both sides of the branch at 3", () => {
   ];
   for (const [x, y] of table) expect(Math.abs(erf(x) - y), `${x}`).toBeLessThan(3e-16);
   expect([erf(-1), erf(Infinity), erf(-Infinity), erf(NaN), erf(0)]).toEqual([-erf(1), 1, -1, NaN, 0]);
+});
+
+test.each(backends)("%s: i32 wraps around, and nothing is concluded from its never doing so", async (backend) => {
+  const big = 2147483647;
+  const f = (a: Tensor, b: Tensor) => ({ add: a.add(b), mul: a.mul(b), less: a.lt(a.add(1)) });
+  const a = value([4], [big, big, -big, 65536], "i32");
+  const b = value([4], [1, big, -2, 65536], "i32");
+  const { add, mul, less } = await jit(f, { backend })(a, b);
+  expect([...add.data]).toEqual([-big - 1, -2, big, 131072]);
+  expect([...mul.data]).toEqual([big, 1, -2, 0]);
+  expect([...less.data]).toEqual([0, 0, 1, 1]);
 });
