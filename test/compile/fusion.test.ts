@@ -10,7 +10,7 @@ import { gradients, input, type Tensor, type Value, value } from "../../src/ir/i
 import { type Shape, size } from "../../src/ir/shape.ts";
 import type { Backend } from "../../src/run/backend.ts";
 import { selectBackend } from "../../src/run/select.ts";
-import { backends } from "../ir/backends.ts";
+import { backends } from "../backends.ts";
 import { naive } from "../ir/naive.ts";
 import { distance, draw, some } from "../ir/numbers.ts";
 import { choices, combine, move } from "./graphs.ts";

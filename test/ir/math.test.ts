@@ -35,7 +35,7 @@ import {
   variance,
 } from "../../src/ir/index.ts";
 import { jit } from "../../src/run/jit.ts";
-import { backends } from "./backends.ts";
+import { backends } from "../backends.ts";
 import { distance, draw, some } from "./numbers.ts";
 
 type Slopes = { value: number[] | number; first: number[]; second: number[] };

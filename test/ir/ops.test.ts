@@ -5,7 +5,7 @@ import { elementwise, movement, reduce } from "../../src/ir/ops.ts";
 import { size } from "../../src/ir/shape.ts";
 import type { BackendName } from "../../src/run/backend.ts";
 import { jit } from "../../src/run/jit.ts";
-import { backends } from "./backends.ts";
+import { backends } from "../backends.ts";
 import { type Case, cases } from "./cases.ts";
 import { naive } from "./naive.ts";
 import { distance, dot, some } from "./numbers.ts";

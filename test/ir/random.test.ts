@@ -4,6 +4,7 @@ import * as traced from "../../src/ir/random.ts";
 import { input } from "../../src/ir/tensor.ts";
 import { value } from "../../src/ir/value.ts";
 import * as host from "../../src/random.ts";
+import { backends } from "../backends.ts";
 import { evaluate } from "../nn/evaluate.ts";
 
 const key = host.foldIn(host.key(7), 3);
@@ -11,7 +12,7 @@ const args = { key: value([2], key, "u32"), step: value([], [5], "u32") };
 const stream = 0x7eadbeef;
 const count = (n: number) => Array.from({ length: n }, (_, i) => i);
 
-describe.each(["js", "native"] as const)("on %s", (backend) => {
+describe.each(backends)("on %s", (backend) => {
   test("bits", async () => {
     const y = await evaluate(({ key }) => traced.bits(key, [7, 11], stream), args, backend);
     expect(y.shape).toEqual([7, 11]);

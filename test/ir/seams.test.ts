@@ -25,7 +25,7 @@ import {
 } from "../../src/ir/index.ts";
 import { type Elementwise, erf } from "../../src/ir/ops.ts";
 import { jit } from "../../src/run/jit.ts";
-import { backends } from "./backends.ts";
+import { backends } from "../backends.ts";
 import { distance } from "./numbers.ts";
 
 const Inf = Infinity;

@@ -5,6 +5,7 @@ import { input, type Tensor } from "../../src/ir/tensor.ts";
 import { value } from "../../src/ir/value.ts";
 import { apply, dropout, flatten, module, sequential } from "../../src/nn/index.ts";
 import * as random from "../../src/random.ts";
+import { backends } from "../backends.ts";
 import { evaluate } from "./evaluate.ts";
 
 const keyOf = (seed: number) => value([2], random.key(seed), "u32");
@@ -12,7 +13,7 @@ const all = (n: number) => value([n], new Float32Array(n).fill(1));
 /** The stream of a module path, as nn/module.ts has it. */
 const streamOf = (path: string) => random.foldIn([0, 0], path)[0] >>> 1;
 
-describe.each(["js", "native"] as const)("on %s", (backend) => {
+describe.each(backends)("on %s", (backend) => {
   test("an element is dropped where the host's uniform number lies below the rate", async () => {
     const net = sequential(flatten, dropout(0.3));
     const x = value(

@@ -23,12 +23,14 @@ import {
   type Traced,
   zeros,
 } from "../../src/nn/index.ts";
+import type { BackendName } from "../../src/run/backend.ts";
 import { Run } from "../../src/run/run.ts";
 import * as tree from "../../src/tree.ts";
+import { backends } from "../backends.ts";
 import { distance, evaluate, numbers, slopes } from "./evaluate.ts";
 
 /** A step for any module with one input, as `fit` has it. */
-async function train<N extends Module<any, readonly [], Tensor>>(net: N, backend: "js" | "native", steps: number) {
+async function train<N extends Module<any, readonly [], Tensor>>(net: N, backend: BackendName, steps: number) {
   const run = await Run.start(init(net, 1), { backend });
   const loop = run.loop((s, f: { x: Tensor; y: Tensor }) => {
     const slope = valueAndGrad((params: typeof s.params) => {
@@ -54,7 +56,7 @@ async function train<N extends Module<any, readonly [], Tensor>>(net: N, backend
   return (await loop.take(steps, feeds)).output.loss.data;
 }
 
-test.each(["js", "native"] as const)("a network learns exclusive or on %s", async (backend) => {
+test.each(backends)("a network learns exclusive or on %s", async (backend) => {
   const losses = await train(sequential(linear(2, 8), relu, linear(8, 2)), backend, 500);
   expect(losses[0]).toBeGreaterThan(0.5);
   expect(losses.at(-1)).toBeLessThan(0.02);

@@ -21,6 +21,7 @@ import {
   update,
 } from "../../src/optim/index.ts";
 import { Run } from "../../src/run/run.ts";
+import { hasNative } from "../backends.ts";
 import { descent, distance, feeds, flat, type Nested, type Tensors, type Values, values } from "./descent.ts";
 
 const names = Object.keys(optimizers) as OptimizerName[];
@@ -144,7 +145,7 @@ describe("golden trajectories, f64", () => {
   });
 });
 
-describe("golden trajectories, f32 in C", () => {
+describe.runIf(hasNative)("golden trajectories, f32 in C", () => {
   const byRow = names.map((name) => [name, cases.filter((c) => rowOf(c.optimizer) === name)] as const);
   // One program for all cases of a row: as many optimizers side by side as there are cases.
   test.each(byRow)("%s", async (_, list) => {
@@ -281,22 +282,25 @@ describe.each(names)("%s", (name) => {
 
 // ---- single ones ---------------------------------------------------------------------------------------------------------
 
-test("10,000 steps of Adam on Rosenbrock in one resident loop, in C, end where PyTorch ends", async () => {
-  const { loop } = await descent(optimizers.adam.make(), () => rosenbrock, values({ w: [-1.2, 1] }, "f64"), {
-    backend: "native",
-  });
-  const { steps, output } = await loop.take(
-    10_000,
-    feeds(10_000, () => 0.01),
-  );
-  expect(steps).toBe(10_000);
-  expect(output.loss.data[100]).toBeCloseTo(4.17854, 5); // PyTorch 1.13 and 2.13
-  expect(output.loss.data[1000]).toBeCloseTo(1.25497, 5);
-  // Near the minimum Adam jumps now and then, when rounding says so: three correct loops end at 1e-14, 7e-15 and 7e-11.
-  expect(output.loss.data[9999]).toBeLessThan(1e-7);
-});
+test.runIf(hasNative)(
+  "10,000 steps of Adam on Rosenbrock in one resident loop, in C, end where PyTorch ends",
+  async () => {
+    const { loop } = await descent(optimizers.adam.make(), () => rosenbrock, values({ w: [-1.2, 1] }, "f64"), {
+      backend: "native",
+    });
+    const { steps, output } = await loop.take(
+      10_000,
+      feeds(10_000, () => 0.01),
+    );
+    expect(steps).toBe(10_000);
+    expect(output.loss.data[100]).toBeCloseTo(4.17854, 5); // PyTorch 1.13 and 2.13
+    expect(output.loss.data[1000]).toBeCloseTo(1.25497, 5);
+    // Near the minimum Adam jumps now and then, when rounding says so: three correct loops end at 1e-14, 7e-15 and 7e-11.
+    expect(output.loss.data[9999]).toBeLessThan(1e-7);
+  },
+);
 
-test("bias correction keeps its digits in f32", async () => {
+test.runIf(hasNative)("bias correction keeps its digits in f32", async () => {
   // m̂ and v̂ are the gradient and its square at step 1, so Adam moves by lr · sign(g) whatever β₂ is.
   const rule = optimizers.adam.make({ b2: 0.999999, eps: 0 });
   const { run, loop } = await descent(

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { input, literal, type Tensor, Value, value, valueAndGrad } from "../../src/ir/index.ts";
 import { Run } from "../../src/run/run.ts";
-import { backends, hasNative } from "../ir/backends.ts";
+import { backends, hasNative } from "../backends.ts";
 import { draw } from "../ir/numbers.ts";
 
 const bits = (v: Value) => Buffer.from(v.data.buffer, v.data.byteOffset, v.data.byteLength).toString("hex");

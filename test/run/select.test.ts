@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Tensor, value, valueAndGrad } from "../../src/ir/index.ts";
 import type { BackendName } from "../../src/run/backend.ts";
 import { Run } from "../../src/run/run.ts";
-import { hasNative } from "../ir/backends.ts";
+import { hasNative } from "../backends.ts";
 import { distance, draw } from "../ir/numbers.ts";
 
 /** The module as a process sees it that starts with this CC: what it has found out before is forgotten. */

@@ -8,7 +8,7 @@ import { iota, softmax, type Tensor, type Value, valueAndGrad } from "../../src/
 import type { BackendName } from "../../src/run/backend.ts";
 import { Run } from "../../src/run/run.ts";
 import * as tree from "../../src/tree.ts";
-import { hasNative } from "../ir/backends.ts";
+import { hasNative } from "../backends.ts";
 import { naive } from "../ir/naive.ts";
 import { distance, draw } from "../ir/numbers.ts";
 
