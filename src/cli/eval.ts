@@ -1,6 +1,6 @@
 /** `downhill eval`: how good a trained model is on the rows of a file that holds the answers. */
 import { Command } from "commander";
-import { outputsOf } from "./outputs.ts";
+import { predict } from "../train/index.ts";
 import { load, type UseOptions, usingOptions } from "./predict.ts";
 import { shaped } from "./problem.ts";
 import { type Score, score } from "./score.ts";
@@ -19,7 +19,7 @@ export function evalCommand(terminal: Terminal): Command {
       const { trained, table, x } = load(run, data, options, terminal, true);
       const { target, net, model } = trained;
       const truth = shaped(target, target.encode(table));
-      const outputs = await outputsOf(net, model, x, options.backend ?? "auto");
+      const outputs = await predict(net, model, x, { backend: options.backend ?? "auto" });
       const found = score(target, outputs, truth);
       if (options.json) terminal.out.write(`${JSON.stringify({ task: target.task, ...plain(found), run })}\n`);
       else {

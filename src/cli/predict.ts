@@ -9,10 +9,9 @@ import { fail } from "../ir/fail.ts";
 import type { Value } from "../ir/value.ts";
 import type { BackendName } from "../run/backend.ts";
 import { backendNames } from "../run/select.ts";
-import { classesOf, probabilities } from "../train/index.ts";
+import { classesOf, predict, probabilities } from "../train/index.ts";
 import { type Trained, trainedRun } from "./configuration.ts";
 import * as parse from "./options.ts";
-import { outputsOf } from "./outputs.ts";
 import { csvOptions } from "./problem.ts";
 import { warningText } from "./summary.ts";
 import type { Terminal } from "./terminal.ts";
@@ -53,7 +52,7 @@ Examples:
     )
     .action(async (run: string, data: string, options: UseOptions & { out?: string }) => {
       const { trained, x } = load(run, data, options, terminal);
-      const outputs = await outputsOf(trained.net, trained.model, x, options.backend ?? "auto");
+      const outputs = await predict(trained.net, trained.model, x, { backend: options.backend ?? "auto" });
       const text = answers(trained.target, outputs);
       if (options.out === undefined) terminal.out.write(text);
       else write(options.out, text);

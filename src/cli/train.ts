@@ -4,20 +4,18 @@ import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import type { Task } from "../data/target.ts";
 import { fail } from "../ir/fail.ts";
-import { type OptimizerName, optimizers, type ScheduleName, schedules } from "../optim/index.ts";
+import { optimizers, schedules } from "../optim/index.ts";
 import type { BackendName } from "../run/backend.ts";
 import { backendNames, selectBackend } from "../run/select.ts";
 import { makeFolders, RunFolder } from "../train/folder.ts";
-import { type Entry, type FitResult, fit, type Metric, metricsOf, NonFiniteError } from "../train/index.ts";
+import { type Entry, type FitResult, fit, type Metric, metricsOf, NonFiniteError, predict } from "../train/index.ts";
 import { type Configuration, command, type DataDescription, describedRun } from "./configuration.ts";
 import { lossFor, network, outputsFor } from "./network.ts";
 import * as parse from "./options.ts";
-import { outputsOf } from "./outputs.ts";
 import { fingerprint, type Part, type Problem, partOf, problemOf, type Reading, readTable } from "./problem.ts";
 import { type Headline, silent, watching } from "./progress.ts";
 import {
   architecture,
-  type ModelName,
   models,
   patience,
   recipe,
@@ -25,6 +23,7 @@ import {
   type Shape,
   scheduleOf,
   validationShare,
+  type Wishes,
 } from "./recipe.ts";
 import { type Score, score } from "./score.ts";
 import { beforehand, headline, scoreText, warningText } from "./summary.ts";
@@ -34,15 +33,6 @@ import { duration, shellWord, stem, wrapped } from "./text.ts";
 type Options = {
   readonly target?: string;
   readonly task?: Task;
-  readonly model?: ModelName;
-  readonly hidden?: readonly number[];
-  readonly dropout?: number;
-  readonly optimizer?: OptimizerName;
-  readonly lr?: number;
-  readonly schedule?: ScheduleName;
-  readonly weightDecay?: number;
-  readonly batch?: number | "full";
-  readonly epochs?: number;
   readonly seed?: number;
   readonly testFraction?: number;
   readonly backend?: BackendName | "auto";
@@ -52,7 +42,8 @@ type Options = {
   readonly resume?: string;
   readonly json?: true;
   readonly quiet?: true;
-} & Reading;
+} & Wishes &
+  Reading;
 
 const words = <K extends string>(table: Readonly<Record<K, unknown>>) => Object.keys(table) as K[];
 const tasks: readonly Task[] = ["binary", "multiclass", "regression"];
@@ -322,7 +313,7 @@ type Found = { readonly train: Score; readonly test: Score };
 async function scores({ problem, configuration }: Job, { params, state }: Fitted, parts: Parts): Promise<Found> {
   const net = network(configuration.architecture);
   const of = async ({ x, y }: Part) =>
-    score(problem.target, await outputsOf(net, { params, state }, x, configuration.backend), y);
+    score(problem.target, await predict(net, { params, state }, x, { backend: configuration.backend }), y);
   return { train: await of(parts.train), test: await of(parts.test) };
 }
 

@@ -2,7 +2,6 @@
  * Composites: the mathematics of networks in a few primitives each, with no gradient rule of their own. Each is right
  * in value and in slope at its seams (0, ties, ±large), which is what decides how it is written.
  */
-import { dtypes } from "./dtype.ts";
 import { fail } from "./fail.ts";
 import type { Range } from "./ops.ts";
 import { type Axes, axesOf, full, iota, type Like, lift, type Tensor } from "./tensor.ts";
@@ -198,6 +197,3 @@ export function power(x: Tensor, p: number): Tensor {
   const zero = x.eq(0);
   return zero.where(p > 1 ? 0 : x.sqrt(), zero.where(1, x).log().mul(p).exp());
 }
-
-/** A 0 / 1 float of a bool. */
-export const indicator = (x: Tensor, like: Tensor): Tensor => x.cast(dtypes[like.dtype].float ? like.dtype : "f32");

@@ -5,6 +5,7 @@
 import { compile, type Trace } from "../compile/compile.ts";
 import { type Buffer, buffersOf } from "../compile/program.ts";
 import { dtypes } from "../ir/dtype.ts";
+import { topo } from "../ir/graph.ts";
 import { isMovement } from "../ir/ops.ts";
 import { size } from "../ir/shape.ts";
 import { constant, type Tensor } from "../ir/tensor.ts";
@@ -45,6 +46,9 @@ export type Moment = {
 export function explain(trace: Trace, moment: Moment): Finding | undefined {
   const { watch: _, ...silent } = trace;
   const program = compile(silent, { everything: true });
+  // The node of this program, where equal nodes have become one.
+  const watched = trace.watch && program.outputs[trace.outputs.indexOf(trace.watch)]!.tensor;
+  const counts = watched && new Set(topo([watched]));
   const arena = new ArrayBuffer(program.temporaryBytes);
   const bytes = (v: Value) => v.data.buffer.slice(v.data.byteOffset, v.data.byteOffset + v.data.byteLength);
   const literals = program.resident.slice(moment.data.length).map((b) => b.tensor.arg as Value);
@@ -79,30 +83,17 @@ export function explain(trace: Trace, moment: Moment): Finding | undefined {
     const out = writes[0]!;
     const given = reads.filter((b) => dtypes[b.dtype].float);
     if (about(out).nonFinite === 0 || given.some((b) => about(b).nonFinite > 0)) continue;
-    if (onPurpose(out.tensor) || !reaches(out.tensor, trace.watch)) continue;
+    // A gradient comes after the loss that is watched, and spoils the next step.
+    const matters = !counts || counts.has(out.tensor) || out.tensor.origin.of !== undefined;
+    if (onPurpose(out.tensor) || !matters) continue;
     return finding(out.tensor, given.map(about));
   }
   const spoilt = [...program.state, ...program.resident, ...program.feeds].find((b) => about(b).nonFinite > 0);
-  return spoilt && given(spoilt.tensor, about(spoilt));
+  return spoilt && cameIn(spoilt.tensor, about(spoilt));
 }
 
 /** An infinity that the user wrote, as a mask does, is only a finding once it spoils something. */
 const onPurpose = (t: Tensor): boolean => t.src.some((s) => !Number.isFinite(constant(s) ?? 0));
-
-/** Whether y is computed from t; anything counts when nothing is watched. */
-function reaches(t: Tensor, y: Tensor | undefined): boolean {
-  if (!y) return true;
-  const seen = new Set<Tensor>();
-  const stack = [y];
-  // By shape and op, not by identity: unify may have made equal nodes one.
-  for (let x = stack.pop(); x; x = stack.pop()) {
-    if (x === t || (x.op === t.op && x.origin === t.origin && `${x}` === `${t}`)) return true;
-    if (seen.has(x)) continue;
-    seen.add(x);
-    stack.push(...x.src);
-  }
-  return t.origin.of !== undefined; // gradients come after the loss and spoil the next step
-}
 
 function finding(t: Tensor, operands: readonly Operand[]): Finding {
   const origin = t.origin.toString();
@@ -116,7 +107,7 @@ function finding(t: Tensor, operands: readonly Operand[]): Finding {
   return { op, tensor: `${t}`, module: t.origin.module, origin, inGradient, operands, message };
 }
 
-function given(t: Tensor, o: Operand): Finding {
+function cameIn(t: Tensor, o: Operand): Finding {
   const message = `${o.text} ${t} came in with ${o.nonFinite} numbers that are not finite`;
   return { op: "input", tensor: `${t}`, module: "", origin: "", inGradient: false, operands: [o], message };
 }

@@ -156,7 +156,6 @@ type Variant<O> = {
   readonly program: Program;
   readonly executable: Executable;
   readonly output: O;
-  readonly resident: readonly Memory[];
   capacity: number;
   places: { state: Memory; resident: readonly Memory[]; feeds: Memory[]; outputs: Memory[] };
 };
@@ -267,17 +266,19 @@ export class Loop<S, F, D, O> {
       resident: data.inputs,
       feeds: feed.inputs,
       outputs,
-      ...(result.watch && { watch: result.watch }),
+      ...(watch && { watch }),
     };
     const program = compile(trace);
-    check(program, data.inputs, tree.leaves<Value>(this.data));
-    const executable = this.run.backend.load(program);
     const { backend } = this.run;
-    this.resident ??= tree.leaves<Value>(this.data).map((v) => residentOf(backend, v));
-    const literals = program.resident.slice(data.inputs.length).map((b) => residentOf(backend, b.tensor.arg as Value));
-    const resident = [...this.resident, ...literals];
+    const given = tree.leaves<Value>(this.data);
+    const literals = program.resident.slice(data.inputs.length).map((b) => b.tensor);
+    const constants = literals.map((t) => t.arg as Value);
+    check(program, [...data.inputs, ...literals], [...given, ...constants]);
+    const executable = backend.load(program);
+    this.resident ??= given.map((v) => residentOf(backend, v));
+    const resident = [...this.resident, ...constants.map((v) => residentOf(backend, v))];
     const places = { state: this.run.place, resident, feeds: [], outputs: [] };
-    return { trace, program, executable, output: result.output, resident, capacity: -1, places };
+    return { trace, program, executable, output: result.output, capacity: -1, places };
   }
 
   /** Room for so many steps' feeds and outputs; it grows and is kept. */
@@ -311,12 +312,11 @@ function nextState(now: unknown, next: unknown): Tensor[] {
   return list;
 }
 
-/** Indices must lie in range before native code uses them. */
+/** Indices among these inputs must lie in range before native code uses them. */
 function check(program: Program, inputs: readonly Tensor[], values: readonly Value[]): void {
   for (const { input: t, n, what, except } of program.checks) {
-    const k = inputs.indexOf(t);
-    const v = t.op === "literal" ? (t.arg as Value) : values[k];
-    if (!v || (k < 0 && t.op !== "literal")) continue;
+    const v = values[inputs.indexOf(t)];
+    if (!v) continue;
     for (let at = 0; at < v.data.length; at++) {
       const x = v.data[at]!;
       if (!(x >= 0 && x < n) && x !== except) {

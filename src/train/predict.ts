@@ -1,4 +1,4 @@
-/** What a trained net says: in batches of one size, so that memory stays small, and a smaller last one. */
+/** What a trained net says, and how good it is: in batches, so that memory stays small. */
 import { dtypes } from "../ir/dtype.ts";
 import { fail } from "../ir/fail.ts";
 import { size } from "../ir/shape.ts";

@@ -10,7 +10,6 @@ import {
   gelu,
   gradients,
   hvp,
-  indicator,
   leakyRelu,
   lerp,
   literal,
@@ -196,7 +195,6 @@ describe.each(backends)("%s", (backend) => {
       hot: oneHot(at, 4, "f64"),
       picked: pick(x, at),
       rows: take(x.reshape([6, 4]), rows),
-      is: indicator(at.eq(1), x),
     });
     const at = value([2, 3], [0, 3, 1, 2, 2, 1], "u32");
     const got = await jit(f, { backend })(x, at, value([2, 2], [5, 0, 0, 3], "i32"));
@@ -213,7 +211,6 @@ describe.each(backends)("%s", (backend) => {
     expect(list(got.hot)).toEqual(list(at).flatMap((c) => [0, 1, 2, 3].map((k) => +(k === c))));
     expect(list(got.picked)).toEqual(pairs.map(([i, j]) => number(i, j, at.data[3 * i + j]!)));
     expect(list(got.rows)).toEqual([5, 0, 0, 3].flatMap((r) => list(x).slice(4 * r, 4 * r + 4)));
-    expect(list(got.is)).toEqual(list(at).map((c) => +(c === 1)));
   });
 
   test("joining and cutting", async () => {
