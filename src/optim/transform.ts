@@ -7,7 +7,8 @@ import { fail } from "../ir/fail.ts";
 import { type Shape, sameShape } from "../ir/shape.ts";
 import { Tensor } from "../ir/tensor.ts";
 import { Value, value } from "../ir/value.ts";
-import { type Mapped, map, mapWithPath } from "../tree.ts";
+import { leaves, type Mapped, map, mapWithPath, paths } from "../tree.ts";
+import { show } from "./hyper.ts";
 
 /** What a transform remembers, on the host: a tree below the parameters' paths. No state is `{}`, which has no leaf. */
 export interface State {
@@ -38,6 +39,8 @@ export type Transform = {
   readonly gives: Gives;
   /** What it is, with its numbers and dialect: `adam(b1 0.9, b2 0.999, eps 1e-8; torch)`. */
   readonly describe: string;
+  /** Which parameters `update` moves; left out, all of them. `freeze` sets it. */
+  readonly moves?: Where;
   /** State before the first step, for parameters of these shapes and dtypes. */
   init(params: unknown): State;
   /** One step, in tensors. `direction` and `params` have the same tree. */
@@ -94,6 +97,7 @@ class Pair {
 export function chain(...links: readonly Transform[]): Transform {
   const last = links.at(-1) ?? fail("chain: there is nothing to chain");
   links.slice(0, -1).forEach(requireDirection);
+  links.forEach((link) => requireUnfrozen("chain", link));
   return {
     gives: last.gives,
     describe: links.map((link) => link.describe).join(" → "),
@@ -117,10 +121,16 @@ export type Where = (path: string, p: { readonly shape: Shape }) => boolean;
 export const matrices: Where = (_, p) => p.shape.length >= 2;
 
 /** Parameters whose path matches. */
-export const named =
-  (pattern: RegExp): Where =>
-  (path) =>
-    pattern.test(path);
+export const named = (pattern: RegExp): Where => titled(`named(${pattern})`, (path) => pattern.test(path));
+
+/** Parameters of these parts of a net: `under("trunk")` has `trunk.layers.0.weight`, and not `trunk2.weight`. */
+export const under = (...parts: readonly string[]): Where =>
+  titled(`under(${parts.map((part) => JSON.stringify(part)).join(", ")})`, (path) =>
+    parts.some((part) => path === part || path.startsWith(`${part}.`)),
+  );
+
+/** A function's name is what `describe` calls it. */
+const titled = (name: string, where: Where): Where => Object.defineProperty(where, "name", { value: name });
 
 /**
  * The transform on some parameters only; the others' directions pass unchanged and have no state. The transform does not
@@ -128,25 +138,92 @@ export const named =
  */
 export function only(where: Where, transform: Transform, describe = where.name || "some"): Transform {
   requireDirection(transform);
-  // An empty branch takes the place of a parameter that is left out: no leaf, no state, no memory.
-  const prune = <P>(params: unknown, tree: P): P =>
-    mapWithPath((path, p, x) => (where(path, p) ? x : {}), params, tree);
+  requireUnfrozen("only", transform);
   return {
     gives: "direction",
     describe: `only(${describe}, ${transform.describe})`,
-    init: (params) => transform.init(prune(params, params)),
+    init: (params) => transform.init(pruned(where, params, params)),
     update(direction, state, { params, step, lr }) {
-      const within = { params: prune(params, params), step, lr };
-      const [u, next] = transform.update(prune(params, direction), state, within);
+      const within = { params: pruned(where, params, params), step, lr };
+      const [u, next] = transform.update(pruned(where, params, direction), state, within);
       return [mapWithPath((path, p, before, after) => (where(path, p) ? after : before), params, direction, u), next];
     },
   };
 }
 
 /**
+ * Some parameters stay as they are, to the last bit; the rule moves the others. To the rule the frozen ones do not
+ * exist: no decay, no momentum, no state, no part in a clipped norm, as with `requires_grad = False` in PyTorch. Of
+ * their gradients nothing is computed, and `update` may be given a tree without them.
+ *
+ * It goes around the whole rule: `freeze(under("trunk"), chain(clipGlobalNorm(1), adamW()))`.
+ * `init` throws where there is no such parameter, or none is left.
+ */
+export function freeze(where: Where, rule: Optimizer): Optimizer {
+  const { moves } = rule;
+  const rest: Where = (path, p) => !where(path, p) && (!moves || moves(path, p));
+  const describe = `freeze(${where.name || "some"}, ${rule.describe})`;
+  return {
+    gives: rule.gives,
+    describe,
+    moves: rest,
+    init(params) {
+      requireSome(describe, where, params);
+      const left = pruned((path, p) => !where(path, p), params, params);
+      if (leaves(left).length === 0) fail(`${describe}: all parameters are frozen, so there is nothing to train`);
+      return rule.init(left);
+    },
+    update(direction, state, { params, step, lr }) {
+      const left = { params: pruned(rest, params, params), step, lr };
+      return rule.update(pruned(rest, params, direction), state, left);
+    },
+  };
+}
+
+/**
+ * The rule with lr · factor for some parameters, such as a tenth for what was trained before: a parameter group of
+ * PyTorch with a rate of its own. Weight decay that contains lr is scaled with it.
+ *
+ * `init` throws where there is no such parameter.
+ */
+export function scaleLr(where: Where, factor: number, rule: Optimizer): Optimizer {
+  if (!(typeof factor === "number" && factor > 0 && Number.isFinite(factor))) {
+    const hint = factor === 0 ? "freeze(where, rule) keeps parameters as they are" : undefined;
+    fail(`scaleLr: the factor must be a finite number > 0, got ${show(factor)}`, hint);
+  }
+  const describe = `scaleLr(${where.name || "some"}, ${factor}, ${rule.describe})`;
+  return {
+    ...rule,
+    describe,
+    init(params) {
+      requireSome(describe, where, params);
+      return rule.init(params);
+    },
+    update(direction, state, context) {
+      // Also a step, which has lr in it already: a buffer of steps is as long as its rate, so the factor may come last.
+      const [u, next] = rule.update(direction, state, context);
+      const scaled = (path: string, p: Tensor, d: Tensor) =>
+        d instanceof Tensor && where(path, p) ? d.mul(factor) : d;
+      return [mapWithPath(scaled, context.params, u), next];
+    },
+  };
+}
+
+/**
+ * What of a tree shaped like the parameters belongs to those that the rule moves, for code that goes through gradients
+ * by itself: a norm, a sum over batches. Frozen ones are {}, a branch without leaves.
+ */
+export const trainable = <P>(rule: Optimizer, params: unknown, tree: P): P =>
+  rule.moves ? pruned(rule.moves, params, tree) : tree;
+
+/** An empty branch takes the place of a parameter that is left out: no leaf, no state, no memory. */
+const pruned = <P>(where: Where, params: unknown, tree: P): P =>
+  mapWithPath((path, p, x) => (where(path, p) ? x : {}), params, tree);
+
+/**
  * One step of an optimizer: p − lr · direction, or p − step where the rule has lr inside.
  *
- * gradients  a tree like `params`
+ * gradients  a tree like `params`; those of frozen parameters may be missing
  * state      `rule.init(params)` at first, then what this returned
  * →          [next params, next state]
  * Throws where a gradient's shape is not its parameter's, or step or lr is not a scalar float.
@@ -160,6 +237,7 @@ export function update<P>(rule: Optimizer, gradients: P, state: TracedState, con
   const minusLr = context.lr.neg();
   const moved = mapWithPath(
     (path, p: Tensor, d: Tensor) => {
+      if (rule.moves && !rule.moves(path, p)) return p;
       fits(path, p, d);
       return p.add(rule.gives === "step" ? d.neg() : d.mul(minusLr.cast(p.dtype)));
     },
@@ -172,6 +250,18 @@ export function update<P>(rule: Optimizer, gradients: P, state: TracedState, con
 function requireDirection(t: Transform): void {
   if (t.gives === "step")
     fail(`chain: ${t.describe} has the learning rate in it, so it must come last, for all parameters`);
+}
+
+function requireUnfrozen(what: string, t: Transform): void {
+  if (t.moves) fail(`${what}: ${t.describe} must go around the whole rule`, "freeze(where, chain(…))");
+}
+
+/** A part of the net that does not exist is a mistyped one. */
+function requireSome(what: string, where: Where, params: unknown): void {
+  const all = paths<Value>(params);
+  if (all.some(([path, p]) => where(path, p))) return;
+  const few = all.slice(0, 6).map(([path]) => path);
+  fail(`${what}: there is no such parameter`, `there are ${few.join(", ")}${all.length > few.length ? ", …" : ""}`);
 }
 
 const at = (path: string) => path || "the top";

@@ -8,7 +8,7 @@ import { topo } from "../ir/graph.ts";
 import { input, Tensor } from "../ir/tensor.ts";
 import { Value, value } from "../ir/value.ts";
 import { apply, init, type Module, type Params, type State } from "../nn/index.ts";
-import { accumulator, type Optimizer, type Schedule } from "../optim/index.ts";
+import { accumulator, type Optimizer, type Schedule, trainable } from "../optim/index.ts";
 import { foldIn, key } from "../random.ts";
 import type { Backend, BackendName } from "../run/backend.ts";
 import { type Loop, Run } from "../run/run.ts";
@@ -191,7 +191,10 @@ class Trainer {
     const packed = options.resume ? await store?.load() : undefined;
     const from = packed && unpack(packed, { trained, setup }, store?.name ?? "checkpoint");
     const now = from?.trained ?? trained;
-    const zeros = { gradients: accumulator.init(params), total: value([], [0], floatOf(params)) };
+    const zeros = {
+      gradients: accumulator.init(trainable(optimizer, params, params)),
+      total: value([], [0], floatOf(params)),
+    };
     const first = { ...now, ...(accumulate > 1 && !plan.full ? zeros : { gradients: {}, total: {} }) };
     const run = await Run.start<Accumulating>(first, { backend: options.backend ?? "auto" });
     const trainer = new Trainer(options, plan, setup, run, from?.progress);
@@ -233,7 +236,7 @@ class Trainer {
     this.draws = drawsRandomly(net, { params, state }, data.train.x, plan.size);
     const resident = { data: data.train };
     this.loops = this.accumulates
-      ? { add: run.loop(addStep(net, loss), resident), update: run.loop(applyStep(optimizer)) }
+      ? { add: run.loop(addStep(net, loss, optimizer), resident), update: run.loop(applyStep(optimizer)) }
       : { update: run.loop(plainly(trainStep(net, loss, optimizer)), resident) };
     this.validation = data.validation && evaluateLoop(run, net, loss, data.validation);
 

@@ -3,7 +3,7 @@ import { valueAndGrad } from "../ir/grad.ts";
 import { scalar, Tensor, zerosLike } from "../ir/tensor.ts";
 import type { Value } from "../ir/value.ts";
 import { apply, type Module, type Parts } from "../nn/index.ts";
-import { accumulator, globalNorm, type Optimizer, update } from "../optim/index.ts";
+import { accumulator, globalNorm, type Optimizer, trainable, update } from "../optim/index.ts";
 import type * as tree from "../tree.ts";
 
 /**
@@ -52,20 +52,22 @@ export const trainStep =
       return [total.div(weight), { weight, next }] as const;
     })(s.params);
     const [params, opt] = update(rule, gradients, s.opt, { params: s.params, step: feed.step, lr: feed.lr });
-    const norm = globalNorm(gradients);
+    const norm = globalNorm(trainable(rule, s.params, gradients));
     const sound = soundness(mean, norm);
     return { state: { params, state: next, opt }, output: { loss: mean, weight, norm, sound }, watch: sound };
   };
 
 /** One batch of an accumulated update: its total, and the gradients of that, added up. */
 export const addStep =
-  (net: Module, loss: FitLoss) => (s: Traced<Accumulating>, feed: Traced<Rows>, data: Traced<Data>) => {
+  (net: Module, loss: FitLoss, rule: Optimizer) =>
+  (s: Traced<Accumulating>, feed: Traced<Rows>, data: Traced<Data>) => {
     const { x, y } = batchOf(data, feed);
-    const [[total, { weight, next }], gradients] = valueAndGrad((params: Tree) => {
+    const [[total, { weight, next }], all] = valueAndGrad((params: Tree) => {
       const [prediction, next] = apply(net, { params, state: s.state }, x, { training: true, key: feed.key });
       const { total, weight } = partsOf(loss, prediction, y);
       return [total, { weight, next }] as const;
     })(s.params);
+    const gradients = trainable(rule, s.params, all);
     const sum = accumulator.add(s.gradients, gradients, weight);
     const sound = soundness(total, globalNorm(gradients));
     const state = { ...s, state: next, gradients: sum, total: s.total.add(total) };

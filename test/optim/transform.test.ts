@@ -1,21 +1,30 @@
-/** The lift, chains, only(), update, and clipping against PyTorch, Optax and Keras. */
+/** The lift, chains, only(), freeze(), scaleLr(), update, and clipping against PyTorch, Optax and Keras. */
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { topo } from "../../src/ir/graph.ts";
 import { input, scalar, type Tensor, type Value, value } from "../../src/ir/index.ts";
 import {
   adam,
+  adamW,
   chain,
   clipGlobalNorm,
   clipTensorNorm,
   clipValue,
   type Dialect,
   decay,
+  freeze,
   globalNorm,
   matrices,
   momentum,
   named,
   only,
+  optimizers,
+  rmsprop,
+  scaleLr,
+  sgd,
   type Transform,
+  trainable,
+  under,
   update,
 } from "../../src/optim/index.ts";
 import { Run } from "../../src/run/run.ts";
@@ -162,5 +171,154 @@ describe("chain", () => {
       /momentum\(.*keras\) has the learning rate in it, so it must come last/,
     );
     expect(() => only(matrices, inside)).toThrow(/learning rate in it/);
+  });
+});
+
+describe("parts of a network", () => {
+  const net = () =>
+    values(
+      {
+        "trunk.weight": [
+          [1, -2],
+          [3, 4],
+        ],
+        "trunk.bias": [1, 2],
+        "trunk2.weight": [5, 6],
+        head: [3, 4],
+      },
+      "f64",
+    );
+  /** ½ Σ p² + Σ p_trunk · Σ p_head: every parameter has a slope, and it changes. */
+  const bowl = () => (p: Tensors) => {
+    const all = leaves<Tensor>(p).map((t) => t.square().sum().mul(0.5));
+    return all.reduce((a, b) => a.add(b)).add(p["trunk.weight"]!.sum().mul(p.head!.sum()).mul(0.1));
+  };
+  const after = async (rule: Transform, n = 5) => {
+    const { run, loop } = await descent(rule, bowl, net());
+    await loop.take(
+      n,
+      feeds(n, (t) => 0.1 / (t + 1)),
+    );
+    return { w: run.state().w, opt: run.state().opt };
+  };
+  const numbers = (t: object) => Object.fromEntries(paths<Value>(t).map(([path, v]) => [path, [...v.data]]));
+
+  test("under takes a part and what is below it, by whole names", () => {
+    const p = { shape: [2] };
+    const inTrunk = under("trunk", "layers.0");
+    for (const path of ["trunk", "trunk.weight", "trunk.layers.3.bias", "layers.0.weight"]) {
+      expect(inTrunk(path, p), path).toBe(true);
+    }
+    for (const path of ["trunk2.weight", "net.trunk", "layers.01.weight", "layers", ""]) {
+      expect(inTrunk(path, p), path).toBe(false);
+    }
+  });
+
+  test.each(Object.entries(optimizers).map(([name, row]) => [name, row.make] as const))(
+    "%s: what is frozen keeps its bits and has no state; the rest moves as if it were alone",
+    async (_, make) => {
+      const rule = make({ weightDecay: 0.1 });
+      const { w, opt } = await after(freeze(under("trunk"), rule));
+      const start = net();
+      for (const path of ["trunk.weight", "trunk.bias"]) expect([...w[path]!.data]).toEqual([...start[path]!.data]);
+      expect(paths(opt).filter(([path]) => path.includes("trunk."))).toEqual([]);
+
+      // the same descent with the trunk as constants of the loss
+      const { "trunk.weight": a, "trunk.bias": b, ...rest } = start;
+      const fixed = { "trunk.weight": a!, "trunk.bias": b! };
+      const { run, loop } = await descent(rule, (d) => (p) => bowl()({ ...d, ...p }), rest, { data: fixed });
+      await loop.take(
+        5,
+        feeds(5, (t) => 0.1 / (t + 1)),
+      );
+      const alone = run.state().w;
+      for (const path of ["trunk2.weight", "head"]) {
+        expect(distance(w[path]!.data, [...alone[path]!.data]), path).toBeLessThan(1e-14);
+        expect([...w[path]!.data]).not.toEqual([...start[path]!.data]);
+      }
+    },
+  );
+
+  test("a clipped norm inside is that of what is left", async () => {
+    const { w } = await after(freeze(named(/^trunk/), chain(clipGlobalNorm(1, { dialect: "optax" }), sgd())), 1);
+    // the slope at the head is p + 0.1 · Σ trunk.weight = [3.6, 4.6]
+    const length = Math.hypot(3.6, 4.6);
+    expect(distance(w.head!.data, [3 - (0.1 * 3.6) / length, 4 - (0.1 * 4.6) / length])).toBeLessThan(1e-15);
+  });
+
+  test("nothing is computed of a frozen parameter's gradient", () => {
+    const p: Tensors = { "trunk.weight": input([2, 2], "f64"), head: input([2], "f64") };
+    const slope = { "trunk.weight": input([2, 2], "f64"), head: input([2], "f64") };
+    const rule = freeze(under("trunk"), sgd());
+    const at = { params: p, step: scalar(1, "f64"), lr: scalar(0.1, "f64") };
+    const [next] = update<Tensors>(rule, slope, {}, at);
+    expect(next["trunk.weight"]).toBe(p["trunk.weight"]);
+    expect(topo([next.head!])).not.toContain(slope["trunk.weight"]);
+    const [without] = update<Tensors>(rule, { head: slope.head }, {}, at);
+    expect(topo([without.head!])).toHaveLength(topo([next.head!]).length);
+    expect(paths(trainable(rule, p, slope)).map(([path]) => path)).toEqual(["head"]);
+    expect(trainable(sgd(), p, slope)).toBe(slope);
+  });
+
+  test("freezes nest", async () => {
+    const { w } = await after(freeze(under("trunk.weight"), freeze(under("trunk.bias"), adam())));
+    const [start, now] = [numbers(net()), numbers(w)];
+    const moved = Object.keys(start).filter((path) => `${start[path]}` !== `${now[path]}`);
+    expect(moved).toEqual(["trunk2.weight", "head"]);
+  });
+
+  // The witness: the same rule at a tenth of the rate, on a loss in which no parameter sees another.
+  const apart = () => (p: Tensors) =>
+    leaves<Tensor>(p)
+      .map((t) => t.square().mul(0.5).add(t.mul(0.3).sin()).sum())
+      .reduce((a, b) => a.add(b));
+  test.each(
+    (["torch", "optax", "keras"] as const).flatMap((dialect) => [
+      momentum({ dialect, weightDecay: 0.1 }),
+      rmsprop({ dialect, momentum: 0.9 }),
+      adamW({ dialect }),
+    ]),
+  )("scaleLr: a part at a tenth of the rate, with $describe", async (rule) => {
+    const take = async (rule: Transform, rate: number) => {
+      const { run, loop } = await descent(rule, apart, net());
+      await loop.take(
+        6,
+        feeds(6, (t) => rate / (t + 1)),
+      );
+      return run.state().w;
+    };
+    const mixed = await take(scaleLr(under("trunk"), 0.1, rule), 0.1);
+    const [fast, slow] = [await take(rule, 0.1), await take(rule, 0.01)];
+    for (const path of Object.keys(mixed)) {
+      const wanted = path.startsWith("trunk.") ? slow : fast;
+      expect(distance(mixed[path]!.data, [...wanted[path]!.data]), path).toBeLessThan(1e-13);
+    }
+  });
+
+  test("frozen and scaled together", async () => {
+    const { w } = await after(scaleLr(under("trunk"), 0.5, freeze(under("trunk.bias"), sgd())), 1);
+    expect([...w["trunk.bias"]!.data]).toEqual([1, 2]);
+    // the slope of trunk.weight is p + 0.1 · Σ head
+    expect(
+      distance(
+        w["trunk.weight"]!.data,
+        [1, -2, 3, 4].map((p) => p - 0.05 * (p + 0.7)),
+      ),
+    ).toBeLessThan(1e-15);
+  });
+
+  test("says what it is, and refuses what cannot be meant", () => {
+    const rule = freeze(under("trunk", "stem"), scaleLr(named(/2/), 0.1, sgd()));
+    expect(rule.describe).toBe('freeze(under("trunk", "stem"), scaleLr(named(/2/), 0.1, sgd(torch)))');
+    const p = net();
+    expect(() => freeze(under("trnk"), sgd()).init(p)).toThrow(
+      /freeze\(under\("trnk"\), sgd.*: there is no such parameter.*there are trunk\.weight, trunk\.bias, trunk2/s,
+    );
+    expect(() => scaleLr(under("trnk"), 0.1, sgd()).init(p)).toThrow(/there is no such parameter/);
+    expect(() => freeze(named(/./), sgd()).init(p)).toThrow(/all parameters are frozen, so there is nothing to train/);
+    expect(() => chain(clipGlobalNorm(1), freeze(under("trunk"), sgd()))).toThrow(/must go around the whole rule/);
+    expect(() => only(matrices, freeze(under("trunk"), sgd()))).toThrow(/must go around the whole rule/);
+    expect(() => scaleLr(matrices, 0, sgd())).toThrow(/finite number > 0, got 0.*freeze/s);
+    expect(() => scaleLr(matrices, Number.NaN, sgd())).toThrow(/finite number > 0, got NaN/);
   });
 });

@@ -13,7 +13,7 @@ import {
   sequential,
   tanh,
 } from "../../src/nn/index.ts";
-import { adam, chain, clipGlobalNorm, linear as ramp, sgd } from "../../src/optim/index.ts";
+import { adam, chain, clipGlobalNorm, freeze, linear as ramp, sgd, under } from "../../src/optim/index.ts";
 import { permutation } from "../../src/random.ts";
 import type { Backend } from "../../src/run/backend.ts";
 import { jsBackend } from "../../src/run/js.ts";
@@ -622,4 +622,30 @@ test.skipIf(!probeCompiler().found)("memory stays flat over 10⁵ steps", async 
   const rss = JSON.parse(out) as number[];
   expect(rss.length).toBe(15); // every 20,000 steps; the first 100,000 are the warm-up
   expect(rss.at(-1)! - rss[4]!, rss.map((mb) => mb.toFixed(1)).join(" ")).toBeLessThan(4);
+});
+
+describe("frozen parameters", () => {
+  const frozen = freeze(under("layers.0"), adam({ weightDecay: 0.1 }));
+  const still = sequential(linear(3, 8), tanh, linear(8, 3)); // without dropout, so that batches of any size agree
+  const start = init(still, 3);
+  const options = { ...plain, net: still, optimizer: frozen, start, steps: 7 } as const;
+
+  test.each(backends)("keep their bits; the rest learns, and alone is in the norm (%s)", async (backend) => {
+    const [part, all] = [
+      await fit({ ...options, backend, steps: 1 }),
+      await fit({ ...options, backend, steps: 1, optimizer: adam() }),
+    ];
+    expect(part.history[0]!.gradientNorm).toBeLessThan(0.95 * all.history[0]!.gradientNorm);
+    const { params } = await fit({ ...options, backend });
+    expect(bits(params.layers[0])).toEqual(bits(start.params.layers[0]));
+    expect(bits(params.layers[2])).not.toEqual(bits(start.params.layers[2]));
+  });
+
+  test("are left out of what is accumulated", async () => {
+    const whole = await fit({ ...options, backend: "js" });
+    const halves = await fit({ ...options, backend: "js", batch: 5, accumulate: 2 });
+    const [a, b] = [tree.leaves<Value>(whole.params), tree.leaves<Value>(halves.params)];
+    a.forEach((v, k) => v.data.forEach((x, i) => expect(b[k]!.data[i]).toBeCloseTo(x, 5)));
+    expect(bits(halves.params.layers[0])).toEqual(bits(start.params.layers[0]));
+  });
 });
