@@ -10,8 +10,9 @@ import { type Architecture, network } from "./network.ts";
 import type { Choices } from "./problem.ts";
 import type { Recipe } from "./recipe.ts";
 
-export type Configuration = {
+export type TableConfiguration = {
   readonly command: typeof command;
+  readonly kind: "table";
   readonly task: Task;
   readonly choices: Choices;
   /** Share of the rows that training was watched on. */
@@ -23,18 +24,17 @@ export type Configuration = {
   readonly encoder: EncoderJson;
 };
 
-export type DataDescription = {
-  readonly file: string;
-  readonly fingerprint: string;
-  readonly rows: number;
-  readonly columns: number;
-};
+/** Of any kind of data: told apart by `kind`. */
+export type Configuration = TableConfiguration;
+
+/** Where the data were, and what they were, to know them again. */
+export type DataDescription = { readonly file: string; readonly fingerprint: string };
 
 export const command = "downhill train";
 
-export type Described = {
+export type Described<C = Configuration> = {
   readonly seed: number;
-  readonly configuration: Configuration;
+  readonly configuration: C;
   readonly data: DataDescription;
 };
 
@@ -48,8 +48,23 @@ export function describedRun(path: string): Described {
   return { seed, configuration: known as Configuration, data: data as DataDescription };
 }
 
+/** The same of a table. Throws where the run is of other data. */
+export function describedTable(path: string): Described<TableConfiguration> {
+  const { seed, configuration, data } = describedRun(path);
+  requireKind(path, configuration, "table");
+  return { seed, configuration, data };
+}
+
+function requireKind<K extends Configuration["kind"]>(
+  path: string,
+  configuration: Configuration,
+  kind: K,
+): asserts configuration is Extract<Configuration, { kind: K }> {
+  if (configuration.kind !== kind) fail(`${path}: this run is of a ${configuration.kind}, not of a ${kind}`);
+}
+
 export type Trained = {
-  readonly configuration: Configuration;
+  readonly configuration: TableConfiguration;
   readonly net: Module;
   readonly model: Model;
   readonly encoder: Encoder;
@@ -57,8 +72,8 @@ export type Trained = {
 };
 
 /** A trained network with the meaning of its inputs and outputs. Throws where the run is damaged or not yet trained. */
-export function trainedRun(path: string): Trained {
-  const { seed, configuration } = describedRun(path);
+export function trainedTable(path: string): Trained {
+  const { seed, configuration } = describedTable(path);
   const net = network(configuration.architecture);
   return {
     configuration,

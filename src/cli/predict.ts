@@ -10,7 +10,7 @@ import type { Value } from "../ir/value.ts";
 import type { BackendName } from "../run/backend.ts";
 import { backendNames } from "../run/select.ts";
 import { classesOf, predict, probabilities } from "../train/index.ts";
-import { type Trained, trainedRun } from "./configuration.ts";
+import { type Trained, trainedTable } from "./configuration.ts";
 import * as parse from "./options.ts";
 import { csvOptions } from "./problem.ts";
 import { warningText } from "./summary.ts";
@@ -61,7 +61,7 @@ Examples:
 
 /** A run, and a file as its network sees it. Warnings go to stderr. */
 export function load(run: string, data: string, options: UseOptions, { err, colors }: Terminal, withTarget = false) {
-  const trained = trainedRun(run);
+  const trained = trainedTable(run);
   const { configuration, encoder, target } = trained;
   const {
     header = configuration.choices.header,

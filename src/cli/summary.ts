@@ -1,7 +1,7 @@
 /** What a person reads before and after training: the data, the model, what to beware of, how good it is. */
 import type { Target } from "../data/target.ts";
 import type { Warning } from "../data/warning.ts";
-import type { Configuration } from "./configuration.ts";
+import type { TableConfiguration } from "./configuration.ts";
 import { parameters } from "./network.ts";
 import type { Problem } from "./problem.ts";
 import { type ClassScore, interval, type Score } from "./score.ts";
@@ -17,7 +17,12 @@ function facts(rows: readonly (readonly [string, string])[], { dim }: Colors): s
 }
 
 /** Before training: the data, what was done to the columns, the network and how it will be trained. */
-export function beforehand(problem: Problem, configuration: Configuration, backend: string, colors: Colors): string {
+export function beforehand(
+  problem: Problem,
+  configuration: TableConfiguration,
+  backend: string,
+  colors: Colors,
+): string {
   const { table, split, target, reason } = problem;
   const { recipe, architecture, choices } = configuration;
   const { train, validation, test } = split;
