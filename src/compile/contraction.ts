@@ -1,25 +1,26 @@
 /**
  * Recognises a sum of products as a matrix product: which loop variables walk the rows of A, the columns of B, and
- * what is summed. Movement ops only change strides, so transposes and merged axes cost nothing here.
+ * what is summed. Movement ops only change strides, so transposes, merged axes and sliding windows cost nothing here;
+ * a convolution is a product whose sum has several axes. Only zeros around a factor need a copy of it in memory.
  */
 import { Expr, linear } from "../ir/expr.ts";
 import { isMovement, movement } from "../ir/ops.ts";
 import { size } from "../ir/shape.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { type Layouts, position } from "./layout.ts";
-import type { Loop, Strides } from "./program.ts";
+import type { Loop, Step, Strides } from "./program.ts";
 
 /** A contraction in terms of the tensors it reads; `a.at` and the others are shifts by the outer loops. */
 export type Product = {
   readonly loops: readonly Loop[];
   readonly m: number;
   readonly n: number;
-  readonly k: number;
+  readonly sum: readonly Step[];
   readonly a: Factor;
   readonly b: Factor;
   readonly c: { readonly at: Expr; readonly strides: Strides };
 };
-type Factor = { readonly tensor: Tensor; readonly at: Expr; readonly strides: Strides };
+type Factor = { readonly tensor: Tensor; readonly at: Expr; readonly stride: number };
 
 /** Below this many elements a lone matrix is not worth a kernel of its own: the product fuses with its neighbours. */
 const LARGE_MATRIX = 2048;
@@ -60,15 +61,14 @@ export function product(t: Tensor, layouts: Layouts): Product | undefined {
     b.of,
     c.of,
   );
-  if (ks.length !== 1) return undefined;
-  const k = ks[0]!;
+  const k = ks.reduce((product, l) => product * l.n, 1);
   const m = ms.at(-1) ?? ONE;
   const n = ns.at(-1) ?? ONE;
   if (m.n * n.n === 1) return undefined;
   if (m.n === 1 || n.n === 1) {
     // A matrix by a vector: only where the matrix lies in memory anyway.
     const matrix = m.n === 1 ? b.tensor : a.tensor;
-    if (m.n * n.n * k.n < LARGE_MATRIX || !inMemory(matrix)) return undefined;
+    if (ks.length > 1 || m.n * n.n * k < LARGE_MATRIX || !inMemory(matrix)) return undefined;
   }
   const batch = loops.filter((l) => !summed(l) && inA(l) && inB(l));
   const outer = [...batch, ...ms.slice(0, -1), ...ns.slice(0, -1)];
@@ -79,9 +79,9 @@ export function product(t: Tensor, layouts: Layouts): Product | undefined {
     loops: outer,
     m: m.n,
     n: n.n,
-    k: k.n,
-    a: { tensor: a.tensor, at: shift(a.of, a.constant), strides: { row: step(a.of, m), col: step(a.of, k) } },
-    b: { tensor: b.tensor, at: shift(b.of, b.constant), strides: { row: step(b.of, k), col: step(b.of, n) } },
+    sum: ks.map((l) => ({ n: l.n, a: step(a.of, l), b: step(b.of, l) })),
+    a: { tensor: a.tensor, at: shift(a.of, a.constant), stride: step(a.of, m) },
+    b: { tensor: b.tensor, at: shift(b.of, b.constant), stride: step(b.of, n) },
     c: { at: shift(c.of, c.constant), strides: { row: step(c.of, m), col: step(c.of, n) } },
   };
 }
@@ -89,14 +89,17 @@ export function product(t: Tensor, layouts: Layouts): Product | undefined {
 const ONE: Loop = { name: "", n: 1 };
 const inMemory = (t: Tensor) => t.op === "input" || t.op === "literal" || t.op === "sum" || t.op === "gather";
 
-/** The tensor below all movement, and where an index of the outside lands in it, when that is a linear form. */
+/**
+ * The tensor below all movement, and where an index of the outside lands in it, when that is a linear form. A window
+ * that reaches into padding needs the padded tensor in memory.
+ */
 function factor(outside: Tensor, i: readonly Expr[], layouts: Layouts) {
   let t = outside;
   let at = [...i];
   while (isMovement(t.op) || t.op === "detach") {
     if (isMovement(t.op)) {
       const moved = movement[t.op].index(at, t.arg as never, t.src[0]!.shape);
-      if (moved.inside && !moved.inside.const) return undefined;
+      if (moved.inside && !moved.inside.const) break;
       at = moved.at;
     }
     t = t.src[0]!;

@@ -20,9 +20,9 @@ export function lower(
 ): Kernel {
   const t = out.tensor;
   if (product) {
-    const matrix = ({ tensor, at, strides }: Product["a"]) => ({ buffer: buffers.get(tensor)!, at, strides });
-    const { loops, m, n, k, a, b, c } = product;
-    return { kind: "contraction", loops, m, n, k, a: matrix(a), b: matrix(b), c: { buffer: out, ...c } };
+    const matrix = ({ tensor, at, stride }: Product["a"]) => ({ buffer: buffers.get(tensor)!, at, stride });
+    const { loops, m, n, sum, a, b, c } = product;
+    return { kind: "contraction", loops, m, n, sum, a: matrix(a), b: matrix(b), c: { buffer: out, ...c } };
   }
   const at = reader(buffers, layouts);
   const inside = Expr.bool(true);

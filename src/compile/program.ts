@@ -49,21 +49,28 @@ export type Accumulate = {
   readonly join: "add" | "max";
 };
 
-/** Elements between neighbours along the two axes of a matrix. */
-export type Strides = { readonly row: number; readonly col: number };
+/** One axis of a sum: how long it is, and the elements between neighbours in A and in B. */
+export type Step = { readonly n: number; readonly a: number; readonly b: number };
 
-/** C[m, n] = Σ_k A[m, k] · B[k, n], once per index of `loops`, which shift the three matrices. */
+/**
+ * C[m, n] = Σ_k A[m, k] · B[k, n], once per index of `loops`, which shift the three matrices. k runs over all axes of
+ * `sum`, the last one fastest; a matrix product has one of them, a convolution one for the channel and each tap.
+ */
 export type Contraction = {
   readonly kind: "contraction";
   readonly loops: readonly Loop[];
   readonly m: number;
   readonly n: number;
-  readonly k: number;
+  readonly sum: readonly Step[];
   readonly a: Matrix;
   readonly b: Matrix;
-  readonly c: Matrix;
+  readonly c: Result;
 };
-export type Matrix = { readonly buffer: Buffer; readonly at: Expr; readonly strides: Strides };
+/** `at` shifts the matrix by the outer loops; `stride` is between neighbours along m of A, along n of B. */
+export type Matrix = { readonly buffer: Buffer; readonly at: Expr; readonly stride: number };
+export type Result = { readonly buffer: Buffer; readonly at: Expr; readonly strides: Strides };
+/** Elements between neighbours along m and along n. */
+export type Strides = { readonly row: number; readonly col: number };
 
 export type Kernel = Nest | Accumulate | Contraction;
 

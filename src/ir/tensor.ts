@@ -358,18 +358,35 @@ export class Tensor {
   }
 
   /** Transpose of `window`: overlapping windows [.., o, .., size] added back onto an axis of length n. */
-  fold({ axis, size: k, stride, dilation }: Window, n: number): Tensor {
-    const o = this.shape[axis]!;
+  fold(w: Window, n: number): Tensor {
+    return w.size <= 16 ? this.foldTaps(w, n) : this.foldRows(w, n);
+  }
+  /** One shifted copy per tap, all in one kernel. */
+  private foldTaps({ axis, size: k, stride, dilation }: Window, n: number): Tensor {
+    const reach = (this.shape[axis]! - 1) * stride + 1;
+    const taps = Array.from({ length: k }, (_, j) => {
+      const tap = this.slice(-1, j, j + 1).squeeze(-1);
+      const apart = stride === 1 ? tap : tap.spread(axis, stride).resize(axis, reach);
+      const before = j * dilation;
+      return apart.pad(apart.shape.map((_, j2): Range => (j2 === axis ? [before, n - reach - before] : [0, 0])));
+    });
+    return taps.reduce((a, b) => a.add(b));
+  }
+  /** For many taps: a graph that does not grow with them. */
+  private foldRows({ axis, size: k, stride, dilation }: Window, n: number): Tensor {
     const row = n + dilation;
     const last = this.rank - 1;
     let t = this.permute(axes(this.shape).slice(0, -1).toSpliced(axis, 0, last)); // [.., k, o, ..]
-    t = t
-      .split(axis + 1, [o, 1])
-      .resize(axis + 2, stride)
-      .merge(axis + 1); // stride − 1 zeros after each of the o
+    t = t.spread(axis + 1, stride);
     t = t.resize(axis + 1, row).merge(axis); // k rows of n + dilation, end to end
     t = t.resize(axis, k * n).split(axis, [k, n]); // read as rows of n: row j starts j · dilation later
     return t.sum(axis);
+  }
+  /** stride − 1 zeros after each element of one axis. */
+  private spread(axis: number, stride: number): Tensor {
+    return this.split(axis, [this.shape[axis]!, 1])
+      .resize(axis + 1, stride)
+      .merge(axis);
   }
   private split(axis: number, into: Shape): Tensor {
     return this.reshape(this.shape.toSpliced(axis, 1, ...into));

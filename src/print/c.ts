@@ -155,7 +155,7 @@ export function printC(program: Program, lanes: number) {
   );
   const steps = program.kernels.map((k) => {
     if (k.kind !== "contraction") return `    ${called.get(k)}`;
-    const shifted = (x: Contraction["a"]) => `${pointer(x.buffer)} + ${shift(x.at)}`;
+    const shifted = (x: Pick<Contraction["a"], "buffer" | "at">) => `${pointer(x.buffer)} + ${shift(x.at)}`;
     const type = types[k.c.buffer.dtype];
     const inner = `${products.names.get(k)}(${shifted(k.a)}, ${shifted(k.b)}, ${shifted(k.c)}, (${type} *)memory[2]);`;
     return `    ${k.loops.map((l) => t.loop(l)).join(" ")} ${inner} ${k.loops.map(() => "}").join(" ")}`;
@@ -199,7 +199,7 @@ function printProducts(contractions: readonly Contraction[], lanes: number) {
   let scratchBytes = 0;
   for (const k of contractions) {
     const dtype = k.c.buffer.dtype as "f32" | "f64";
-    const shape = { dtype, m: k.m, n: k.n, k: k.k, a: k.a.strides, b: k.b.strides, c: k.c.strides, lanes };
+    const shape = { dtype, m: k.m, n: k.n, sum: k.sum, a: k.a.stride, b: k.b.stride, c: k.c.strides, lanes };
     const key = JSON.stringify(shape);
     let name = byShape.get(key);
     if (!name) {

@@ -124,7 +124,7 @@ const viewOf = (b: Buffer): string => `${placeOf(b)} ${size(b.shape)}`;
 export const loadJs = (text: string): JsProgram => new Function("erf", text)(erf);
 
 /** Four columns at a time: the row of A is read once for them, and sums stay in double. */
-function contraction({ loops, m, n, k, a, b, c }: Contraction): Printed {
+function contraction({ loops, m, n, sum, a, b, c }: Contraction): Printed {
   const at = (e: Expr) => terms(e);
   const body = [
     ...loops.map((l) => js.loop(l)),
@@ -141,10 +141,14 @@ function contraction({ loops, m, n, k, a, b, c }: Contraction): Printed {
     return [
       `for (; j + ${width} <= ${n}; j += ${width}) {`,
       `let ${js4.map((q) => `x${q} = 0`).join(", ")};`,
-      `for (let l = 0, at = a0 + i * ${a.strides.row}, bt = b0 + j * ${b.strides.col}; l < ${k}; l++, at += ${a.strides.col}, bt += ${b.strides.row}) {`,
-      "const v = p1[at];",
-      ...js4.map((q) => `x${q} += v * p2[bt + ${q * b.strides.col}];`),
-      "}",
+      `const s0 = a0 + i * ${a.stride}, t0 = b0 + j * ${b.stride};`,
+      ...sum.map((step, d) => {
+        const [from, to] = [`s${d + 1} = s${d}, t${d + 1} = t${d}`, `s${d + 1} += ${step.a}, t${d + 1} += ${step.b}`];
+        return `for (let l${d} = 0, ${from}; l${d} < ${step.n}; l${d}++, ${to}) {`;
+      }),
+      `const v = p1[s${sum.length}];`,
+      ...js4.map((q) => `x${q} += v * p2[t${sum.length} + ${q * b.stride}];`),
+      ...sum.map(() => "}"),
       ...js4.map((q) => `p0[c0 + i * ${c.strides.row} + (j + ${q}) * ${c.strides.col}] = x${q};`),
       "}",
     ];

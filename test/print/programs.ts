@@ -43,7 +43,27 @@ const descend = (s: Tensors, g: Tensors, rate = 0.1): Tensors =>
 const slopes = (f: (p: Tensors) => Tensor) => (p: Tensors) => valueAndGrad(f)(p);
 const hidden = { w: [16, 32], b: [32] };
 
+/** 3 × 3 taps on [n, c, h, w], with zeros around. */
+function convolve(x: Tensor, w: Tensor): Tensor {
+  const tap = { size: 3, stride: 1, dilation: 1 };
+  const around = [1, 1] as const;
+  const windows = x
+    .pad([[0, 0], [0, 0], around, around])
+    .window({ axis: 2, ...tap })
+    .window({ axis: 3, ...tap })
+    .permute([0, 1, 4, 5, 2, 3]);
+  return windows.unsqueeze(1).mul(w.unsqueeze(-1).unsqueeze(-1)).sum([2, 3, 4]);
+}
+
 export const programs: Record<string, Trace> = {
+  convolution: step(
+    { state: { w: [8, 3, 3, 3] }, feed: { x: [[2, 3, 6, 7], "f32"], y: [[2, 8, 6, 7], "f32"] } },
+    (s, { x, y }) => {
+      const loss = (p: Tensors) => convolve(p.x!, p.w!).sub(y!).square().mean();
+      const [out, g] = slopes(loss)({ w: s.w!, x: x! });
+      return { next: descend(s, { w: g.w! }), out: [out, g.x!] };
+    },
+  ),
   elementwise: step({ feed: { x: [[4, 8], "f32"], y: [[8], "f32"] } }, (_, { x, y }) => ({
     out: [x!.mul(y!).add(1).tanh().max(0.5)],
   })),

@@ -17,11 +17,12 @@ export type Gemm = {
   readonly dtype: "f32" | "f64";
   readonly m: number;
   readonly n: number;
-  readonly k: number;
-  /** Strides in elements, of any sign; 0 repeats: A[i·row + l·col], i < m, l < k. */
-  readonly a: Strides;
-  /** B[l·row + j·col], j < n. */
-  readonly b: Strides;
+  /** The axes that are summed over, the last one fastest: strides in elements, of any sign; 0 repeats. */
+  readonly sum: readonly Step[];
+  /** A[i·a + Σ l·step.a], i < m, l < step.n. */
+  readonly a: number;
+  /** B[j·b + Σ l·step.b], j < n. */
+  readonly b: number;
   /** C[i·row + j·col]. */
   readonly c: Strides;
   /** f32 lanes of the machine's vectors: 16 (AVX-512), 8 (AVX2), 4 (anything else). */
@@ -29,6 +30,7 @@ export type Gemm = {
 };
 
 export type Strides = { readonly row: number; readonly col: number };
+export type Step = { readonly n: number; readonly a: number; readonly b: number };
 
 /** What a file needs once, before any contraction. */
 export function gemmPrelude(lanes: number): string {
@@ -109,33 +111,89 @@ const shuffle = (v: Vector, x: string, y: string, lanes: readonly number[]) =>
 
 // ---------------------------------------------------------------------------------------------------- normal form
 
-type Normal = Gemm & { readonly flipped: boolean };
+/**
+ * All of k as one axis of A and of B. Where it does not lie on one stride, `table` names the offsets of each k in the
+ * text, and the stride is 0.
+ */
+type Normal = Omit<Gemm, "a" | "b"> & {
+  readonly k: number;
+  readonly a: Strides & { readonly table?: string };
+  readonly b: Strides & { readonly table?: string };
+  readonly flipped: boolean;
+  /** Outermost axes of the sum, taken one index at a time, so that no table grows beyond reason. */
+  readonly passes: readonly Step[];
+};
+
+/** Entries of one table of offsets. */
+const longestTable = 4096;
 
 /**
  * Cᵀ = BᵀAᵀ turns a column-contiguous C into a row-contiguous one, and a single column into a single row. Strides of
  * axes of size 1 say nothing; they become 1, the layout that every form accepts.
  */
 function normalise(g: Gemm): Normal {
-  const flat = (s: Strides, rows: number, cols: number) => ({
-    row: rows === 1 ? 1 : s.row,
-    col: cols === 1 ? 1 : s.col,
-  });
-  const a = flat(g.a, g.m, g.k);
-  const b = flat(g.b, g.k, g.n);
-  const c = flat(g.c, g.m, g.n);
-  const swap = (s: Strides) => ({ row: s.col, col: s.row });
-  if (g.m > 1 && (g.n === 1 || (c.row === 1 && c.col !== 1))) {
-    return { ...g, m: g.n, n: g.m, a: swap(b), b: swap(a), c: swap(c), flipped: true };
-  }
-  return { ...g, a, b, c, flipped: false };
+  const flat = (stride: number, n: number) => (n === 1 ? 1 : stride);
+  const c = { row: flat(g.c.row, g.m), col: flat(g.c.col, g.n) };
+  const flipped = g.m > 1 && (g.n === 1 || (c.row === 1 && c.col !== 1));
+  const axes = merged(flipped ? g.sum.map((s) => ({ n: s.n, a: s.b, b: s.a })) : g.sum);
+  const [rows, columns] = flipped ? [g.n, g.m] : [g.m, g.n];
+  const [rowA, colB] = flipped ? [flat(g.b, g.n), flat(g.a, g.m)] : [flat(g.a, g.m), flat(g.b, g.n)];
+  let first = 0;
+  const length = () => axes.slice(first).reduce((product, s) => product * s.n, 1);
+  while (first < axes.length - 1 && length() > longestTable) first++;
+  const [passes, sum] = [axes.slice(0, first), axes.slice(first)];
+  const k = length();
+  const along = (side: "a" | "b") => {
+    const strides = merged(sum.map((s) => ({ n: s.n, a: s[side], b: 0 })));
+    return strides.length === 1 ? { stride: strides[0]!.a } : { stride: 0, table: `${g.name}_${side}` };
+  };
+  const [ofA, ofB] = [along("a"), along("b")];
+  return {
+    ...g,
+    m: rows,
+    n: columns,
+    k,
+    sum,
+    passes,
+    flipped,
+    a: { row: rowA, col: flat(ofA.stride, k), ...(ofA.table && { table: ofA.table }) },
+    b: { row: flat(ofB.stride, k), col: colB, ...(ofB.table && { table: ofB.table }) },
+    c: flipped ? { row: c.col, col: c.row } : c,
+  };
 }
+
+/** Axes without those of length 1, and neighbours that both matrices walk as one made one. There is always one. */
+function merged(axes: readonly Step[]): Step[] {
+  const out: Step[] = [];
+  for (const s of axes.filter(({ n }) => n !== 1)) {
+    const last = out.at(-1);
+    if (last && last.a === s.n * s.a && last.b === s.n * s.b) out[out.length - 1] = { ...s, n: last.n * s.n };
+    else out.push(s);
+  }
+  return out.length ? out : [{ n: 1, a: 1, b: 1 }];
+}
+
+/** The offsets of each k in one matrix. */
+function offsets(sum: readonly Step[], side: "a" | "b"): number[] {
+  return sum.reduce((all, s) => all.flatMap((at) => range(s.n).map((l) => at + l * s[side])), [0]);
+}
+
+const tables = (g: Normal): string =>
+  (["a", "b"] as const)
+    .flatMap((side) => {
+      const { table } = g[side];
+      return table ? [`static const int ${table}[] = {${offsets(g.sum, side).join(", ")}};\n`] : [];
+    })
+    .join("");
 
 type Form = { kernels: string[]; body: string; scratch: number };
 
 function form(g: Normal): Form {
   if (g.m === 0 || g.n === 0) return { kernels: [], body: "", scratch: 0 };
   if (g.k === 0) return { kernels: [], body: nest(g, "0"), scratch: 0 };
-  const dots = g.b.row === 1 && (g.a.col === 1 || g.m === 1);
+  const last = g.sum.at(-1)!;
+  const lone = g.sum.length === 1 && g.passes.length === 0;
+  const dots = last.b === 1 && (last.a === 1 || (g.m === 1 && lone));
   if (g.c.col !== 1) return dots ? dot(g) : loops(g);
   const tiling = chooseTile(g);
   return dots && dotCycles(g) < tiling.cycles ? dot(g) : tiles(g, tiling);
@@ -146,9 +204,11 @@ function form(g: Normal): Form {
 /** A C with gaps in both directions: correct, no more. */
 function loops(g: Normal): Form {
   const { type } = vector(g.dtype, g.lanes);
+  const axes = [...g.passes, ...g.sum];
+  const along = (side: "a" | "b") => axes.map((s, d) => `l${d} * ${s[side]}`).join(" + ");
   const sum =
-    `${type} s = 0;\n    for (dh_long l = 0; l < ${g.k}; l++) ` +
-    `s += A[i * ${g.a.row} + l * ${g.a.col}] * B[l * ${g.b.row} + j * ${g.b.col}];\n    `;
+    `${type} s = 0;\n    ${axes.map(({ n }, d) => `for (dh_long l${d} = 0; l${d} < ${n}; l${d}++) `).join("")}` +
+    `s += A[i * ${g.a.row} + ${along("a")}] * B[${along("b")} + j * ${g.b.col}];\n    `;
   return { kernels: [], body: nest(g, "s", sum), scratch: 0 };
 }
 
@@ -185,9 +245,11 @@ function chooseTile(g: Normal): Tiling {
   const v = vector(g.dtype, g.lanes);
   const across = Math.ceil(g.n / v.width);
   const packB = packingB(g, v);
-  const packing = { none: 0, copy: 2 * g.k * across, transpose: 6 * v.width * Math.ceil(g.k / v.width) * across }[
-    packB
-  ];
+  const packing = {
+    none: 0,
+    copy: 2 * g.k * across,
+    transpose: g.b.table ? 1.5 * g.k * g.n : 6 * v.width * Math.ceil(g.k / v.width) * across,
+  }[packB];
   // Rows a multiple of 4096 bytes apart share one set of the first-level cache, which holds 8 to 12 lines.
   const most = g.a.col === 1 && (g.a.row * v.bytes) % 4096 === 0 ? 8 : Infinity;
   let best: Omit<Tiling, "packA" | "packB"> | undefined;
@@ -216,7 +278,7 @@ function chooseTile(g: Normal): Tiling {
  */
 function packingB(g: Normal, v: Vector): Tiling["packB"] {
   if (g.b.col !== 1) return "transpose";
-  const often = (g.b.row * v.bytes) % 4096 === 0 ? 24 : 64;
+  const often = !g.b.table && (g.b.row * v.bytes) % 4096 === 0 ? 24 : 64;
   return g.m >= often && g.k * g.n * v.bytes > 1 << 18 ? "copy" : "none";
 }
 
@@ -238,14 +300,22 @@ function tiles(g: Normal, t: Tiling): Form {
   const packedB = t.packB !== "none";
   const sizeB = packedB ? Math.ceil(broad.size / wide) * wide * deep.size : 0;
   const a = t.packA ? { row: 1, col: high } : g.a;
-  const strideB = packedB ? wide : g.b.row;
+  const b = packedB ? { row: wide, col: 1 } : g.b;
   const scratchA = sizeB ? `scratch + ${sizeB}` : "scratch";
+  const pass = (side: "a" | "b") => g.passes.map((s, d) => ` + p${d} * ${s[side]}`).join("");
+  /** Where the block of k begins in a matrix; with a table of offsets that is a place in the table. */
+  const startA = `A${pass("a")}${g.a.table ? "" : ` + ${at("k0", g.a.col)}`}`;
+  const startB = `B${pass("b")}${g.b.table ? "" : ` + ${at("k0", g.b.row)}`}`;
+  const along = ({ table }: { table?: string }, ...strides: (string | number)[]) =>
+    table ? [`${table} + k0`] : strides;
+  const more = ["k0 > 0", ...g.passes.map((_, d) => `p${d} > 0`)].join(" || ");
 
   const call = (rows: number, columns: number, i: string, j: string) => {
-    const name = use(tileKernel(g, v, { rows, columns, a, strideB }));
-    const atA = t.packA ? scratchA : `A + ${at(i, g.a.row)} + ${at("k0", g.a.col)}`;
-    const atB = packedB ? `scratch + (${j} - j0) * kn` : `B + ${at("k0", g.b.row)} + ${j}`;
-    return `${name}(${atA}, ${atB}, C + ${at(i, g.c.row)} + ${j}, kn, k0 > 0);`;
+    const name = use(tileKernel(g, v, { rows, columns, a, b }));
+    const atA = t.packA ? scratchA : `${startA} + ${at(i, g.a.row)}`;
+    const atB = packedB ? `scratch + (${j} - j0) * kn` : `${startB} + ${j}`;
+    const list = [atA, atB, `C + ${at(i, g.c.row)} + ${j}`, "kn", more, ...along(a), ...along(b)];
+    return `${name}(${list.join(", ")});`;
   };
   // Panels of full width, then the rim at the right of the last block.
   const rim = g.n % wide;
@@ -257,18 +327,21 @@ function tiles(g: Normal, t: Tiling): Form {
   ];
   const row = (rows: number, i: string) => [
     ...(t.packA
-      ? [`${use(copyKernel(v, rows, high))}(A + ${i} + ${at("k0", g.a.col)}, ${g.a.col}, ${scratchA}, kn);`]
+      ? [`${use(copyKernel(v, rows, high, g.a))}(${startA} + ${i}, ${along(g.a, g.a.col)}, ${scratchA}, kn);`]
       : []),
     ...panels((columns, j) => call(rows, columns, i, j)),
   ];
   const packPanel = (columns: number, j: string) => {
-    const from = `B + ${at("k0", g.b.row)} + ${at(j, g.b.col)}`;
+    const from = `${startB} + ${at(j, g.b.col)}`;
     const to = `scratch + (${j} - j0) * kn`;
-    if (t.packB === "copy") return `${use(copyKernel(v, columns, wide))}(${from}, ${g.b.row}, ${to}, kn);`;
-    return `${use(transposeKernel(v))}(${from}, ${g.b.row}, ${g.b.col}, ${to}, ${wide}, ${columns}, kn);`;
+    const step = along(g.b, g.b.row).join();
+    if (t.packB === "copy") return `${use(copyKernel(v, columns, wide, g.b))}(${from}, ${step}, ${to}, kn);`;
+    const kernel = g.b.table ? pickKernel(v) : transposeKernel(v);
+    return `${use(kernel)}(${from}, ${step}, ${g.b.col}, ${to}, ${wide}, ${columns}, kn);`;
   };
   const below = g.m % t.rows;
   const body = [
+    ...g.passes.map(({ n }, d) => `for (dh_long p${d} = 0; p${d} < ${n}; p${d}++)`),
     `for (dh_long k0 = 0; k0 < ${g.k}; k0 += ${deep.size}) for (dh_long j0 = 0; j0 < ${g.n}; j0 += ${broad.size}) {`,
     `  const dh_long kn = ${least("k0", deep.size, g.k)}, j1 = j0 + ${least("j0", broad.size, g.n)};`,
     ...(packedB ? indent(panels(packPanel)) : []),
@@ -279,7 +352,7 @@ function tiles(g: Normal, t: Tiling): Form {
     "}",
   ];
   return {
-    kernels: [...kernels.values()],
+    kernels: [tables(g), ...kernels.values()],
     body: indent(body).join("\n"),
     scratch: sizeB + (t.packA ? high * deep.size : 0),
   };
@@ -299,23 +372,24 @@ const least = (start: string, size: number, total: number) =>
 
 const at = (index: string, stride: number) => (stride === 1 ? index : `${index} * ${stride}`);
 
-type Tile = { readonly rows: number; readonly columns: number; readonly a: Strides; readonly strideB: number };
+type Axes = Strides & { readonly table?: string };
+type Tile = { readonly rows: number; readonly columns: number; readonly a: Axes; readonly b: Axes };
 
 /** Rows × columns of C over k steps; with `more` they are added to what C holds. Returns its name and its text. */
-function tileKernel(g: Normal, v: Vector, { rows, columns, a, strideB }: Tile): [string, string] {
+function tileKernel(g: Normal, v: Vector, { rows, columns, a, b }: Tile): [string, string] {
   const I = range(rows);
   const J = range(Math.ceil(columns / v.width));
   const U = range(g.k >= 16 ? sets(rows * J.length) : 1);
-  const outer = g.k === 1;
-  const split = g.k > deepest;
+  const outer = g.k === 1 && g.passes.length === 0;
+  const split = g.k > deepest || g.passes.length > 0;
   const name = identifier(
     "dh_tile",
     v.dtype,
     rows,
     columns,
     rows > 1 ? a.row : 0,
-    a.col,
-    strideB,
+    a.table ? "t" : a.col,
+    b.table ? "t" : b.row,
     rows > 1 ? g.c.row : 0,
     outer ? "outer" : `${U.length}${split ? "more" : ""}`,
   );
@@ -323,19 +397,24 @@ function tileKernel(g: Normal, v: Vector, { rows, columns, a, strideB }: Tile): 
   const C = (i: number, j: number) => `C + ${i * g.c.row + j * v.width}`;
   const sum = (i: number, j: number, u = 0) => `c${i}_${j}${u ? `_${u}` : ""}`;
   const each = (f: (i: number, j: number) => string) => I.map((i) => `  ${J.map((j) => f(i, j)).join(" ")}`);
+  const [alongA, alongB] = [
+    (u: number) => (a.table ? ` + ta[${u}]` : ` + ${u * a.col}`),
+    (u: number) => (b.table ? ` + tb[${u}]` : ` + ${u * b.row}`),
+  ];
   const loadB = (u: number) =>
-    `${v.name} ${J.map((j) => `b${j} = ${load(v, `B + ${u * strideB + j * v.width}`, lanes(j))}`).join(", ")};`;
+    `${v.name} ${J.map((j) => `b${j} = ${load(v, `B + ${j * v.width}${alongB(u)}`, lanes(j))}`).join(", ")};`;
   const step = (u: number) => [
     `    { ${loadB(u)} ${v.type} a;`,
     ...I.map(
-      (i) => `      a = A[${i * a.row + u * a.col}]; ${J.map((j) => `${sum(i, j, u)} += a * b${j};`).join(" ")}`,
+      (i) => `      a = A[${i * a.row}${alongA(u)}]; ${J.map((j) => `${sum(i, j, u)} += a * b${j};`).join(" ")}`,
     ),
     "    }",
   ];
-  const advance = (steps: number) => `    A += ${steps * a.col}; B += ${steps * strideB};`;
+  const advance = (steps: number) =>
+    `    ${a.table ? `ta += ${steps}` : `A += ${steps * a.col}`}; ${b.table ? `tb += ${steps}` : `B += ${steps * b.row}`};`;
   const signature =
     `DH_KERNEL void ${name}(const ${v.type} *restrict A, const ${v.type} *restrict B, ${v.type} *restrict C, ` +
-    "dh_long k, int more) {";
+    `dh_long k, int more${a.table ? ", const int *ta" : ""}${b.table ? ", const int *tb" : ""}) {`;
   const body = outer
     ? [`  ${loadB(0)}`, ...each((i, j) => store(v, C(i, j), `(A[${i * a.row}] * b${j})`, lanes(j)))]
     : [
@@ -361,17 +440,32 @@ const once = (name: string, lines: readonly string[]) =>
   `#ifndef HAS_${name}\n#define HAS_${name}\n${lines.join("\n")}\n#endif\n`;
 
 /** to[l·wide + q] = from[l·stride + q] for q < columns, l < k; what lies between the columns and the vector's end is 0. */
-function copyKernel(v: Vector, columns: number, wide: number): [string, string] {
-  const name = identifier("dh_copy", v.dtype, columns, wide);
+function copyKernel(v: Vector, columns: number, wide: number, { table }: Axes): [string, string] {
+  const name = identifier("dh_copy", v.dtype, columns, wide, ...(table ? ["t"] : []));
   const J = range(Math.ceil(columns / v.width));
+  const from = table ? "from + *stride" : "from";
   const each = J.map((j) =>
-    store(v, `to + ${j * v.width}`, load(v, `from + ${j * v.width}`, Math.min(v.width, columns - j * v.width))),
+    store(v, `to + ${j * v.width}`, load(v, `${from} + ${j * v.width}`, Math.min(v.width, columns - j * v.width))),
   );
+  const stride = table ? "const int *stride" : "dh_long stride";
   return [
     name,
     once(name, [
-      `DH_KERNEL void ${name}(const ${v.type} *restrict from, dh_long stride, ${v.type} *restrict to, dh_long k) {`,
-      `  for (; k; k--, from += stride, to += ${wide}) { ${each.join(" ")} }`,
+      `DH_KERNEL void ${name}(const ${v.type} *restrict from, ${stride}, ${v.type} *restrict to, dh_long k) {`,
+      `  for (; k; k--, ${table ? "stride++" : "from += stride"}, to += ${wide}) { ${each.join(" ")} }`,
+      "}",
+    ]),
+  ];
+}
+
+/** to[l·wide + q] = from[table[l] + q·col] for q < columns, l < k. */
+function pickKernel(v: Vector): [string, string] {
+  const name = identifier("dh_pick", v.dtype);
+  return [
+    name,
+    once(name, [
+      `DH_KERNEL void ${name}(const ${v.type} *restrict from, const int *table, dh_long col, ${v.type} *restrict to, dh_long wide, dh_long columns, dh_long k) {`,
+      "  for (dh_long l = 0; l < k; l++) for (dh_long q = 0; q < columns; q++) to[l * wide + q] = from[table[l] + q * col];",
       "}",
     ]),
   ];
@@ -439,18 +533,26 @@ function dotCycles(g: Normal): number {
   const { rows, columns } = dotTile(g);
   const perStep = Math.max(0.5, (rows + columns) / (2 * rows * columns));
   const [passes, inner] = g.m > g.n ? [g.m / rows, g.n] : [g.n / columns, g.m];
-  const bytes = inner * g.k * v.bytes;
+  const { runs, run } = runsOf(g);
+  const bytes = inner * runs * run * v.bytes;
   return Math.max(
-    g.m * g.n * (Math.ceil(g.k / v.width) * perStep + 1.5),
+    g.m * g.n * (runs * Math.ceil(run / v.width) * perStep + 1.5),
     (passes * bytes) / (bytes <= 1 << 19 ? (v.bytes * v.width) / 2 : 8),
   );
+}
+
+/** The sum as so many runs of elements that lie side by side. */
+function runsOf(g: Normal): { readonly outer: readonly Step[]; readonly runs: number; readonly run: number } {
+  const axes = [...g.passes, ...g.sum];
+  const outer = axes.slice(0, -1);
+  return { outer, runs: outer.reduce((product, s) => product * s.n, 1), run: axes.at(-1)!.n };
 }
 
 function dot(g: Normal): Form {
   const v = vector(g.dtype, g.lanes);
   const kernels = new Map<string, string>();
   const { rows, columns } = dotTile(g);
-  const copied = g.a.col !== 1;
+  const copied = g.sum.at(-1)!.a !== 1 && g.k > 1;
   const whole = { m: g.m - (g.m % rows), n: g.n - (g.n % columns) };
   const a = copied ? { row: g.k, col: 1 } : g.a;
   const call = (r: number, c: number, i: string, j: string) => {
@@ -480,27 +582,48 @@ const loop = (name: string, end: number, step: number, body: readonly string[]) 
   end === 0 ? [] : [`for (dh_long ${name} = 0; ${name} < ${end}; ${name} += ${step}) {`, ...indent(body), "}"];
 
 function dotKernel(g: Normal, v: Vector, rows: number, columns: number, strideA: number): [string, string] {
-  const name = identifier("dh_dot", v.dtype, rows, columns, g.k, strideA, g.b.col, g.c.row, g.c.col);
+  const { outer, run } = runsOf(g);
+  const name = identifier(
+    "dh_dot",
+    v.dtype,
+    rows,
+    columns,
+    ...outer.flatMap((s) => [s.n, s.a, s.b]),
+    run,
+    strideA,
+    g.b.col,
+    g.c.row,
+    g.c.col,
+  );
   const W = v.width;
   const I = range(rows);
   const J = range(columns);
-  const tail = g.k % W;
-  const down = g.k - tail;
+  const tail = run % W;
+  const down = run - tail;
+  const [x, y] = outer.length ? ["x", "y"] : ["A", "B"];
   const sum = (i: number, j: number) => `s0_${i * columns + j}`;
   const step = (l: string, count: number) =>
     [
-      `${v.name} ${J.map((j) => `b${j} = ${load(v, `B + ${j * g.b.col} + ${l}`, count)}`).join(", ")};`,
+      `${v.name} ${J.map((j) => `b${j} = ${load(v, `${y} + ${j * g.b.col} + ${l}`, count)}`).join(", ")};`,
       ...I.map(
         (i) =>
-          `{ const ${v.name} a = ${load(v, `A + ${i * strideA} + ${l}`, count)}; ${J.map((j) => `${sum(i, j)} += a * b${j};`).join(" ")} }`,
+          `{ const ${v.name} a = ${load(v, `${x} + ${i * strideA} + ${l}`, count)}; ${J.map((j) => `${sum(i, j)} += a * b${j};`).join(" ")} }`,
       ),
     ].map((line) => `    ${line}`);
   const out = [
     `DH_KERNEL void ${name}(const ${v.type} *restrict A, const ${v.type} *restrict B, ${v.type} *restrict C) {`,
     `  ${v.name} ${I.flatMap((i) => J.map((j) => `${sum(i, j)} = {}`)).join(", ")};`,
   ];
+  if (outer.length) {
+    const at = (side: "a" | "b") => outer.map((s, d) => ` + l${d} * ${s[side]}`).join("");
+    out.push(
+      `  ${outer.map(({ n }, d) => `for (dh_long l${d} = 0; l${d} < ${n}; l${d}++) `).join("")}{`,
+      `  const ${v.type} *x = A${at("a")}, *y = B${at("b")};`,
+    );
+  }
   if (down) out.push(`  for (dh_long l = 0; l < ${down}; l += ${W}) {`, ...step("l", W), "  }");
   if (tail) out.push("  {", ...step(`${down}`, tail), "  }");
+  if (outer.length) out.push("  }");
   // Horizontal sums, `W` accumulators at a time: each round adds neighbours and halves the number of vectors, so that
   // lane q of the last one is the sum of accumulator q.
   out.push(`  ${v.type} s[${Math.ceil((rows * columns) / W) * W}] __attribute__((aligned(64)));`);

@@ -3,21 +3,34 @@
  * end and once at its beginning; what lies between the entries of C must stay as it was.
  */
 import { describe, expect, test } from "vitest";
-import { type Gemm, gemmPrelude, printGemm, type Strides } from "../../../src/print/c/gemm.ts";
+import { type Gemm, gemmPrelude, printGemm, type Step, type Strides } from "../../../src/print/c/gemm.ts";
 import { runProgram, targets } from "./program.ts";
 
 type Case = Omit<Gemm, "name" | "lanes">;
 type Matrix = { readonly size: number; readonly first: number };
+type Axis = { readonly n: number; readonly stride: number };
 
-/** Elements from the lowest address to the highest, and where entry (0, 0) lies among them. */
-function extent(rows: number, cols: number, { row, col }: Strides): Matrix {
-  if (rows === 0 || cols === 0) return { size: 0, first: 0 };
-  const reach = [(rows - 1) * row, (cols - 1) * col];
+/** Elements from the lowest address to the highest, and where the first entry lies among them. */
+function extent(...axes: readonly Axis[]): Matrix {
+  if (axes.some(({ n }) => n === 0)) return { size: 0, first: 0 };
+  const reach = axes.map(({ n, stride }) => (n - 1) * stride);
   const sum = (side: (x: number) => boolean) => reach.filter(side).reduce((a, b) => a + Math.abs(b), 0);
   return { size: 1 + sum(() => true), first: sum((x) => x < 0) };
 }
 
-const operands = (g: Case) => [extent(g.m, g.k, g.a), extent(g.k, g.n, g.b), extent(g.m, g.n, g.c)] as const;
+const along = (g: Case, side: "a" | "b") => g.sum.map((s): Axis => ({ n: s.n, stride: s[side] }));
+const operands = (g: Case) =>
+  [
+    extent({ n: g.m, stride: g.a }, ...along(g, "a")),
+    extent({ n: g.n, stride: g.b }, ...along(g, "b")),
+    extent({ n: g.m, stride: g.c.row }, { n: g.n, stride: g.c.col }),
+  ] as const;
+/** What each term of the sum adds to the place in A and in B. */
+const shifts = (g: Case) =>
+  g.sum.reduce(
+    (all, s) => all.flatMap(([a, b]) => Array.from({ length: s.n }, (_, l) => [a + l * s.a, b + l * s.b] as const)),
+    [[0, 0] as readonly [number, number]],
+  );
 
 // mulberry32
 function random(seed: number): () => number {
@@ -32,7 +45,7 @@ function random(seed: number): () => number {
 const rowMajor = (_rows: number, cols: number): Strides => ({ row: cols, col: 1 });
 const columnMajor = (rows: number): Strides => ({ row: 1, col: rows });
 
-/** The shapes of training steps, and each seam of the plan: splits of k and n, copies of A and B, colliding rows. */
+/** The shapes of training steps, convolutions, and each seam of the plan: splits of k and n, copies of A and B, colliding rows. */
 const known: Case[] = [
   ...(
     [
@@ -68,13 +81,57 @@ const known: Case[] = [
       dtype: "f32",
       m,
       n,
-      k,
-      a: form[0] === "n" ? rowMajor(m, k) : columnMajor(m),
-      b: form[1] === "n" ? rowMajor(k, n) : columnMajor(k),
+      ...matrices(
+        k,
+        form[0] === "n" ? rowMajor(m, k) : columnMajor(m),
+        form[1] === "n" ? rowMajor(k, n) : columnMajor(k),
+      ),
       c: rowMajor(m, n),
     }),
   ),
+  ...convolutions(),
 ];
+
+/** A matrix product: one axis to sum over. */
+function matrices(k: number, a: Strides, b: Strides): Pick<Case, "sum" | "a" | "b"> {
+  return { sum: [{ n: k, a: a.col, b: b.row }], a: a.row, b: b.col };
+}
+
+/** The three products of a convolution of one image row, k × k taps: output, gradient of weight, gradient of input. */
+function convolutions(): Case[] {
+  const shapes = [
+    [16, 1, 28, 3, 1],
+    [32, 16, 14, 3, 1],
+    [7, 3, 9, 3, 2],
+    [5, 40, 20, 5, 1],
+    [4, 1500, 5, 3, 1], // more terms than a table of offsets may have
+    [3, 600, 6, 3, 2],
+  ] as const;
+  return shapes.flatMap(([outs, ins, width, taps, stride]): Case[] => {
+    const row = width * stride + taps;
+    const plane = row * 12;
+    const weight: Step[] = [
+      { n: ins, a: taps * taps, b: plane },
+      { n: taps, a: taps, b: row },
+      { n: taps, a: 1, b: 1 },
+    ];
+    const image: Step[] = [
+      { n: 3, a: 40 * width, b: ins * plane },
+      { n: 4, a: width, b: stride * row },
+      { n: width, a: 1, b: stride },
+    ];
+    const swap = (s: Step): Step => ({ n: s.n, a: s.b, b: s.a });
+    const all = { dtype: "f32" as const };
+    return [
+      { ...all, m: outs, n: width, sum: weight, a: ins * taps * taps, b: stride, c: { row: 50, col: 1 } },
+      { ...all, m: width, n: outs, sum: weight.map(swap), a: stride, b: ins * taps * taps, c: { row: 1, col: 50 } },
+      { ...all, m: outs, n: taps, sum: image, a: 4 * width, b: 1, c: { row: taps, col: 1 } },
+      { ...all, m: taps, n: outs, sum: image.map(swap), a: 1, b: 4 * width, c: { row: 1, col: taps } },
+      { ...all, m: outs, n: taps, sum: image, a: 4 * width, b: 1, c: { row: 2 * taps, col: 2 } },
+      { ...all, m: 1, n: taps, sum: image, a: 4 * width, b: 1, c: { row: taps, col: 1 } },
+    ];
+  });
+}
 
 function drawn(count: number): Case[] {
   const draw = random(1);
@@ -107,9 +164,7 @@ function drawn(count: number): Case[] {
       dtype: pick(["f32", "f32", "f64"]),
       m,
       n,
-      k,
-      a: layout(m, k, false),
-      b: layout(k, n, false),
+      ...matrices(k, layout(m, k, false), layout(k, n, false)),
       c: layout(m, n, true),
     };
   });
@@ -171,14 +226,15 @@ type Numbers = Float32Array | Float64Array;
 /** Largest error of C relative to Σ|ab|, in units of the dtype's rounding; Infinity where anything else was written. */
 function worstError(g: Case, A: Numbers, B: Numbers, C: Numbers): number {
   const [a, b, c] = operands(g);
+  const terms = shifts(g);
   const seen = new Set<number>();
   let worst = 0;
   for (let i = 0; i < g.m; i++) {
     for (let j = 0; j < g.n; j++) {
       let sum = 0;
       let size = 0;
-      for (let l = 0; l < g.k; l++) {
-        const product = A[a.first + i * g.a.row + l * g.a.col]! * B[b.first + l * g.b.row + j * g.b.col]!;
+      for (const [atA, atB] of terms) {
+        const product = A[a.first + i * g.a + atA]! * B[b.first + j * g.b + atB]!;
         sum += product;
         size += Math.abs(product);
       }
@@ -220,7 +276,7 @@ describe.skipIf(targets.length === 0)("contractions in C (needs a C compiler)", 
       });
       expect(offset).toBe(output.length);
       // The bound of any order of summation: one rounding per term. A term left out would be thousands of times larger.
-      expect(errors.filter((g) => !(g.error <= g.k + 1))).toEqual([]);
+      expect(errors.filter((g) => !(g.error <= shifts(g).length + 1))).toEqual([]);
     },
     60_000,
   );
@@ -232,10 +288,10 @@ test("the text needs no header, and equal kernels are compiled once", () => {
     dtype: "f32",
     m: 64,
     n: 64,
-    k: 64,
+    sum: [{ n: 64, a: 1, b: 64 }],
     lanes: 16,
-    a: { row: 64, col: 1 },
-    b: { row: 64, col: 1 },
+    a: 64,
+    b: 1,
     c: { row: 64, col: 1 },
   };
   const [one, two] = [printGemm(gemm), printGemm({ ...gemm, name: "dh_two" })];

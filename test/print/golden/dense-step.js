@@ -8,12 +8,13 @@ function dh_k0(p0, p1, p2) {
   let j = 0;
   for (; j + 4 <= 32; j += 4) {
   let x0 = 0, x1 = 0, x2 = 0, x3 = 0;
-  for (let l = 0, at = a0 + i * 16, bt = b0 + j * 1; l < 16; l++, at += 1, bt += 32) {
-  const v = p1[at];
-  x0 += v * p2[bt + 0];
-  x1 += v * p2[bt + 1];
-  x2 += v * p2[bt + 2];
-  x3 += v * p2[bt + 3];
+  const s0 = a0 + i * 16, t0 = b0 + j * 1;
+  for (let l0 = 0, s1 = s0, t1 = t0; l0 < 16; l0++, s1 += 1, t1 += 32) {
+  const v = p1[s1];
+  x0 += v * p2[t1 + 0];
+  x1 += v * p2[t1 + 1];
+  x2 += v * p2[t1 + 2];
+  x3 += v * p2[t1 + 3];
   }
   p0[c0 + i * 32 + (j + 0) * 1] = x0;
   p0[c0 + i * 32 + (j + 1) * 1] = x1;
@@ -22,9 +23,10 @@ function dh_k0(p0, p1, p2) {
   }
   for (; j + 1 <= 32; j += 1) {
   let x0 = 0;
-  for (let l = 0, at = a0 + i * 16, bt = b0 + j * 1; l < 16; l++, at += 1, bt += 32) {
-  const v = p1[at];
-  x0 += v * p2[bt + 0];
+  const s0 = a0 + i * 16, t0 = b0 + j * 1;
+  for (let l0 = 0, s1 = s0, t1 = t0; l0 < 16; l0++, s1 += 1, t1 += 32) {
+  const v = p1[s1];
+  x0 += v * p2[t1 + 0];
   }
   p0[c0 + i * 32 + (j + 0) * 1] = x0;
   }
@@ -62,12 +64,13 @@ function dh_k3(p0, p1, p2) {
   let j = 0;
   for (; j + 4 <= 16; j += 4) {
   let x0 = 0, x1 = 0, x2 = 0, x3 = 0;
-  for (let l = 0, at = a0 + i * 1, bt = b0 + j * 1; l < 8; l++, at += 32, bt += 16) {
-  const v = p1[at];
-  x0 += v * p2[bt + 0];
-  x1 += v * p2[bt + 1];
-  x2 += v * p2[bt + 2];
-  x3 += v * p2[bt + 3];
+  const s0 = a0 + i * 1, t0 = b0 + j * 1;
+  for (let l0 = 0, s1 = s0, t1 = t0; l0 < 8; l0++, s1 += 32, t1 += 16) {
+  const v = p1[s1];
+  x0 += v * p2[t1 + 0];
+  x1 += v * p2[t1 + 1];
+  x2 += v * p2[t1 + 2];
+  x3 += v * p2[t1 + 3];
   }
   p0[c0 + i * 1 + (j + 0) * 32] = x0;
   p0[c0 + i * 1 + (j + 1) * 32] = x1;
@@ -76,9 +79,10 @@ function dh_k3(p0, p1, p2) {
   }
   for (; j + 1 <= 16; j += 1) {
   let x0 = 0;
-  for (let l = 0, at = a0 + i * 1, bt = b0 + j * 1; l < 8; l++, at += 32, bt += 16) {
-  const v = p1[at];
-  x0 += v * p2[bt + 0];
+  const s0 = a0 + i * 1, t0 = b0 + j * 1;
+  for (let l0 = 0, s1 = s0, t1 = t0; l0 < 8; l0++, s1 += 32, t1 += 16) {
+  const v = p1[s1];
+  x0 += v * p2[t1 + 0];
   }
   p0[c0 + i * 1 + (j + 0) * 32] = x0;
   }

@@ -18,9 +18,10 @@ function dh_k1(p0, p1, p2) {
   let j = 0;
   for (; j + 1 <= 3; j += 1) {
   let x0 = 0;
-  for (let l = 0, at = a0 + i * 8, bt = b0 + j * 1; l < 8; l++, at += 1, bt += 3) {
-  const v = p1[at];
-  x0 += v * p2[bt + 0];
+  const s0 = a0 + i * 8, t0 = b0 + j * 1;
+  for (let l0 = 0, s1 = s0, t1 = t0; l0 < 8; l0++, s1 += 1, t1 += 3) {
+  const v = p1[s1];
+  x0 += v * p2[t1 + 0];
   }
   p0[c0 + i * 3 + (j + 0) * 1] = x0;
   }
@@ -56,12 +57,13 @@ function dh_k4(p0, p1, p2) {
   let j = 0;
   for (; j + 4 <= 8; j += 4) {
   let x0 = 0, x1 = 0, x2 = 0, x3 = 0;
-  for (let l = 0, at = a0 + i * 3, bt = b0 + j * 3; l < 3; l++, at += 1, bt += 1) {
-  const v = p1[at];
-  x0 += v * p2[bt + 0];
-  x1 += v * p2[bt + 3];
-  x2 += v * p2[bt + 6];
-  x3 += v * p2[bt + 9];
+  const s0 = a0 + i * 3, t0 = b0 + j * 3;
+  for (let l0 = 0, s1 = s0, t1 = t0; l0 < 3; l0++, s1 += 1, t1 += 1) {
+  const v = p1[s1];
+  x0 += v * p2[t1 + 0];
+  x1 += v * p2[t1 + 3];
+  x2 += v * p2[t1 + 6];
+  x3 += v * p2[t1 + 9];
   }
   p0[c0 + i * 8 + (j + 0) * 1] = x0;
   p0[c0 + i * 8 + (j + 1) * 1] = x1;
@@ -70,9 +72,10 @@ function dh_k4(p0, p1, p2) {
   }
   for (; j + 1 <= 8; j += 1) {
   let x0 = 0;
-  for (let l = 0, at = a0 + i * 3, bt = b0 + j * 3; l < 3; l++, at += 1, bt += 1) {
-  const v = p1[at];
-  x0 += v * p2[bt + 0];
+  const s0 = a0 + i * 3, t0 = b0 + j * 3;
+  for (let l0 = 0, s1 = s0, t1 = t0; l0 < 3; l0++, s1 += 1, t1 += 1) {
+  const v = p1[s1];
+  x0 += v * p2[t1 + 0];
   }
   p0[c0 + i * 8 + (j + 0) * 1] = x0;
   }
@@ -104,12 +107,13 @@ function dh_k7(p0, p1, p2) {
   let j = 0;
   for (; j + 4 <= 8; j += 4) {
   let x0 = 0, x1 = 0, x2 = 0, x3 = 0;
-  for (let l = 0, at = a0 + i * 1, bt = b0 + j * 1; l < 6; l++, at += 3, bt += 8) {
-  const v = p1[at];
-  x0 += v * p2[bt + 0];
-  x1 += v * p2[bt + 1];
-  x2 += v * p2[bt + 2];
-  x3 += v * p2[bt + 3];
+  const s0 = a0 + i * 1, t0 = b0 + j * 1;
+  for (let l0 = 0, s1 = s0, t1 = t0; l0 < 6; l0++, s1 += 3, t1 += 8) {
+  const v = p1[s1];
+  x0 += v * p2[t1 + 0];
+  x1 += v * p2[t1 + 1];
+  x2 += v * p2[t1 + 2];
+  x3 += v * p2[t1 + 3];
   }
   p0[c0 + i * 1 + (j + 0) * 3] = x0;
   p0[c0 + i * 1 + (j + 1) * 3] = x1;
@@ -118,9 +122,10 @@ function dh_k7(p0, p1, p2) {
   }
   for (; j + 1 <= 8; j += 1) {
   let x0 = 0;
-  for (let l = 0, at = a0 + i * 1, bt = b0 + j * 1; l < 6; l++, at += 3, bt += 8) {
-  const v = p1[at];
-  x0 += v * p2[bt + 0];
+  const s0 = a0 + i * 1, t0 = b0 + j * 1;
+  for (let l0 = 0, s1 = s0, t1 = t0; l0 < 6; l0++, s1 += 3, t1 += 8) {
+  const v = p1[s1];
+  x0 += v * p2[t1 + 0];
   }
   p0[c0 + i * 1 + (j + 0) * 3] = x0;
   }

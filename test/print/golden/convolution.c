@@ -1,0 +1,102 @@
+// 896 bytes of state, 13504 of temporaries, 8 kernels
+// 7×3·3·3 · 3·3·3×8: temporary 0 = temporary 11776 · state 0
+// 42×8 · 8×27: temporary 0 = temporary 9088 · state 0
+// 8×2·6·7 · 2·6·7×3: temporary 0 = temporary 9088 · temporary 11776
+void dh_product0(const float *a, const float *b, float *c, float *scratch);
+void dh_product1(const float *a, const float *b, float *c, float *scratch);
+void dh_product2(const float *a, const float *b, float *c, float *scratch);
+static void dh_k0(const float *restrict p0, float *restrict p1) {
+  for (int i1 = 0; i1 < 6; i1++) {
+    for (int i2 = 0; i2 < 8; i2++) {
+      for (int i3 = 0; i3 < 9; i3++) {
+        const int v0 = (i2 + -1);
+        const int v1 = (i3 + -1);
+        const float v2 = ((((-1 < v0) && (v0 < 6)) && ((-1 < v1) && (v1 < 7))) ? p0[(((((i1 * 42) + (i2 * 7)) + -7) + i3) + -1)] : 0e+0f);
+        p1[(((i1 * 72) + (i2 * 9)) + i3)] = v2;
+      }
+    }
+  }
+}
+static void dh_k1(const float *restrict p0, const float *restrict p1, float *restrict p2, float *restrict p3) {
+  for (int i3 = 0; i3 < 672; i3++) {
+    const float v0 = p0[i3];
+    const float v1 = p1[i3];
+    const float v2 = (v0 + (v1 * -1e+0f));
+    const float v3 = (1.4880952658131719e-3f * v2);
+    const float v4 = (v3 + v3);
+    p2[i3] = v2;
+    p3[i3] = v4;
+  }
+}
+static void dh_k2(const float *restrict p0, float *restrict p1) {
+  float acc_b8 = 0e+0f;
+  #pragma omp simd reduction(+ : acc_b8)
+  for (int r3 = 0; r3 < 672; r3++) {
+    const float v0 = p0[r3];
+    acc_b8 = (acc_b8 + (v0 * v0));
+  }
+  const float v1 = (acc_b8 * 1.4880952658131719e-3f);
+  p1[0] = v1;
+}
+static void dh_k3(const float *restrict p0, float *restrict p1) {
+  for (int i0 = 0; i0 < 2; i0++) {
+    for (int i1 = 0; i1 < 3; i1++) {
+      for (int i2 = 0; i2 < 6; i2++) {
+        for (int i3 = 0; i3 < 7; i3++) {
+          const int v0 = (i2 + 1);
+          const unsigned char v1 = (v0 < 6);
+          const int v2 = (i2 * 7);
+          const int v3 = (((i0 * 126) + (i1 * 42)) + v2);
+          const int v4 = (v3 + 7);
+          const int v5 = ((v4 + i3) + 1);
+          const int v6 = (v5 / 7);
+          const int v7 = (i3 + 1);
+          const unsigned char v8 = (v7 < 7);
+          const int v9 = ((((i0 * 18) + (i1 * 6)) + i2) + 1);
+          const int v10 = (v7 + -1);
+          const int v11 = (v5 + -2);
+          const int v12 = (v11 / 7);
+          const unsigned char v13 = (-1 < (v7 + -2));
+          const int v14 = (((v4 + -7) + i3) + 1);
+          const int v15 = (v14 / 7);
+          const float v16 = p0[((((((i0 * 1134) + (i1 * 378)) + 126) + 42) + ((v2 + 7) + -7)) + v10)];
+          const int v17 = (v14 + -2);
+          const int v18 = (v17 / 7);
+          const unsigned char v19 = (-1 < (v0 + -2));
+          const int v20 = (((v4 + -14) + i3) + 1);
+          const int v21 = (v20 / 7);
+          const int v22 = (v9 + -2);
+          const int v23 = (v20 + -2);
+          const int v24 = (v23 / 7);
+          const float v25 = (((v1 ? ((((v1 && v8) ? p0[((((v6 / 6) * 378) + ((v6 % 6) * 7)) + (v5 % 7))] : 0e+0f) + (v1 ? p0[(((((v9 / 6) * 378) + 42) + ((v9 % 6) * 7)) + v10)] : 0e+0f)) + ((v1 && v13) ? p0[(((((v12 / 6) * 378) + 84) + ((v12 % 6) * 7)) + (v11 % 7))] : 0e+0f)) : 0e+0f) + (((v8 ? p0[(((((v15 / 6) * 378) + 126) + ((v15 % 6) * 7)) + (v14 % 7))] : 0e+0f) + v16) + (v13 ? p0[((((((v18 / 6) * 378) + 126) + 84) + ((v18 % 6) * 7)) + (v17 % 7))] : 0e+0f))) + (v19 ? ((((v19 && v8) ? p0[(((((v21 / 6) * 378) + 252) + ((v21 % 6) * 7)) + (v20 % 7))] : 0e+0f) + (v19 ? p0[((((((v22 / 6) * 378) + 252) + 42) + ((v22 % 6) * 7)) + v10)] : 0e+0f)) + ((v19 && v13) ? p0[((((((v24 / 6) * 378) + 252) + 84) + ((v24 % 6) * 7)) + (v23 % 7))] : 0e+0f)) : 0e+0f));
+          p1[(v3 + i3)] = v25;
+        }
+      }
+    }
+  }
+}
+static void dh_k4(float *restrict p0, const float *restrict p1) {
+  for (int i3 = 0; i3 < 216; i3++) {
+    const float v0 = p0[i3];
+    const float v1 = p1[i3];
+    const float v2 = (v0 + ((v1 * 1.0000000149011612e-1f) * -1e+0f));
+    p0[i3] = v2;
+  }
+}
+void dh_run(char **memory, double *steps, volatile int *stop) {
+  const long n = (long)steps[0];
+  long s = 0;
+  const dh_mode before = dh_flush();
+  for (; s < n && !*stop; s++) {
+    dh_k0((float *)(memory[3] + s * 1008L), (float *)(memory[1] + 11776));
+    for (int i0 = 0; i0 < 2; i0++) { for (int i5 = 0; i5 < 6; i5++) { dh_product0((float *)(memory[1] + 11776) + ((i0 * 216L) + (i5 * 9L)), (float *)(memory[0] + 0) + 0L, (float *)(memory[1] + 0) + ((i0 * 336L) + (i5 * 7L)), (float *)memory[2]); } }
+    dh_k1((float *)(memory[1] + 0), (float *)(memory[4] + s * 2688L), (float *)(memory[1] + 2688), (float *)(memory[1] + 9088));
+    dh_k2((float *)(memory[1] + 2688), (float *)(memory[5] + s * 4L));
+    for (int i0 = 0; i0 < 2; i0++) { dh_product1((float *)(memory[1] + 9088) + (i0 * 336L), (float *)(memory[0] + 0) + 0L, (float *)(memory[1] + 0) + (i0 * 1134L), (float *)memory[2]); }
+    dh_k3((float *)(memory[1] + 0), (float *)(memory[6] + s * 1008L));
+    for (int i2 = 0; i2 < 3; i2++) { for (int i3 = 0; i3 < 3; i3++) { dh_product2((float *)(memory[1] + 9088) + 0L, (float *)(memory[1] + 11776) + ((i2 * 72L) + (i3 * 9L)), (float *)(memory[1] + 0) + ((i2 * 9L) + (i3 * 3L)), (float *)memory[2]); } }
+    dh_k4((float *)(memory[0] + 0), (float *)(memory[1] + 0));
+  }
+  dh_restore(before);
+  steps[1] = (double)s;
+}
