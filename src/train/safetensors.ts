@@ -10,8 +10,8 @@
  */
 import { type DType, dtypes } from "../ir/dtype.ts";
 import { DownhillError, fail } from "../ir/fail.ts";
-import { size } from "../ir/shape.ts";
-import { Value } from "../ir/value.ts";
+import type { Value } from "../ir/value.ts";
+import { readStored, type Stored, shapeText, stored, storedBytes } from "./stored.ts";
 
 export type Tensors = ReadonlyMap<string, Value>;
 export type Metadata = Readonly<Record<string, string>>;
@@ -22,17 +22,8 @@ const longestHeader = 100_000_000;
 
 const names: Record<DType, string> = { f32: "F32", f64: "F64", i32: "I32", u32: "U32", bool: "BOOL" };
 
-/** How each stored type is read. Half precision has no dtype of its own and becomes f32, exactly. */
-const readers: Record<string, { bytes: number; read: (bytes: ArrayBuffer, shape: number[]) => Value }> = {
-  ...Object.fromEntries(
-    (Object.keys(names) as DType[]).map((d) => {
-      const { bytes, array } = dtypes[d];
-      return [names[d], { bytes, read: (b: ArrayBuffer, shape: number[]) => new Value(d, shape, new array(b)) }];
-    }),
-  ),
-  F16: { bytes: 2, read: (b, shape) => new Value("f32", shape, Float32Array.from(new Uint16Array(b), fromHalf)) },
-  BF16: { bytes: 2, read: (b, shape) => new Value("f32", shape, fromBrain(new Uint16Array(b))) },
-};
+/** The format's names are ours in capitals. Those of 8 bits or fewer per float have no reader. */
+const known = new Map((Object.keys(stored) as Stored[]).map((type) => [type.toUpperCase(), type]));
 
 /**
  * Tensors as a file. The order is by element size, largest first, then as given, so that every tensor is aligned; the
@@ -84,7 +75,7 @@ export function readSafetensors(file: Uint8Array, source = "safetensors", remedy
   const body = file.subarray(8 + n);
 
   let metadata: Metadata = {};
-  const entries: { name: string; dtype: string; shape: number[]; from: number; to: number }[] = [];
+  const entries: { name: string; type: Stored; shape: number[]; from: number; to: number }[] = [];
   for (const [name, entry] of Object.entries(header)) {
     if (name === "__metadata__") {
       if (!isObject(entry) || !Object.values(entry).every((v) => typeof v === "string"))
@@ -92,34 +83,32 @@ export function readSafetensors(file: Uint8Array, source = "safetensors", remedy
       metadata = entry as Metadata;
       continue;
     }
-    const what = `tensor ${JSON.stringify(name.slice(0, 200))}`;
+    const what = `tensor ${quoted(name)}`;
     if (!isObject(entry)) return bad(`${what} has no description`);
     const { dtype, shape, data_offsets: offsets } = entry;
-    const reader = typeof dtype === "string" && Object.hasOwn(readers, dtype) ? readers[dtype] : undefined;
-    if (!reader)
-      return bad(`${what} has dtype ${JSON.stringify(dtype)?.slice(0, 40)}; known: ${Object.keys(readers).join(", ")}`);
+    if (typeof dtype !== "string") return bad(`${what} has no dtype`);
+    const type = known.get(dtype);
+    if (!type) return bad(`${what} has dtype ${quoted(dtype)}; known: ${[...known.keys()].join(", ")}`);
     if (!isCounts(shape)) return bad(`${what} has no shape of whole numbers`);
     if (!isCounts(offsets) || offsets.length !== 2) return bad(`${what} has no two data offsets`);
     const [from, to] = offsets as [number, number];
     if (from > to || to > body.length) bad(`${what} lies at ${from} … ${to}, the data have ${body.length} bytes`);
-    const bytes = size(shape) * reader.bytes;
-    if (bytes !== to - from) bad(`${what} is ${dtype}[${shape}], ${bytes} bytes, but has ${to - from}`);
-    entries.push({ name, dtype: dtype as string, shape, from, to });
+    const bytes = storedBytes(type, shape);
+    if (bytes !== to - from) bad(`${what} is ${dtype}${shapeText(shape)}, ${bytes} bytes, but has ${to - from}`);
+    entries.push({ name, type, shape, from, to });
   }
   let end = 0;
   for (const { name, from, to } of entries.toSorted((a, b) => a.from - b.from || a.to - b.to)) {
     if (from !== end)
-      bad(`tensor ${JSON.stringify(name)} ${from < end ? "overlaps another" : "follows a gap"} at byte ${from}`);
+      bad(`tensor ${quoted(name)} ${from < end ? "overlaps another" : "follows a gap"} at byte ${from}`);
     end = to;
   }
   if (end !== body.length) bad(`${body.length - end} bytes at the end belong to no tensor`);
 
   const tensors = new Map<string, Value>();
-  for (const { name, dtype, shape, from, to } of entries) {
-    const v = readers[dtype]!.read(new Uint8Array(body.subarray(from, to)).buffer, shape); // a copy; a Buffer's slice is none
-    if (v.dtype === "bool" && v.data.some((x) => x > 1))
-      bad(`tensor ${JSON.stringify(name)} is BOOL and holds other bytes than 0 and 1`);
-    tensors.set(name, v);
+  for (const { name, type, shape, from, to } of entries) {
+    const wrong = (reason: string) => bad(`tensor ${quoted(name)}: ${reason}`);
+    tensors.set(name, readStored(type, shape, body.subarray(from, to), wrong));
   }
   return { tensors, metadata };
 }
@@ -130,7 +119,7 @@ function parseHeader(bytes: Uint8Array, bad: (reason: string) => never): Record<
     const header: unknown = JSON.parse(text);
     if (!isObject(header)) return bad("its header is not an object");
     const twice = duplicateKey(text);
-    if (twice !== undefined) bad(`its header names ${JSON.stringify(twice.slice(0, 200))} twice`);
+    if (twice !== undefined) bad(`its header names ${quoted(twice)} twice`);
     return header;
   } catch (error) {
     if (error instanceof DownhillError) throw error;
@@ -154,20 +143,9 @@ function duplicateKey(text: string): string | undefined {
   return undefined;
 }
 
+/** A name as errors show it: a stranger's may be of any length. */
+const quoted = (name: string): string => JSON.stringify(name.slice(0, 200));
+
 const isObject = (x: unknown): x is Record<string, unknown> => typeof x === "object" && x !== null && !Array.isArray(x);
 
 const isCounts = (x: unknown): x is number[] => Array.isArray(x) && x.every((n) => Number.isSafeInteger(n) && n >= 0);
-
-/** IEEE 754 binary16. */
-function fromHalf(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  if (exponent === 31) return fraction ? NaN : sign * Infinity;
-  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25));
-}
-
-/** bfloat16 is the upper half of an f32. */
-function fromBrain(halves: Uint16Array): Float32Array<ArrayBuffer> {
-  return new Float32Array(Uint32Array.from(halves, (h) => h << 16).buffer);
-}

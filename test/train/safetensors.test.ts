@@ -149,7 +149,7 @@ describe("what is not as the format says is refused, with the file's name and th
     "no description": [file({ a: 3 }), 'tensor "a" has no description'],
     "unknown dtype": [file({ a: ["F8_E4M3", [4], [0, 4]] }, four), 'tensor "a" has dtype "F8_E4M3"; known: F32'],
     "inherited dtype": [file({ a: ["constructor", [4], [0, 4]] }, four), 'has dtype "constructor"'],
-    "no dtype": [file({ a: [undefined, [1], [0, 4]] }, four), 'tensor "a" has dtype undefined'],
+    "no dtype": [file({ a: [undefined, [1], [0, 4]] }, four), 'tensor "a" has no dtype'],
     "negative shape": [file({ a: ["F32", [-1, -1], [0, 4]] }, four), "no shape of whole numbers"],
     "fractional shape": [file({ a: ["F32", [0.5, 2], [0, 4]] }, four), "no shape of whole numbers"],
     "three offsets": [file({ a: ["F32", [1], [0, 4, 4]] }, four), "no two data offsets"],
