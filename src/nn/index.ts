@@ -11,6 +11,7 @@ export {
   softplus,
   tanh,
 } from "./activation.ts";
+export { type AttentionOptions, attention, type MultiheadAttentionOptions, multiheadAttention } from "./attention.ts";
 export { dropout } from "./dropout.ts";
 export { embedding } from "./embedding.ts";
 export {
@@ -64,4 +65,5 @@ export {
   state,
   type Traced,
 } from "./module.ts";
+export { positionEmbedding, type RotaryOptions, rotary, sinusoidal } from "./position.ts";
 export { type Layer, sequential } from "./sequential.ts";

@@ -43,7 +43,7 @@ export function linear(
 }
 
 /** x · wᵀ, also for an x of one axis or of more than two. */
-function product(x: Tensor, w: Tensor): Tensor {
+export function product(x: Tensor, w: Tensor): Tensor {
   const [outputs, inputs] = w.shape as [number, number];
   const axis = x.rank - 1;
   if (x.shape[axis] !== inputs) {
