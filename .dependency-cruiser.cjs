@@ -20,7 +20,7 @@ const layers = {
   data: {
     may: ["ir/dtype", "ir/value", "ir/shape", "ir/fail", "tree", "random"],
     builtins: "^src/data/(files|csv)[.]ts$",
-    packages: "^src/data/csv[.]ts$",
+    packages: "^src/data/(csv|tokenizer)[.]ts$",
   },
   train: { may: ["nn", "optim", "data", "run", "tree", "random", "ir"], ...host },
   interop: {

@@ -7,6 +7,7 @@ import { fail } from "../ir/fail.ts";
 import { type CsvOptions, parseCsv } from "./csv.ts";
 import { type Idx, parseIdx } from "./idx.ts";
 import type { Table } from "./table.ts";
+import { parseText } from "./text.ts";
 
 /** The bytes of a file, unpacked if they are gzip whatever its name. Throws when it is missing, unreadable or damaged. */
 export function readBytes(path: string): Uint8Array {
@@ -37,6 +38,9 @@ export function readCsv(path: string, options: CsvOptions = {}): Table {
 
 /** An IDX file, plain or gzipped. Throws what `readBytes` and `parseIdx` throw. */
 export const readIdx = (path: string): Idx => parseIdx(readBytes(path), path);
+
+/** A text in UTF-8, plain or gzipped. Throws what `readBytes` and `parseText` throw. */
+export const readText = (path: string): string => parseText(readBytes(path), path);
 
 /** Heap taken while a CSV file is read, per byte of it: one string and one slot per short cell. */
 const heapPerByte = 16;

@@ -41,4 +41,5 @@ export {
   type Task,
   targetFromJson,
 } from "./target.ts";
+export { parseText } from "./text.ts";
 export type { Warning, WarningKind } from "./warning.ts";

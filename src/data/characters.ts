@@ -1,0 +1,77 @@
+/**
+ * Characters as tokens: the distinct code points of a text, sorted, as nanoGPT's character models have them. As a
+ * `tokenizer.json` that is byte-pair encoding with no pair to join, so that other programs read it as well.
+ */
+import { fail } from "../ir/fail.ts";
+import { wellFormed } from "./text.ts";
+import type { Tokenizer, TokenizerJson } from "./tokenizer.ts";
+
+/**
+ * The tokenizer of a text's characters. It refuses to encode a character that the text does not have; half of a
+ * surrogate pair is U+FFFD, as where text is written as UTF-8. Throws where the text is empty.
+ */
+export function characters(text: string): Tokenizer {
+  if (text === "") fail("characters: the text is empty, so there are no characters");
+  const found = new Set(wellFormed(text));
+  return charactersOf([...found].sort((a, b) => a.codePointAt(0)! - b.codePointAt(0)!));
+}
+
+/** The tokenizer in which token k is character k. */
+export function charactersOf(known: readonly string[]): Tokenizer {
+  const ids = new Map(known.map((character, id) => [character, id]));
+  return {
+    kind: "characters",
+    size: known.length,
+    encode(text) {
+      const tokens = new Int32Array(text.length);
+      let n = 0;
+      let at = 0;
+      for (const character of wellFormed(text)) {
+        tokens[n++] = ids.get(character) ?? refuse(character, at, text);
+        at += character.length;
+      }
+      return tokens.slice(0, n);
+    },
+    decode: (tokens) =>
+      Array.from(
+        tokens,
+        (id, k) =>
+          known[id] ?? fail(`decode: token ${id} at position ${k}; this tokenizer has 0 … ${known.length - 1}`),
+      ).join(""),
+    toJSON: () => asJson(ids),
+  };
+}
+
+/** Line and column count from 1, columns in characters. */
+function refuse(character: string, at: number, text: string): never {
+  const before = text.slice(0, at).split("\n");
+  const code = character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0");
+  fail(
+    `encode: ${JSON.stringify(character)} (U+${code}) in line ${before.length}, column ${[...before.at(-1)!].length + 1} ` +
+      "is not among the characters that the tokenizer knows",
+    "leave it out, or use byte-level BPE, which knows every text",
+  );
+}
+
+const asJson = (ids: ReadonlyMap<string, number>): TokenizerJson => ({
+  version: "1.0",
+  truncation: null,
+  padding: null,
+  added_tokens: [],
+  normalizer: null,
+  pre_tokenizer: null,
+  post_processor: null,
+  decoder: { type: "Fuse" },
+  model: {
+    type: "BPE",
+    dropout: null,
+    unk_token: null,
+    continuing_subword_prefix: null,
+    end_of_word_suffix: null,
+    fuse_unk: false,
+    byte_fallback: false,
+    ignore_merges: false,
+    vocab: Object.fromEntries(ids),
+    merges: [],
+  },
+});
