@@ -1,0 +1,216 @@
+/**
+ * Pooling over one, two or three axes: the largest or the mean of each window. There is nothing to bind, so a layer is
+ * a plain function of a Tensor, as activations are. A pool of output size 1 is global: `adaptiveAvgPool2d(1)`.
+ */
+import { fail } from "../ir/fail.ts";
+import type { Range } from "../ir/ops.ts";
+import { literal, type Tensor } from "../ir/tensor.ts";
+import { value } from "../ir/value.ts";
+import { counts, expectSpatial, type PerAxis, perAxis, type Taps, taps, windows } from "./spatial.ts";
+
+type Pool = (x: Tensor) => Tensor;
+type Common = {
+  /** Distance between windows; the kernel's size unless given, so that they do not overlap. */
+  readonly stride?: PerAxis;
+  /** Elements added on both sides, at most half of the kernel. 0 unless given. */
+  readonly padding?: PerAxis;
+  /** Round the number of windows up: the last one may reach beyond the input. */
+  readonly ceilMode?: boolean;
+};
+export type MaxPoolOptions = Common & {
+  /** Distance between the taps of a window. 1 unless given. */
+  readonly dilation?: PerAxis;
+};
+export type AvgPoolOptions = Common & {
+  /** Whether the zeros of the padding count in the mean. True unless given, as in PyTorch. */
+  readonly countIncludePad?: boolean;
+};
+
+/**
+ * The largest of each window.   f32[n, c, t] → f32[n, c, t'],
+ * t' = ⌊(t + 2·padding − dilation·(kernel − 1) − 1) / stride⌋ + 1, with ⌈ ⌉ in ceilMode
+ *
+ * Padding is −∞, so that it is never the largest. Equal largest elements share the gradient evenly; PyTorch gives all
+ * of it to the first of them. Throws where an option is no whole number or does not fit, and where an input has other
+ * axes, is no float, or is too short.
+ */
+export const maxPool1d = maxPool("maxPool1d", 1);
+/** `maxPool1d` over two axes.   f32[n, c, h, w] → f32[n, c, h', w'] */
+export const maxPool2d = maxPool("maxPool2d", 2);
+/** `maxPool1d` over three axes.   f32[n, c, d, h, w] → f32[n, c, d', h', w'] */
+export const maxPool3d = maxPool("maxPool3d", 3);
+
+/**
+ * The mean of each window.   f32[n, c, t] → f32[n, c, t'], t' = ⌊(t + 2·padding − kernel) / stride⌋ + 1, with ⌈ ⌉ in
+ * ceilMode
+ *
+ * The zeros of the padding count unless `countIncludePad` is false; what ceilMode adds beyond them never does, as in
+ * PyTorch. Throws as `maxPool1d` does.
+ */
+export const avgPool1d = avgPool("avgPool1d", 1);
+/** `avgPool1d` over two axes.   f32[n, c, h, w] → f32[n, c, h', w'] */
+export const avgPool2d = avgPool("avgPool2d", 2);
+/** `avgPool1d` over three axes.   f32[n, c, d, h, w] → f32[n, c, d', h', w'] */
+export const avgPool3d = avgPool("avgPool3d", 3);
+
+/**
+ * The mean of `to` parts of each axis: part i is [⌊i·t / to⌋, ⌈(i + 1)·t / to⌉), so parts may overlap where `to` does
+ * not divide t.   f32[n, c, t] → f32[n, c, to]
+ */
+export const adaptiveAvgPool1d = adaptive("adaptiveAvgPool1d", 1, mean, meanOfParts);
+/** `adaptiveAvgPool1d` over two axes.   f32[n, c, h, w] → f32[n, c, ..to] */
+export const adaptiveAvgPool2d = adaptive("adaptiveAvgPool2d", 2, mean, meanOfParts);
+/** `adaptiveAvgPool1d` over three axes.   f32[n, c, d, h, w] → f32[n, c, ..to] */
+export const adaptiveAvgPool3d = adaptive("adaptiveAvgPool3d", 3, mean, meanOfParts);
+
+/** The largest of the parts that `adaptiveAvgPool1d` has. Gradients as in `maxPool1d`.   f32[n, c, t] → f32[n, c, to] */
+export const adaptiveMaxPool1d = adaptive("adaptiveMaxPool1d", 1, largest, largestOfParts);
+/** `adaptiveMaxPool1d` over two axes.   f32[n, c, h, w] → f32[n, c, ..to] */
+export const adaptiveMaxPool2d = adaptive("adaptiveMaxPool2d", 2, largest, largestOfParts);
+/** `adaptiveMaxPool1d` over three axes.   f32[n, c, d, h, w] → f32[n, c, ..to] */
+export const adaptiveMaxPool3d = adaptive("adaptiveMaxPool3d", 3, largest, largestOfParts);
+
+function maxPool(name: string, rank: number) {
+  return (
+    kernel: PerAxis,
+    { stride = kernel, padding = 0, dilation = 1, ceilMode = false }: MaxPoolOptions = {},
+  ): Pool => {
+    const along = taps(name, rank, { kernel, stride, dilation });
+    const before = paddingOf(name, padding, along);
+    return (x) => {
+      expectSpatial(name, x, rank);
+      const count = counts(
+        name,
+        x,
+        along,
+        before.map((p): Range => [p, p]),
+        ceilMode,
+      );
+      return windows(x, along, before, count, Number.NEGATIVE_INFINITY).amax(last(rank));
+    };
+  };
+}
+
+function avgPool(name: string, rank: number) {
+  return (
+    kernel: PerAxis,
+    { stride = kernel, padding = 0, ceilMode = false, countIncludePad = true }: AvgPoolOptions = {},
+  ): Pool => {
+    const along = taps(name, rank, { kernel, stride, dilation: 1 });
+    const before = paddingOf(name, padding, along);
+    return (x) => {
+      expectSpatial(name, x, rank);
+      const count = counts(
+        name,
+        x,
+        along,
+        before.map((p): Range => [p, p]),
+        ceilMode,
+      );
+      const total = windows(x, along, before, count).sum(last(rank));
+      return along.reduce((y, { size, stride }, k) => {
+        const [n, p] = [x.shape[k + 2]!, before[k]!];
+        const [from, to] = countIncludePad ? [-p, n + p] : [0, n];
+        const starts = Array.from({ length: count[k]! }, (_, i) => i * stride - p);
+        return scaled(
+          y,
+          k + 2,
+          starts.map((at) => 1 / (Math.min(at + size, to) - Math.max(at, from))),
+        );
+      }, total);
+    };
+  };
+}
+
+/** One factor for each place of an axis. */
+function scaled(y: Tensor, axis: number, factors: readonly number[]): Tensor {
+  if (factors.every((f) => f === factors[0])) return y.mul(factors[0]!);
+  return y.mul(
+    literal(
+      value(
+        y.shape.map((n, k) => (k === axis ? n : 1)),
+        factors,
+        y.dtype,
+      ),
+    ),
+  );
+}
+
+/** A pool by its output size: even parts are windows that do not overlap, uneven ones are taken axis by axis. */
+function adaptive(
+  name: string,
+  rank: number,
+  even: (windows: Tensor, over: readonly number[]) => Tensor,
+  uneven: (x: Tensor, axis: number, parts: readonly Range[]) => Tensor,
+) {
+  return (to: PerAxis): Pool => {
+    const count = perAxis(name, "the output size", to, rank, 1);
+    return (x) => {
+      expectSpatial(name, x, rank);
+      const lengths = x.shape.slice(2);
+      if (lengths.includes(0)) fail(`${name}: input ${x} is empty`);
+      const divides = (k: number) => lengths[k]! % count[k]! === 0;
+      const reduced = count.reduce(
+        (y, parts, k) => (divides(k) ? y : uneven(y, k + 2, partsOf(lengths[k]!, parts))),
+        x,
+      );
+      const along = count.map((parts, k): Taps => {
+        const size = divides(k) ? lengths[k]! / parts : 1;
+        return { size, stride: size, dilation: 1 };
+      });
+      return even(
+        windows(
+          reduced,
+          along,
+          count.map(() => 0),
+          count,
+        ),
+        last(rank),
+      );
+    };
+  };
+}
+
+const partsOf = (n: number, parts: number): Range[] =>
+  Array.from({ length: parts }, (_, i): Range => [Math.floor((i * n) / parts), Math.ceil(((i + 1) * n) / parts)]);
+
+function mean(x: Tensor, over: readonly number[]): Tensor {
+  return x.mean(over);
+}
+
+function largest(x: Tensor, over: readonly number[]): Tensor {
+  return x.amax(over);
+}
+
+/** A product with the matrix that has 1 / length within each part, and 0 elsewhere. */
+function meanOfParts(x: Tensor, axis: number, parts: readonly Range[]): Tensor {
+  const share = table(x, axis, parts, ([from, to]) => 1 / (to - from)).mul(x.unsqueeze(axis));
+  return share.sum(axis + 1);
+}
+
+function largestOfParts(x: Tensor, axis: number, parts: readonly Range[]): Tensor {
+  const inside = table(x, axis, parts, () => 1).gt(0);
+  return inside.where(x.unsqueeze(axis), Number.NEGATIVE_INFINITY).amax(axis + 1);
+}
+
+/** `entry` at each element of each part, 0 elsewhere: [.., 1, n, ..] of x.unsqueeze(axis) → [.., parts, n, ..]. */
+function table(x: Tensor, axis: number, parts: readonly Range[], entry: (part: Range) => number): Tensor {
+  const n = x.shape[axis]!;
+  const rows = parts.flatMap((part) =>
+    Array.from({ length: n }, (_, i) => (i >= part[0] && i < part[1] ? entry(part) : 0)),
+  );
+  const shape = x.shape.flatMap((_, k) => (k === axis ? [parts.length, n] : [1]));
+  return literal(value(shape, rows, x.dtype));
+}
+
+/** Elements added on each side of each axis. Throws where a window could lie in the padding alone. */
+function paddingOf(name: string, padding: PerAxis, along: readonly Taps[]): readonly number[] {
+  const list = perAxis(name, "padding", padding, along.length, 0);
+  for (const [k, t] of along.entries()) {
+    if (list[k]! > t.size / 2) fail(`${name}: padding ${list[k]} is more than half of the kernel, ${t.size}`);
+  }
+  return list;
+}
+
+/** The last axes, counted from the end. */
+const last = (rank: number) => Array.from({ length: rank }, (_, k) => -1 - k);
