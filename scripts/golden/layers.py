@@ -62,7 +62,9 @@ def case(
     params = {rename(path): p for path, p in net.named_parameters()}
 
     def state():
-        return {rename(path): b for path, b in net.named_buffers() if path.split(".")[-1] not in skip}
+        """Our state is of the parameters' dtype throughout; PyTorch counts batches in integers."""
+        kept = {path: b for path, b in net.named_buffers() if path.split(".")[-1] not in skip}
+        return {rename(path): b.double() for path, b in kept.items()}
 
     first = {path: numbers(b) for path, b in state().items()}
     written = []

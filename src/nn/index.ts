@@ -12,6 +12,27 @@ export {
   tanh,
 } from "./activation.ts";
 export { type AttentionOptions, attention, type MultiheadAttentionOptions, multiheadAttention } from "./attention.ts";
+export {
+  type BatchNormOptions,
+  batchNorm1d,
+  batchNorm2d,
+  batchNorm3d,
+  type InstanceNormOptions,
+  instanceNorm1d,
+  instanceNorm2d,
+  instanceNorm3d,
+} from "./batch-norm.ts";
+export {
+  type ConvolutionOptions,
+  conv1d,
+  conv2d,
+  conv3d,
+  convTranspose1d,
+  convTranspose2d,
+  convTranspose3d,
+  type PaddingMode,
+  type TransposedOptions,
+} from "./convolution.ts";
 export { dropout } from "./dropout.ts";
 export { embedding } from "./embedding.ts";
 export {
@@ -65,5 +86,24 @@ export {
   state,
   type Traced,
 } from "./module.ts";
+export { groupNorm, type LayerNormOptions, layerNorm, rmsNorm } from "./norm.ts";
+export {
+  type AvgPoolOptions,
+  adaptiveAvgPool1d,
+  adaptiveAvgPool2d,
+  adaptiveAvgPool3d,
+  adaptiveMaxPool1d,
+  adaptiveMaxPool2d,
+  adaptiveMaxPool3d,
+  avgPool1d,
+  avgPool2d,
+  avgPool3d,
+  type MaxPoolOptions,
+  maxPool1d,
+  maxPool2d,
+  maxPool3d,
+} from "./pooling.ts";
 export { positionEmbedding, type RotaryOptions, rotary, sinusoidal } from "./position.ts";
 export { type Layer, sequential } from "./sequential.ts";
+export type { PerAxis } from "./spatial.ts";
+export { upsample } from "./upsample.ts";
