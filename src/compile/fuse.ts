@@ -8,7 +8,7 @@ import type { Tensor } from "../ir/tensor.ts";
 import type { Product } from "./contraction.ts";
 
 const DEEPEST = 200; // later walks recurse through fused nodes; this bounds them
-const LONG = 12; // ops from which a chain is too long to repeat for every element of an expand
+const LONG = 12; // loads and ops from which work is too long to repeat for every element of an expand
 const slow = new Set<Op>(["exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "erf", "sqrt", "div"]);
 
 export function stored(
@@ -38,7 +38,7 @@ export function stored(
 
   // 3. Slow or long work that an expand, a gather or a window would repeat.
   const weight = new Map<Tensor, number>();
-  const weigh = (t: Tensor) => (keep.has(t) ? 0 : (weight.get(t) ?? 0));
+  const weigh = (t: Tensor) => (keep.has(t) ? 1 : (weight.get(t) ?? 0));
   for (const t of order) {
     if (t.op === "expand" || t.op === "window" || t.op === "gather") {
       const source = base(t.src[0]!);

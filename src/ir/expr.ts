@@ -83,9 +83,10 @@ export class Expr {
     if (this.const !== undefined && b.const !== undefined) return Expr.int(this.const + b.const);
     if (b.const === 0) return this;
     if (this.const === 0) return b;
+    if (b.op === "add") return b.src.reduce((sum, t) => sum.add(t), this);
     const parts = terms(this);
     for (const [k, t] of parts.entries()) {
-      const whole = rejoined(t, b);
+      const whole = t.const !== undefined && b.const !== undefined ? Expr.int(t.const + b.const) : rejoined(t, b);
       if (whole)
         return parts
           .toSpliced(k, 1)
@@ -111,8 +112,8 @@ export class Expr {
     if (n === 1) return this;
     if (this.const !== undefined) return Expr.int(Math.floor(this.const / n));
     if (this.lo >= 0 && this.hi < n) return Expr.int(0);
-    const { high } = this.split(n);
-    if (high) return high;
+    const { high, low } = this.split(n);
+    if (high.const !== 0 && low.lo >= 0) return high.add(low.div(n));
     return Expr.make("div", [this, Expr.int(n)], null, "i32", Math.floor(this.lo / n), Math.floor(this.hi / n));
   }
 
@@ -120,15 +121,16 @@ export class Expr {
     if (n <= 1) return Expr.int(0);
     if (this.const !== undefined) return Expr.int(this.const % n);
     if (this.lo >= 0 && this.hi < n) return this;
-    const { low } = this.split(n);
-    return low ?? Expr.make("mod", [this, Expr.int(n)], null, "i32", 0, n - 1);
+    const { high, low } = this.split(n);
+    if (high.const !== 0 && low.lo >= 0) return low.mod(n);
+    return Expr.make("mod", [this, Expr.int(n)], null, "i32", 0, n - 1);
   }
 
   /**
-   * A sum whose terms are either multiples of n or, together, stay within 0 … n − 1, splits into quotient and rest at
-   * no cost: this is what makes merging and splitting axes free.
+   * A sum as n · high + low. Where low is not negative the multiples of n pass through a division untouched, and where
+   * it stays below n nothing is left to divide: this is what makes merging and splitting axes free.
    */
-  private split(n: number): { high?: Expr; low?: Expr } {
+  private split(n: number): { high: Expr; low: Expr } {
     let high = Expr.int(0);
     let low = Expr.int(0);
     for (const term of terms(this)) {
@@ -136,7 +138,7 @@ export class Expr {
       if (scale % n !== 0) low = low.add(term);
       else high = high.add(term.const !== undefined ? scale / n : term.src[0]!.mul(scale / n));
     }
-    return low.lo >= 0 && low.hi < n ? { high, low } : {};
+    return { high, low };
   }
 
   /** lo ≤ this < hi, leaving out a side that is null or that the interval already proves. */

@@ -99,7 +99,7 @@ type Move<A> = {
 export const movement: { readonly [M in Movement]: Move<MovementArgs[M]> } = {
   reshape: {
     shape: (_, to) => to,
-    index: (i, to, s) => ({ at: unravel(ravel(i, to), s) }),
+    index: (i, to, s) => ({ at: regrouped(i, to, s) }),
     grad: (g, _, s) => g.reshape(s),
   },
   permute: {
@@ -145,6 +145,26 @@ export const movement: { readonly [M in Movement]: Move<MovementArgs[M]> } = {
     grad: (g, w, s) => g.fold(w, s[w.axis]!),
   },
 };
+
+/**
+ * The index of shape s at the place of index i of shape `to`: axis by axis where both have it, and by the row-major
+ * position within those axes only that were really merged or split. So an axis beside them keeps its index as it is.
+ */
+function regrouped(i: readonly Expr[], to: Shape, s: Shape): Expr[] {
+  if (s.includes(0)) return unravel(ravel(i, to), s);
+  const at: Expr[] = [];
+  let [j, k] = [0, 0];
+  while (k < s.length) {
+    const [from, first] = [j, k];
+    let [n, m] = [1, s[k++]!];
+    while (n !== m) {
+      if (n < m) n *= to[j++]!;
+      else m *= s[k++]!;
+    }
+    at.push(...unravel(ravel(i.slice(from, j), to.slice(from, j)), s.slice(first, k)));
+  }
+  return at;
+}
 
 /** How many windows fit on an axis of length n. */
 export const windows = (n: number, w: Window): number => Math.floor((n - w.dilation * (w.size - 1) - 1) / w.stride) + 1;

@@ -250,6 +250,7 @@ function chooseTile(g: Normal): Tiling {
     copy: 2 * g.k * across,
     transpose: g.b.table ? 1.5 * g.k * g.n : 6 * v.width * Math.ceil(g.k / v.width) * across,
   }[packB];
+  const passes = g.passes.reduce((product, s) => product * s.n, 1);
   // Rows a multiple of 4096 bytes apart share one set of the first-level cache, which holds 8 to 12 lines.
   const most = g.a.col === 1 && (g.a.row * v.bytes) % 4096 === 0 ? 8 : Infinity;
   let best: Omit<Tiling, "packA" | "packB"> | undefined;
@@ -263,7 +264,7 @@ function chooseTile(g: Normal): Tiling {
         (below ? right * tileCycles(below, vectors) : 0) +
         (below && beside ? tileCycles(below, beside) : 0);
       const calls = 12 * Math.ceil(g.m / rows) * Math.ceil(across / vectors) + g.m * across;
-      const cycles = g.k * step + calls + packing;
+      const cycles = passes * (g.k * step + calls + packing);
       if (!best || cycles < best.cycles) best = { rows, vectors, cycles };
     }
   }

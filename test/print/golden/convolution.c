@@ -11,7 +11,7 @@ static void dh_k0(const float *restrict p0, float *restrict p1) {
       for (int i3 = 0; i3 < 9; i3++) {
         const int v0 = (i2 + -1);
         const int v1 = (i3 + -1);
-        const float v2 = ((((-1 < v0) && (v0 < 6)) && ((-1 < v1) && (v1 < 7))) ? p0[(((((i1 * 42) + (i2 * 7)) + -7) + i3) + -1)] : 0e+0f);
+        const float v2 = ((((-1 < v0) && (v0 < 6)) && ((-1 < v1) && (v1 < 7))) ? p0[((((i1 * 42) + (i2 * 7)) + i3) + -8)] : 0e+0f);
         p1[(((i1 * 72) + (i2 * 9)) + i3)] = v2;
       }
     }
@@ -39,38 +39,20 @@ static void dh_k2(const float *restrict p0, float *restrict p1) {
   p1[0] = v1;
 }
 static void dh_k3(const float *restrict p0, float *restrict p1) {
-  for (int i0 = 0; i0 < 2; i0++) {
-    for (int i1 = 0; i1 < 3; i1++) {
-      for (int i2 = 0; i2 < 6; i2++) {
-        for (int i3 = 0; i3 < 7; i3++) {
-          const int v0 = (i2 + 1);
-          const unsigned char v1 = (v0 < 6);
-          const int v2 = (i2 * 7);
-          const int v3 = (((i0 * 126) + (i1 * 42)) + v2);
-          const int v4 = (v3 + 7);
-          const int v5 = ((v4 + i3) + 1);
-          const int v6 = (v5 / 7);
-          const int v7 = (i3 + 1);
-          const unsigned char v8 = (v7 < 7);
-          const int v9 = ((((i0 * 18) + (i1 * 6)) + i2) + 1);
-          const int v10 = (v7 + -1);
-          const int v11 = (v5 + -2);
-          const int v12 = (v11 / 7);
-          const unsigned char v13 = (-1 < (v7 + -2));
-          const int v14 = (((v4 + -7) + i3) + 1);
-          const int v15 = (v14 / 7);
-          const float v16 = p0[((((((i0 * 1134) + (i1 * 378)) + 126) + 42) + ((v2 + 7) + -7)) + v10)];
-          const int v17 = (v14 + -2);
-          const int v18 = (v17 / 7);
-          const unsigned char v19 = (-1 < (v0 + -2));
-          const int v20 = (((v4 + -14) + i3) + 1);
-          const int v21 = (v20 / 7);
-          const int v22 = (v9 + -2);
-          const int v23 = (v20 + -2);
-          const int v24 = (v23 / 7);
-          const float v25 = (((v1 ? ((((v1 && v8) ? p0[((((v6 / 6) * 378) + ((v6 % 6) * 7)) + (v5 % 7))] : 0e+0f) + (v1 ? p0[(((((v9 / 6) * 378) + 42) + ((v9 % 6) * 7)) + v10)] : 0e+0f)) + ((v1 && v13) ? p0[(((((v12 / 6) * 378) + 84) + ((v12 % 6) * 7)) + (v11 % 7))] : 0e+0f)) : 0e+0f) + (((v8 ? p0[(((((v15 / 6) * 378) + 126) + ((v15 % 6) * 7)) + (v14 % 7))] : 0e+0f) + v16) + (v13 ? p0[((((((v18 / 6) * 378) + 126) + 84) + ((v18 % 6) * 7)) + (v17 % 7))] : 0e+0f))) + (v19 ? ((((v19 && v8) ? p0[(((((v21 / 6) * 378) + 252) + ((v21 % 6) * 7)) + (v20 % 7))] : 0e+0f) + (v19 ? p0[((((((v22 / 6) * 378) + 252) + 42) + ((v22 % 6) * 7)) + v10)] : 0e+0f)) + ((v19 && v13) ? p0[((((((v24 / 6) * 378) + 252) + 84) + ((v24 % 6) * 7)) + (v23 % 7))] : 0e+0f)) : 0e+0f));
-          p1[(v3 + i3)] = v25;
-        }
+  for (int i1 = 0; i1 < 6; i1++) {
+    for (int i2 = 0; i2 < 6; i2++) {
+      for (int i3 = 0; i3 < 7; i3++) {
+        const unsigned char v0 = ((i2 + 1) < 6);
+        const int v1 = (i1 * 378);
+        const int v2 = (i2 * 7);
+        const int v3 = (v1 + v2);
+        const int v4 = (v3 + i3);
+        const unsigned char v5 = ((i3 + 1) < 7);
+        const unsigned char v6 = (-1 < (i3 + -1));
+        const float v7 = p0[(((v1 + 168) + v2) + i3)];
+        const unsigned char v8 = (-1 < (i2 + -1));
+        const float v9 = (((v0 ? ((((v0 && v5) ? p0[(v4 + 8)] : 0e+0f) + (v0 ? p0[((v3 + 49) + i3)] : 0e+0f)) + ((v0 && v6) ? p0[(v4 + 90)] : 0e+0f)) : 0e+0f) + (((v5 ? p0[(v4 + 127)] : 0e+0f) + v7) + (v6 ? p0[(v4 + 209)] : 0e+0f))) + (v8 ? ((((v8 && v5) ? p0[(v4 + 246)] : 0e+0f) + (v8 ? p0[((v3 + 287) + i3)] : 0e+0f)) + ((v8 && v6) ? p0[(v4 + 328)] : 0e+0f)) : 0e+0f));
+        p1[(((i1 * 42) + v2) + i3)] = v9;
       }
     }
   }
