@@ -35,6 +35,7 @@ export {
 } from "./convolution.ts";
 export { dropout } from "./dropout.ts";
 export { embedding } from "./embedding.ts";
+export { type GptOptions, gpt } from "./gpt.ts";
 export {
   constant,
   fans,
@@ -106,4 +107,5 @@ export {
 export { positionEmbedding, type RotaryOptions, rotary, sinusoidal } from "./position.ts";
 export { type Layer, sequential } from "./sequential.ts";
 export type { PerAxis } from "./spatial.ts";
+export { type NormName, type TransformerBlockOptions, transformerBlock } from "./transformer.ts";
 export { upsample } from "./upsample.ts";
