@@ -1,0 +1,155 @@
+/**
+ * A net as an ONNX model, the file that onnxruntime and most other tools read: its evaluation is traced, every tensor
+ * translated (ops.ts), and what it needs written down with the parameters (model.ts).
+ */
+import type { DType } from "../../ir/dtype.ts";
+import { fail } from "../../ir/fail.ts";
+import { topo, unify } from "../../ir/graph.ts";
+import type { Shape } from "../../ir/shape.ts";
+import { input, Tensor } from "../../ir/tensor.ts";
+import { Value } from "../../ir/value.ts";
+import { apply, type Module, type Params, type State } from "../../nn/index.ts";
+import * as tree from "../../tree.ts";
+import { batchSizes, dynamicShape, generalised } from "./batch.ts";
+import { Builder } from "./builder.ts";
+import { encode, opsets, type Port } from "./model.ts";
+import { rows } from "./ops.ts";
+import type { Wire } from "./wire.ts";
+
+/** An example, or what one looks like; f32 unless said otherwise. */
+export type OnnxInput = Value | { readonly shape: Shape; readonly dtype?: DType };
+
+export type OnnxOptions = {
+  /**
+   * Length of the first axis of every input: that of the given shapes, another one, or "dynamic" for a graph that takes
+   * batches of any size.
+   */
+  readonly batch?: number | "dynamic";
+  /** Names of the outputs, in order: `output`, or its paths where it is a list or record, unless given. */
+  readonly outputs?: readonly string[];
+  /** What is done to the net's output, such as `softmax`. */
+  readonly after?: (y: Tensor) => Tensor;
+  /** Version of the ONNX operator set, 18 to 22; 18 unless given, which onnxruntime 1.14 and later read. */
+  readonly opset?: number;
+  /** Name of the graph; "net" unless given. */
+  readonly name?: string;
+  /** Texts to keep in the file, as its metadata_props. */
+  readonly metadata?: Readonly<Record<string, string>>;
+};
+
+/**
+ * The bytes of an .onnx file that computes `apply(net, { params, state }, inputs)` outside training.
+ *
+ *   const file = toOnnx(net, model, { image: { shape: [1, 1, 28, 28] } }, { batch: "dynamic" });
+ *
+ * Inputs are named, in the order in which the net takes them. Parameters and state are kept under their dotted paths.
+ * Throws where the net draws or changes its state in evaluation, where parameters are no floats or do not fit, and,
+ * with a dynamic batch, where rows of a batch see each other.
+ */
+export function toOnnx<N extends Module>(
+  net: N,
+  model: { readonly params: Params<N>; readonly state?: State<N> },
+  inputs: Readonly<Record<string, OnnxInput>>,
+  options: OnnxOptions = {},
+): Uint8Array<ArrayBuffer> {
+  const { batch, outputs: names, opset = 18, name = "net", metadata = {} } = options;
+  if (!opsets.includes(opset)) fail(`toOnnx: opset ${opset} is not one of ${opsets.join(", ")}`);
+  if (batch !== undefined && batch !== "dynamic" && !(Number.isInteger(batch) && batch >= 1)) {
+    fail(`toOnnx: batch: expected a whole number from 1, or "dynamic", got ${batch}`);
+  }
+  const given = Object.entries(inputs);
+  if (given.length === 0) fail("toOnnx: the net has no input", "name what it takes: { x: { shape: [1, 784] } }");
+  if (given.some(([title]) => title === "")) fail("toOnnx: an input has no name");
+
+  const batches: readonly (number | undefined)[] = batch === "dynamic" ? batchSizes : [batch];
+  const traces = batches.map((n) => trace(net, model, given, options, n));
+  const [first] = traces as [Trace];
+  const titles = names ?? first.paths;
+  if (titles.length !== first.outputs.length) {
+    fail(`toOnnx: ${titles.length} names for ${first.outputs.length} outputs (${first.paths.join(", ")})`);
+  }
+  if (batch !== "dynamic") {
+    const port = (title: string, wire: Wire): Port => ({ name: title, wire, shape: wire.shape });
+    return encode(
+      given.map(([title], k) => port(title, first.inputs[k]!)),
+      titles.map((title, k) => port(title, first.outputs[k]!)),
+      { name, opset, metadata },
+    );
+  }
+  const batched = given.find(([, { shape }]) => shape.length > 0)?.[0];
+  if (batched === undefined) fail("toOnnx: no input has an axis that could be the batch");
+  const whole = generalised(
+    traces.map((t) => [...t.outputs, ...t.inputs]),
+    batched,
+  );
+  const shapes = (k: number) => dynamicShape(traces.map((t) => [...t.outputs, ...t.inputs][k]!.shape));
+  const ports = [...titles, ...given.map(([title]) => title)].map(
+    (title, k): Port => ({ name: title, wire: whole[k]!, shape: shapes(k) }),
+  );
+  return encode(ports.slice(titles.length), ports.slice(0, titles.length), { name, opset, metadata });
+}
+
+type Trace = { readonly inputs: readonly Wire[]; readonly outputs: readonly Wire[]; readonly paths: readonly string[] };
+
+/** The net's graph at one size of batch. */
+function trace<N extends Module>(
+  net: N,
+  model: { readonly params: Params<N>; readonly state?: State<N> },
+  given: readonly (readonly [string, OnnxInput])[],
+  { after }: OnnxOptions,
+  batch: number | undefined,
+): Trace {
+  const b = new Builder();
+  const known = new Map<Tensor, Wire>();
+  const weights = (what: unknown) =>
+    tree.mapWithPath((path, v: unknown) => {
+      if (!(v instanceof Value)) return fail(`toOnnx: ${path} is ${v}, not a Value`);
+      if (v.dtype !== "f32" && v.dtype !== "f64") fail(`toOnnx: ${path} is ${v}; parameters and state are floats`);
+      const t = input(v.shape, v.dtype, path);
+      known.set(t, b.weight(path, v));
+      return t;
+    }, what);
+  const xs = given.map(([name, { shape, dtype = "f32" }]) => {
+    const own = batch === undefined || shape.length === 0 ? shape : shape.with(0, batch);
+    const t = input(own, dtype, name);
+    known.set(t, b.input(name, dtype, own));
+    return t;
+  });
+  const params = weights(model.params);
+  const state = weights(model.state ?? {});
+  const key = input([2], "u32", "key");
+  const [y, next] = apply(net, { params, state }, xs, { key });
+  for (const [path, before] of tree.paths<Tensor>(state)) {
+    const now = new Map(tree.paths<Tensor>(next)).get(path);
+    if (now !== before) {
+      fail(`toOnnx: state ${path} changes in evaluation`, "an ONNX graph keeps nothing from one call to the next");
+    }
+  }
+  const outputs = tree.paths<Tensor>(y);
+  if (outputs.length === 0 || outputs.some(([, t]) => !(t instanceof Tensor))) fail("toOnnx: the net gives no Tensors");
+  const roots = unify(outputs.map(([, t]) => (after ? after(t) : t)));
+  for (const t of topo(roots)) {
+    if (t.src.includes(key)) {
+      fail(
+        `toOnnx: the net draws random numbers in evaluation, at ${t.origin}`,
+        "what is drawn in training alone, as by dropout, has to ask { training } of the context",
+      );
+    }
+    if (t.op === "input") continue;
+    b.origin = t.origin;
+    known.set(
+      t,
+      rows[t.op](
+        b,
+        t,
+        t.src.map((s) => known.get(s)!),
+        known,
+      ),
+    );
+  }
+  return {
+    inputs: xs.map((x) => known.get(x)!),
+    outputs: roots.map((r) => known.get(r)!),
+    paths: outputs.map(([path]) => (path === "" ? "output" : path)),
+  };
+}

@@ -1,0 +1,108 @@
+/** Whole nets: what onnxruntime says of an exported net is what the net says here, and the graph is the one expected. */
+import { expect, test } from "vitest";
+import { type OnnxInput, type OnnxOptions, toOnnx } from "../../../src/interop/onnx/onnx.ts";
+import type { Tensor } from "../../../src/ir/tensor.ts";
+import { Value } from "../../../src/ir/value.ts";
+import * as nn from "../../../src/nn/index.ts";
+import { jit } from "../../../src/run/jit.ts";
+import * as tree from "../../../src/tree.ts";
+import { distance, draw, some } from "../../ir/numbers.ts";
+import { operations } from "./read.ts";
+import { infer } from "./session.ts";
+
+type Inputs = Readonly<Record<string, Value>>;
+
+/** The net with parameters and state that are not those it starts with: a bias of 0 would hide its absence. */
+function started(net: nn.Module) {
+  let from = 0;
+  const moved = (v: Value) => {
+    from += 17;
+    return new Value(
+      v.dtype,
+      v.shape,
+      v.data.map((x: number, k: number) => x + some(1, 0.05, 0.4, from + k)[0]!) as never,
+    );
+  };
+  const { params, state } = nn.init(net, 1);
+  return { params: tree.map(moved, params), state: tree.map(moved, state) };
+}
+
+async function here(net: nn.Module, model: ReturnType<typeof started>, inputs: Inputs, { after }: OnnxOptions) {
+  const f = (params: unknown, state: unknown, xs: Tensor[]) => {
+    const [y] = nn.apply(net, { params, state } as never, xs);
+    return after ? after(y) : y;
+  };
+  return (await jit(f, { backend: "js" })(model.params, model.state, Object.values(inputs))) as Value;
+}
+
+/** The largest difference between the net here and in onnxruntime, for a fixed batch and for two dynamic ones. */
+async function apart(net: nn.Module, inputsOf: (n: number) => Inputs, options: OnnxOptions = {}): Promise<number> {
+  const model = started(net);
+  const files = [
+    [[2], toOnnx(net, model, inputsOf(2), options)],
+    [[1, 3], toOnnx(net, model, inputsOf(2), { ...options, batch: "dynamic" })],
+  ] as const;
+  const far: number[] = [];
+  for (const [batches, file] of files) {
+    for (const n of batches) {
+      const { output } = await infer(file, inputsOf(n));
+      const want = await here(net, model, inputsOf(n), options);
+      expect([output!.dtype, output!.shape]).toEqual([want.dtype, want.shape]);
+      far.push(distance(output!.data, want.data));
+    }
+  }
+  return Math.max(...far);
+}
+
+const images =
+  (c: number, ...s: number[]) =>
+  (n: number) => ({ x: draw([n, c, ...s], "f32", -1, 1) });
+const rows =
+  (...s: number[]) =>
+  (n: number) => ({ x: draw([n, ...s], "f32", -2, 2) });
+const ids = (t: number, below: number) => (n: number) => ({ x: draw([n, t], "i32", 0, below) });
+
+const of = (net: nn.Module, inputs: Readonly<Record<string, OnnxInput>>, options: OnnxOptions = {}) =>
+  operations(toOnnx(net, started(net), inputs, options));
+
+test("an MLP: Gemm with its bias, Relu", async () => {
+  const net = nn.sequential(nn.linear(4, 8), nn.relu, nn.dropout(0.5), nn.linear(8, 3));
+  expect(of(net, { x: { shape: [2, 4] } })).toEqual(["Gemm", "Relu", "Gemm"]);
+  expect(of(net, { x: { shape: [2, 4] } }, { after: nn.softmax })).toEqual(["Gemm", "Relu", "Gemm", "Softmax"]);
+  expect(await apart(net, rows(4))).toBeLessThan(1e-6);
+  expect(await apart(net, rows(4), { after: nn.softmax, opset: 22 })).toBeLessThan(1e-6);
+});
+
+const activations = {
+  relu: [nn.relu, ["Relu"]],
+  sigmoid: [nn.sigmoid, ["Sigmoid"]],
+  silu: [nn.silu, ["Sigmoid", "Mul"]],
+  softplus: [nn.softplus, ["Softplus"]],
+  elu: [nn.elu, ["Elu"]],
+  "elu, α 2": [(x: Tensor) => nn.elu(x, 2), ["Elu"]],
+  tanh: [nn.tanh, ["Tanh"]],
+  softmax: [nn.softmax, ["Softmax"]],
+  "softmax over axis 1": [(x: Tensor) => nn.softmax(x, 1), ["Softmax"]],
+  logSoftmax: [nn.logSoftmax, ["LogSoftmax"]],
+  leakyRelu: [nn.leakyRelu, ["LessOrEqual", "Mul", "Where"]],
+  gelu: [nn.gelu, ["Mul", "Mul", "Erf", "Add", "Mul"]],
+  mean: [(x: Tensor) => x.mean(-1), ["ReduceMean"]],
+  "mean of everything but the batch": [(x: Tensor) => x.mean([1, 2]), ["ReduceMean"]],
+  abs: [(x: Tensor) => x.abs(), ["Abs"]],
+  min: [(x: Tensor) => x.min(x.flip(1)), ["Slice", "Min"]],
+  difference: [(x: Tensor) => x.sub(x.amax(1, { keep: true })), ["ReduceMax", "Sub"]],
+} satisfies Record<string, [(x: Tensor) => Tensor, string[]]>;
+
+test.each(Object.entries(activations))("%s is known by its name", async (_, [f, ops]) => {
+  const net = nn.sequential(f);
+  expect(of(net, { x: { shape: [2, 3, 4] } })).toEqual(ops);
+  expect(await apart(net, rows(3, 4))).toBeLessThan(1e-6);
+});
+
+test("an embedding of tokens, merged and classified", async () => {
+  const net = nn.sequential(nn.embedding(10, 8), nn.linear(8, 8), nn.relu, nn.flatten, nn.linear(40, 2));
+  const ops = ["Gather", "Reshape", "Gemm", "Reshape", "Relu", "Reshape", "Gemm"];
+  expect(of(net, { x: { shape: [2, 5], dtype: "i32" } })).toEqual(ops);
+  expect(await apart(net, ids(5, 10))).toBeLessThan(1e-6);
+});
+void images;
