@@ -19,8 +19,8 @@ const layers = {
   optim: { may: ["ir", "tree", "random"] },
   data: {
     may: ["ir/dtype", "ir/value", "ir/shape", "ir/fail", "tree", "random"],
-    builtins: "^src/data/(files|csv)[.]ts$",
-    packages: "^src/data/(csv|tokenizer)[.]ts$",
+    builtins: "^src/data/(files|csv|image-folder)[.]ts$",
+    packages: "^src/data/(csv|tokenizer|png|jpeg)[.]ts$",
   },
   train: { may: ["nn", "optim", "data", "run", "tree", "random", "ir"], ...host },
   interop: {

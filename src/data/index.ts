@@ -1,4 +1,7 @@
-/** Data: from cells to numbers, split and batched. CSV text is `downhill/data/csv`, which needs a library. */
+/**
+ * Data: from cells to numbers, split and batched. CSV text and image files are `downhill/data/csv` and
+ * `downhill/data/images`, which need libraries.
+ */
 export { type Batches, type BatchOptions, batches } from "./batches.ts";
 export {
   type Codes,
