@@ -10,7 +10,10 @@ import io
 import json
 from pathlib import Path
 
+import models
 import numpy as np
+import torch
+from safetensors.torch import load
 
 GOLDEN = Path(__file__).resolve().parents[2] / "test" / "golden" / "interop"
 
@@ -34,4 +37,22 @@ def archives():
     print(f"NumPy {np.__version__} reads the archives: {len(cases)} arrays, stored and deflated")
 
 
+def state_dicts():
+    """The models of state-dicts.py, read by Downhill and written again: PyTorch must give the logits it gave before."""
+    golden = json.loads((GOLDEN / "state-dicts.json").read_text())
+    for name in ["cnn", "gpt2", "nanogpt"]:
+        written = load(ours(f"ours-{name}.safetensors.base64"))
+        model = getattr(models, name)().eval()
+        missing, unexpected = model.load_state_dict(written, strict=True)
+        assert not missing and not unexpected
+        x = torch.tensor(golden[name]["input"])
+        with torch.no_grad():
+            y = model(x)
+        y = getattr(y, "logits", y)
+        off = (y - torch.tensor(golden[name]["logits"])).abs().max().item()
+        assert off < 1e-6, (name, off)
+        print(f"PyTorch {torch.__version__} loads {name}: {len(written)} tensors, logits within {off:.0e}")
+
+
 archives()
+state_dicts()

@@ -133,7 +133,7 @@ function inventory(net: Module): Map<ParamSpec | StateSpec, string> {
 }
 
 /** The tree of one kind, with what `leaf` gives for each first place. Lists keep their places; records drop the rest. */
-function grow(
+export function grow(
   net: Module,
   kind: "param" | "state",
   leaf: (spec: ParamSpec | StateSpec, path: string) => unknown,

@@ -5,11 +5,19 @@ import { type Module, module } from "./module.ts";
 /** A module of one input, or a function such as relu. */
 export type Layer = Module<any, readonly [], Tensor> | ((x: Tensor) => Tensor);
 
+const made = new WeakSet<Module>();
+
+/** Whether `sequential` made it: its layers have places and no names, as PyTorch's nn.Sequential has it. */
+export const isSequential = (m: Module): boolean => made.has(m);
+
 /** x → layers[n − 1](… layers[0](x)). Its parameters are `layers.0.weight` and so on; a function's place holds {}. */
 export const sequential = <const L extends readonly Layer[]>(
   ...layers: L
-): Module<{ readonly layers: L }, readonly [], Tensor> =>
-  module({ layers }, (m, x) => {
+): Module<{ readonly layers: L }, readonly [], Tensor> => {
+  const net = module({ layers }, (m, x) => {
     const bound = m.layers as readonly ((x: Tensor) => Tensor)[];
     return bound.reduce((y, layer) => layer(y), x);
   });
+  made.add(net);
+  return net;
+};
