@@ -9,7 +9,18 @@ import type { Range } from "../ir/ops.ts";
 import { input, type Tensor } from "../ir/tensor.ts";
 import { fans, uniform } from "./init.ts";
 import { type Init, type Module, module, type ParamSpec, param } from "./module.ts";
-import { counts, expectSpatial, layout, type PerAxis, perAxis, span, type Taps, taps, windows } from "./spatial.ts";
+import {
+  bothSides,
+  counts,
+  expectSpatial,
+  layout,
+  type PerAxis,
+  perAxis,
+  span,
+  type Taps,
+  taps,
+  windows,
+} from "./spatial.ts";
 
 type Common = {
   /** Distance between windows. 1 unless given. */
@@ -88,8 +99,10 @@ function convolution(name: string, rank: number): Make<ConvolutionOptions> {
   return (inChannels, outChannels, kernel, options = {}) => {
     const { stride = 1, dilation = 1, groups = 1, padding = 0, paddingMode = "zeros" } = options;
     const along = taps(name, rank, { kernel, stride, dilation });
-    const around = paddingOf(name, padding, along);
-    if (paddingMode !== "zeros" && !Object.hasOwn(borders, paddingMode)) {
+    const none = along.map((): Range => [0, 0]);
+    const around = padding === "same" ? same(name, along) : padding === "valid" ? none : bothSides(name, padding, rank);
+    const zeros = paddingMode === "zeros";
+    if (!zeros && !Object.hasOwn(borders, paddingMode)) {
       fail(`${name}: unknown paddingMode "${paddingMode}"`, `one of zeros, ${Object.keys(borders).join(", ")}`);
     }
     checkChannels(name, inChannels, outChannels, groups);
@@ -97,24 +110,9 @@ function convolution(name: string, rank: number): Make<ConvolutionOptions> {
     return weighted(shape, outChannels, options, (x, weight) => {
       checkInput(name, x, weight, rank, inChannels);
       const count = counts(name, x, along, around);
-      if (paddingMode === "zeros")
-        return convolve(
-          x,
-          weight,
-          along,
-          around.map(([before]) => before),
-          count,
-          groups,
-        );
-      const padded = around.reduce((t, by, k) => border(name, t, k + 2, by, paddingMode), x);
-      return convolve(
-        padded,
-        weight,
-        along,
-        around.map(() => 0),
-        count,
-        groups,
-      );
+      if (zeros) return convolve(x, weight, along, around, count, groups);
+      const framed = around.reduce((t, by, k) => border(name, t, k + 2, by, paddingMode), x);
+      return convolve(framed, weight, along, none, count, groups);
     });
   };
 }
@@ -123,7 +121,7 @@ function transposed(name: string, rank: number): Make<TransposedOptions> {
   return (inChannels, outChannels, kernel, options = {}) => {
     const { stride = 1, dilation = 1, groups = 1, padding = 0, outputPadding = 0 } = options;
     const along = taps(name, rank, { kernel, stride, dilation });
-    const around = perAxis(name, "padding", padding, rank, 0);
+    const around = bothSides(name, padding, rank);
     const extra = perAxis(name, "outputPadding", outputPadding, rank, 0);
     for (const [k, t] of along.entries()) {
       if (extra[k]! < Math.max(t.stride, t.dilation)) continue;
@@ -133,7 +131,7 @@ function transposed(name: string, rank: number): Make<TransposedOptions> {
     const shape = [inChannels, outChannels / groups, ...along.map((t) => t.size)];
     return weighted(shape, outChannels, options, (x, weight) => {
       checkInput(name, x, weight, rank, inChannels);
-      const to = along.map((t, k) => (x.shape[k + 2]! - 1) * t.stride - 2 * around[k]! + span(t) + extra[k]!);
+      const to = along.map((t, k) => (x.shape[k + 2]! - 1) * t.stride - 2 * around[k]![0] + span(t) + extra[k]!);
       if (to.some((n) => n < 1)) {
         fail(`${name}: of input ${x} nothing is left: the output would be [${to}]`, "use less padding");
       }
@@ -168,7 +166,7 @@ function convolve(
   x: Tensor,
   weight: Tensor,
   along: readonly Taps[],
-  before: readonly number[],
+  around: readonly Range[],
   count: readonly number[],
   groups: number,
 ): Tensor {
@@ -177,7 +175,7 @@ function convolve(
   const split = groups === 1 ? [] : [groups];
   // Taps before places: the gradient of the windows is then a product with long rows.
   const [places, tapped] = [count.map((_, k) => 2 + k), kernel.map((_, k) => 2 + count.length + k)];
-  const columns = windows(x, along, before, count).permute([0, 1, ...tapped, ...places]);
+  const columns = windows(x, along, around, count).permute([0, 1, ...tapped, ...places]);
   const rows = columns.reshape([n, ...split, 1, c / groups, ...kernel, ...count]);
   const filters = weight.reshape([...split, o / groups, part, ...kernel, ...count.map(() => 1)]);
   const summed = [0, ...tapped].map((_, k) => 2 + split.length + k);
@@ -187,12 +185,8 @@ function convolve(
     .reshape([n, o, ...count]);
 }
 
-function paddingOf(name: string, padding: PerAxis | "same" | "valid", along: readonly Taps[]): Range[] {
-  if (padding === "valid") return along.map((): Range => [0, 0]);
-  if (padding !== "same") {
-    if (typeof padding === "string") fail(`${name}: unknown padding "${padding}"`, '"same", "valid" or numbers');
-    return perAxis(name, "padding", padding, along.length, 0).map((p): Range => [p, p]);
-  }
+/** As many elements as make up for what a window spans; where they are odd, the one more comes after. */
+function same(name: string, along: readonly Taps[]): Range[] {
   return along.map((t): Range => {
     if (t.stride !== 1) {
       const hint = `for 1/${t.stride} of the size give numbers: half of what a window spans, rounded down`;
@@ -221,11 +215,9 @@ function border(name: string, x: Tensor, axis: number, [before, after]: Range, m
       `${name}: paddingMode "${mode}" has ${most} elements to add on axis ${axis} of ${x}, not ${before} and ${after}`,
     );
   }
-  const parts = [before && borders[mode](x, axis, before, -1), x, after && borders[mode](x, axis, after, 1)];
-  return concat(
-    parts.filter((part) => part !== 0),
-    axis,
-  );
+  const ahead = before ? [borders[mode](x, axis, before, -1)] : [];
+  const behind = after ? [borders[mode](x, axis, after, 1)] : [];
+  return concat([...ahead, x, ...behind], axis);
 }
 
 function checkChannels(name: string, inChannels: number, outChannels: number, groups: number): void {

@@ -6,7 +6,7 @@ import { fail } from "../ir/fail.ts";
 import type { Range } from "../ir/ops.ts";
 import { literal, type Tensor } from "../ir/tensor.ts";
 import { value } from "../ir/value.ts";
-import { counts, expectSpatial, type PerAxis, perAxis, type Taps, taps, windows } from "./spatial.ts";
+import { bothSides, counts, expectSpatial, type PerAxis, perAxis, type Taps, taps, windows } from "./spatial.ts";
 
 type Pool = (x: Tensor) => Tensor;
 type Common = {
@@ -71,69 +71,50 @@ export const adaptiveMaxPool2d = adaptive("adaptiveMaxPool2d", 2, largest, large
 export const adaptiveMaxPool3d = adaptive("adaptiveMaxPool3d", 3, largest, largestOfParts);
 
 function maxPool(name: string, rank: number) {
-  return (
-    kernel: PerAxis,
-    { stride = kernel, padding = 0, dilation = 1, ceilMode = false }: MaxPoolOptions = {},
-  ): Pool => {
-    const along = taps(name, rank, { kernel, stride, dilation });
-    const before = paddingOf(name, padding, along);
-    return (x) => {
-      expectSpatial(name, x, rank);
-      const count = counts(
-        name,
-        x,
-        along,
-        before.map((p): Range => [p, p]),
-        ceilMode,
-      );
-      return windows(x, along, before, count, Number.NEGATIVE_INFINITY).amax(last(rank));
-    };
+  return (kernel: PerAxis, options: MaxPoolOptions = {}): Pool => {
+    const sliding = windowsOf(name, rank, kernel, options, Number.NEGATIVE_INFINITY);
+    return (x) => sliding(x).amax(last(rank));
   };
 }
 
 function avgPool(name: string, rank: number) {
-  return (
-    kernel: PerAxis,
-    { stride = kernel, padding = 0, ceilMode = false, countIncludePad = true }: AvgPoolOptions = {},
-  ): Pool => {
-    const along = taps(name, rank, { kernel, stride, dilation: 1 });
-    const before = paddingOf(name, padding, along);
+  return (kernel: PerAxis, { countIncludePad = true, ...options }: AvgPoolOptions = {}): Pool => {
+    const sliding = windowsOf(name, rank, kernel, options, 0);
     return (x) => {
-      expectSpatial(name, x, rank);
-      const count = counts(
-        name,
-        x,
-        along,
-        before.map((p): Range => [p, p]),
-        ceilMode,
-      );
-      const total = windows(x, along, before, count).sum(last(rank));
-      return along.reduce((y, { size, stride }, k) => {
-        const [n, p] = [x.shape[k + 2]!, before[k]!];
-        const [from, to] = countIncludePad ? [-p, n + p] : [0, n];
-        const starts = Array.from({ length: count[k]! }, (_, i) => i * stride - p);
-        return scaled(
-          y,
-          k + 2,
-          starts.map((at) => 1 / (Math.min(at + size, to) - Math.max(at, from))),
-        );
-      }, total);
+      let y = sliding(x).sum(last(rank));
+      for (const [k, { size, stride }] of sliding.along.entries()) {
+        const [n, p] = [x.shape[k + 2]!, sliding.around[k]![0]];
+        const [from, to] = countIncludePad ? [-p, n + p] : [0, n]; // what counts
+        const starts = Array.from({ length: y.shape[k + 2]! }, (_, i) => i * stride - p);
+        const counted = starts.map((at) => Math.min(at + size, to) - Math.max(at, from));
+        y = divided(y, k + 2, counted);
+      }
+      return y;
     };
   };
 }
 
-/** One factor for each place of an axis. */
-function scaled(y: Tensor, axis: number, factors: readonly number[]): Tensor {
-  if (factors.every((f) => f === factors[0])) return y.mul(factors[0]!);
-  return y.mul(
-    literal(
-      value(
-        y.shape.map((n, k) => (k === axis ? n : 1)),
-        factors,
-        y.dtype,
-      ),
-    ),
-  );
+/** What options describe, as a function: [n, c, ..s] → [n, c, ..s', ..kernel]. */
+function windowsOf(name: string, rank: number, kernel: PerAxis, options: MaxPoolOptions, outside: number) {
+  const { stride = kernel, padding = 0, dilation = 1, ceilMode = false } = options;
+  const along = taps(name, rank, { kernel, stride, dilation });
+  const around = bothSides(name, padding, rank);
+  for (const [k, { size }] of along.entries()) {
+    // More, and a window could lie in the padding alone.
+    if (around[k]![0] > size / 2) fail(`${name}: padding ${around[k]![0]} is more than half of the kernel, ${size}`);
+  }
+  const sliding = (x: Tensor) => {
+    expectSpatial(name, x, rank);
+    return windows(x, along, around, counts(name, x, along, around, ceilMode), outside);
+  };
+  return Object.assign(sliding, { along, around });
+}
+
+/** By one number for each place of an axis. */
+function divided(y: Tensor, axis: number, by: readonly number[]): Tensor {
+  if (by.every((m) => m === by[0])) return y.mul(1 / by[0]!);
+  const shape = y.shape.map((n, k) => (k === axis ? n : 1));
+  return y.div(literal(value(shape, by, y.dtype)));
 }
 
 /** A pool by its output size: even parts are windows that do not overlap, uneven ones are taken axis by axis. */
@@ -145,6 +126,7 @@ function adaptive(
 ) {
   return (to: PerAxis): Pool => {
     const count = perAxis(name, "the output size", to, rank, 1);
+    const none = count.map((): Range => [0, 0]);
     return (x) => {
       expectSpatial(name, x, rank);
       const lengths = x.shape.slice(2);
@@ -154,19 +136,9 @@ function adaptive(
         (y, parts, k) => (divides(k) ? y : uneven(y, k + 2, partsOf(lengths[k]!, parts))),
         x,
       );
-      const along = count.map((parts, k): Taps => {
-        const size = divides(k) ? lengths[k]! / parts : 1;
-        return { size, stride: size, dilation: 1 };
-      });
-      return even(
-        windows(
-          reduced,
-          along,
-          count.map(() => 0),
-          count,
-        ),
-        last(rank),
-      );
+      const sizes = count.map((parts, k) => (divides(k) ? lengths[k]! / parts : 1));
+      const along = sizes.map((size): Taps => ({ size, stride: size, dilation: 1 }));
+      return even(windows(reduced, along, none, count), last(rank));
     };
   };
 }
@@ -184,8 +156,8 @@ function largest(x: Tensor, over: readonly number[]): Tensor {
 
 /** A product with the matrix that has 1 / length within each part, and 0 elsewhere. */
 function meanOfParts(x: Tensor, axis: number, parts: readonly Range[]): Tensor {
-  const share = table(x, axis, parts, ([from, to]) => 1 / (to - from)).mul(x.unsqueeze(axis));
-  return share.sum(axis + 1);
+  const share = table(x, axis, parts, ([from, to]) => 1 / (to - from));
+  return share.mul(x.unsqueeze(axis)).sum(axis + 1);
 }
 
 function largestOfParts(x: Tensor, axis: number, parts: readonly Range[]): Tensor {
@@ -196,20 +168,10 @@ function largestOfParts(x: Tensor, axis: number, parts: readonly Range[]): Tenso
 /** `entry` at each element of each part, 0 elsewhere: [.., 1, n, ..] of x.unsqueeze(axis) → [.., parts, n, ..]. */
 function table(x: Tensor, axis: number, parts: readonly Range[], entry: (part: Range) => number): Tensor {
   const n = x.shape[axis]!;
-  const rows = parts.flatMap((part) =>
-    Array.from({ length: n }, (_, i) => (i >= part[0] && i < part[1] ? entry(part) : 0)),
-  );
+  const places = Array.from({ length: n }, (_, i) => i);
+  const rows = parts.flatMap((part) => places.map((i) => (i >= part[0] && i < part[1] ? entry(part) : 0)));
   const shape = x.shape.flatMap((_, k) => (k === axis ? [parts.length, n] : [1]));
   return literal(value(shape, rows, x.dtype));
-}
-
-/** Elements added on each side of each axis. Throws where a window could lie in the padding alone. */
-function paddingOf(name: string, padding: PerAxis, along: readonly Taps[]): readonly number[] {
-  const list = perAxis(name, "padding", padding, along.length, 0);
-  for (const [k, t] of along.entries()) {
-    if (list[k]! > t.size / 2) fail(`${name}: padding ${list[k]} is more than half of the kernel, ${t.size}`);
-  }
-  return list;
 }
 
 /** The last axes, counted from the end. */

@@ -38,6 +38,10 @@ export function taps(
   return sizes.map((size, k) => ({ size, stride: strides[k]!, dilation: dilations[k]! }));
 }
 
+/** The same number of elements before and after each axis, from an option. */
+export const bothSides = (what: string, given: PerAxis, rank: number): Range[] =>
+  perAxis(what, "padding", given, rank, 0).map((p) => [p, p]);
+
 /** The axes of an input with so many spatial ones. */
 export const layout = (rank: number): string => ["n", "c", ...(LETTERS[rank] ?? [])].join(", ");
 const LETTERS: Readonly<Record<number, readonly string[]>> = { 1: ["t"], 2: ["h", "w"], 3: ["d", "h", "w"] };
@@ -62,11 +66,11 @@ export function counts(
   what: string,
   x: Tensor,
   along: readonly Taps[],
-  padding: readonly Range[],
+  around: readonly Range[],
   up = false,
 ): number[] {
   return along.map((t, k) => {
-    const [before, after] = padding[k]!;
+    const [before, after] = around[k]!;
     const n = x.shape[k + 2]!;
     const steps = (before + n + after - span(t)) / t.stride;
     const count = (up ? Math.ceil(steps) : Math.floor(steps)) + 1;
@@ -83,18 +87,19 @@ export function counts(
 }
 
 /**
- * Windows of all spatial axes: [n, c, ..s] → [n, c, ..count, ..size]. The first one of an axis begins `before` elements
- * ahead of x; beyond x there is `outside`. Windows that do not overlap are a reshape.
+ * Windows of all spatial axes: [n, c, ..s] → [n, c, ..count, ..size]. The first one of an axis begins as many
+ * elements ahead of x as `around` has before it; beyond x there is `outside`. Windows side by side are a reshape.
  */
 export function windows(
   x: Tensor,
   along: readonly Taps[],
-  before: readonly number[],
+  around: readonly Range[],
   count: readonly number[],
   outside = 0,
 ): Tensor {
   const covered = along.map((t, k): Range => {
-    return [before[k]!, (count[k]! - 1) * t.stride + span(t) - before[k]! - x.shape[k + 2]!];
+    const before = around[k]![0];
+    return [before, (count[k]! - 1) * t.stride + span(t) - before - x.shape[k + 2]!];
   });
   return along.reduce(
     (t, { size, stride, dilation }, k) => {
