@@ -3,11 +3,16 @@ import { isFloat } from "../ir/dtype.ts";
 import { fail } from "../ir/fail.ts";
 import type { Value } from "../ir/value.ts";
 import type { Schedule } from "../optim/index.ts";
+import type { Data } from "./examples.ts";
 import type { Metric } from "./metrics.ts";
-import type { Data } from "./step.ts";
 
 /** Rows of some data. Throws where there are none, x and y differ in length, or a number is not finite. */
-export function rowsOf(name: string, { x, y }: Data): number {
+export function rowsOf(name: string, data: Data): number {
+  if ("batch" in data) {
+    for (const [part, v] of Object.entries(data.resident)) finite(`${name}: ${part}`, v);
+    return data.rows;
+  }
+  const { x, y } = data;
   const n = x.shape[0];
   if (n === undefined || n === 0) fail(`${name}: x is ${x}; its first axis must be the rows, at least one`);
   if (y.shape[0] !== n) {
@@ -47,6 +52,9 @@ export function scheduleOf(lr: number | Schedule): Schedule {
     return rate;
   };
 }
+
+/** Epochs, or updates, from one entry of the history to the next. */
+export type Every = number | { readonly steps: number };
 
 /** Throws unless n is a whole number from 1. */
 export function count(name: string, n: number): number {

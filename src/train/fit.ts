@@ -13,22 +13,14 @@ import { foldIn, key } from "../random.ts";
 import type { Backend, BackendName } from "../run/backend.ts";
 import { type Loop, Run } from "../run/run.ts";
 import * as tree from "../tree.ts";
-import { count, type EarlyStopping, improvement, rowsOf, scheduleOf } from "./check.ts";
+import { count, type EarlyStopping, type Every, improvement, rowsOf, scheduleOf } from "./check.ts";
 import { type Best, type Entry, type Model, pack, type Progress as Saved, type Setup, unpack } from "./checkpoint.ts";
+import { type Data, type Examples, examplesOf } from "./examples.ts";
 import type { Metric } from "./metrics.ts";
 import { NonFiniteError } from "./non-finite.ts";
 import { Plan, type Position } from "./plan.ts";
 import { type EvaluateLoop, evaluateLoop, evaluation, inBatches } from "./predict.ts";
-import {
-  type Accumulating,
-  addStep,
-  applyStep,
-  type Data,
-  type FitLoss,
-  type Rates,
-  type Rows,
-  trainStep,
-} from "./step.ts";
+import { type Accumulating, addStep, applyStep, type FitLoss, type Rates, type Rows, trainStep } from "./step.ts";
 import type { Store } from "./store.ts";
 
 export type FitOptions<N extends Module> = {
@@ -54,8 +46,11 @@ export type FitOptions<N extends Module> = {
   readonly backend?: BackendName | "auto" | Backend;
   /** Measured on the validation data. */
   readonly metrics?: readonly Metric[];
-  /** Epochs per entry of the history; unless given 1, and from 1000 epochs on a thousandth of them. */
-  readonly validateEvery?: number;
+  /**
+   * Epochs per entry of the history, or `{ steps }` where epochs are long; unless given 1 epoch, and from 1000 epochs on
+   * a thousandth of them.
+   */
+  readonly validateEvery?: Every;
   /** Rows per batch of validation; 1024 unless given. */
   readonly validationBatch?: number;
   /** Stop when the validation gets no better, and return the best model instead of the last. */
@@ -151,11 +146,11 @@ class Trainer {
   private readonly draws: boolean;
   /** The dtype of step and lr. */
   private readonly scalars: "f32" | "f64";
-  private readonly entryEvery: number;
+  private readonly entryEvery: { readonly epochs: number } | { readonly steps: number };
   private readonly lastStep: number;
   private readonly improves: ((now: number, best: number) => boolean) | undefined;
   private readonly loops: { readonly update: AnyLoop; readonly add?: AnyLoop };
-  private readonly validation: EvaluateLoop<Accumulating> | undefined;
+  private readonly validation: { examples: Examples; loop: EvaluateLoop<Accumulating> } | undefined;
 
   private position: Position;
   private sums: { loss: number; weight: number; norm: number; updates: number };
@@ -220,8 +215,11 @@ class Trainer {
     if (epochs === undefined && steps === undefined) fail("fit: say how long to train: epochs, steps, or both");
     const all = epochs === undefined ? Infinity : count("epochs", epochs) * plan.updates;
     this.lastStep = Math.min(all, steps === undefined ? Infinity : count("steps", steps));
-    const thousandth = Math.ceil(this.lastStep / plan.updates / 1000);
-    this.entryEvery = count("validateEvery", options.validateEvery ?? thousandth);
+    const { validateEvery = Math.ceil(this.lastStep / plan.updates / 1000) } = options;
+    this.entryEvery =
+      typeof validateEvery === "number"
+        ? { epochs: count("validateEvery", validateEvery) }
+        : { steps: count("validateEvery: steps", validateEvery.steps) };
     if (!((options.checkpointEverySeconds ?? 30) >= 0)) {
       fail(`checkpointEverySeconds: expected a number from 0, got ${options.checkpointEverySeconds}`);
     }
@@ -233,12 +231,16 @@ class Trainer {
     const { params, state, gradients } = run.state();
     this.accumulates = tree.leaves(gradients).length > 0;
     this.scalars = floatOf(params);
-    this.draws = drawsRandomly(net, { params, state }, data.train.x, plan.size);
-    const resident = { data: data.train };
+    const training = examplesOf(data.train);
+    this.draws = drawsRandomly(net, { params, state }, training, plan.size);
+    const resident = { data: training.resident };
     this.loops = this.accumulates
-      ? { add: run.loop(addStep(net, loss, optimizer), resident), update: run.loop(applyStep(optimizer)) }
-      : { update: run.loop(plainly(trainStep(net, loss, optimizer)), resident) };
-    this.validation = data.validation && evaluateLoop(run, net, loss, data.validation);
+      ? { add: run.loop(addStep(net, loss, optimizer, training), resident), update: run.loop(applyStep(optimizer)) }
+      : { update: run.loop(plainly(trainStep(net, loss, optimizer, training)), resident) };
+    if (data.validation) {
+      const examples = examplesOf(data.validation);
+      this.validation = { examples, loop: evaluateLoop(run, net, loss, examples, metrics.length > 0) };
+    }
 
     this.position = from?.position ?? { epoch: 0, update: 0, step: 0 };
     this.sums = { ...(from?.sums ?? nothing) };
@@ -287,10 +289,11 @@ class Trainer {
 
   /** Before the clock starts, and before labels that validation refuses have cost an epoch. */
   private compileValidation(): void {
-    const { data, validationBatch = 1024 } = this.options;
-    if (!this.validation || !data.validation) return;
+    const { validation } = this;
+    const { validationBatch = 1024 } = this.options;
+    if (!validation) return;
     const begin = performance.now();
-    for (const { feeds } of inBatches(data.validation.x, validationBatch)) this.validation.compiled(feeds);
+    for (const { feeds } of inBatches(validation.examples.rows, validationBatch)) validation.loop.compiled(feeds);
     this.secondsCompiling += (performance.now() - begin) / 1000;
   }
 
@@ -366,14 +369,20 @@ class Trainer {
   }
 
   private atEntry({ epoch, update, step }: Position): boolean {
-    return step >= this.lastStep || (update === 0 && epoch % this.entryEvery === 0);
+    const { entryEvery } = this;
+    const whole =
+      "steps" in entryEvery ? step % entryEvery.steps === 0 : update === 0 && epoch % entryEvery.epochs === 0;
+    return whole || step >= this.lastStep;
   }
 
   /** How many updates the next call takes: up to the next entry; of one size, unless accumulated from batches of several. */
   private upcoming(): number {
     const { plan, entryEvery, lastStep, accumulates } = this;
     const { epoch, update, step } = this.position;
-    const toEntry = (entryEvery - (epoch % entryEvery)) * plan.updates - update;
+    const toEntry =
+      "steps" in entryEvery
+        ? entryEvery.steps - (step % entryEvery.steps)
+        : (entryEvery.epochs - (epoch % entryEvery.epochs)) * plan.updates - update;
     return Math.min(this.wanted, toEntry, lastStep - step, accumulates ? Infinity : plan.alike(this.position));
   }
 
@@ -495,8 +504,8 @@ class Trainer {
 
   private async entry(): Promise<void> {
     const { sums, options, validation } = this;
-    const { metrics = [], earlyStopping, data, validationBatch = 1024 } = options;
-    const measured = validation && (await evaluation(validation, data.validation!, metrics, validationBatch));
+    const { metrics = [], earlyStopping, validationBatch = 1024 } = options;
+    const measured = validation && (await evaluation(validation.loop, validation.examples, metrics, validationBatch));
     const entry: Entry = {
       ...this.at(),
       trainLoss: sums.loss / sums.weight,
@@ -552,11 +561,12 @@ const floatOf = (params: unknown): "f32" | "f64" =>
   tree.leaves<Value>(params).some((p) => p.dtype === "f64") ? "f64" : "f32";
 
 /** Whether the net's output or next state depends on the key: if not, none is made for each step. */
-function drawsRandomly(net: Module, model: Model, x: Value, batch: number): boolean {
-  const { params, state } = tree.map((v: Value) => input(v.shape, v.dtype), model) as Model;
+function drawsRandomly(net: Module, model: Model, { resident, batch }: Examples, size: number): boolean {
+  const traced = (t: unknown) => tree.mapWithPath((path, v: Value) => input(v.shape, v.dtype, path), t);
+  const { params, state } = traced(model) as Model;
   const seed = input([2], "u32");
-  const rows = input([batch, ...x.shape.slice(1)], x.dtype, "x");
-  const [y, next] = apply(net, { params, state }, rows, { training: true, key: seed });
+  const { x } = batch(traced(resident), input([size], "i32", "rows"));
+  const [y, next] = apply(net, { params, state }, x, { training: true, key: seed });
   return topo(tree.leaves<unknown>([y, next]).filter((t) => t instanceof Tensor)).includes(seed);
 }
 
@@ -573,7 +583,8 @@ const part = (feeds: Feeds, from: number, to: number): Feeds =>
   }, feeds);
 
 /** Shapes and a hash of the bytes, FNV-1a over words: enough to notice that a run is resumed on other data. */
-function digest({ x, y }: Data): string {
+function digest(data: Data): string {
+  const { resident, about } = examplesOf(data);
   const hash = ({ data }: Value) => {
     const words = data.byteLength % 4 === 0 && data.byteOffset % 4 === 0;
     const bits = words
@@ -583,7 +594,8 @@ function digest({ x, y }: Data): string {
     for (const w of bits) h = Math.imul(h ^ w, 0x01000193);
     return (h >>> 0).toString(16).padStart(8, "0");
   };
-  return `x ${x} #${hash(x)}, y ${y} #${hash(y)}`;
+  const parts = Object.entries(resident).map(([name, v]) => `${name} ${v} #${hash(v)}`);
+  return [...parts, ...(about ? [about] : [])].join(", ");
 }
 
 /** Let the host do what is waiting. */

@@ -1,10 +1,12 @@
 /** Training: fit, predict, evaluate, metrics and checkpoints. A run's folder on disk is `downhill/train/folder`. */
-export type { EarlyStopping } from "./check.ts";
+export type { EarlyStopping, Every } from "./check.ts";
 export { type Best, type Entry, type Model, modelFrom, modelTensors, type Packed } from "./checkpoint.ts";
+export { type Data, type Examples, type Pairs, type Resident, type WindowOptions, windows } from "./examples.ts";
 export { type FitOptions, type FitResult, fit, type Progress } from "./fit.ts";
 export * from "./metrics.ts";
 export { NonFiniteError } from "./non-finite.ts";
 export { type Evaluation, evaluate, type PredictOptions, predict } from "./predict.ts";
 export { type Metadata, readSafetensors, type Safetensors, type Tensors, writeSafetensors } from "./safetensors.ts";
-export type { Data, FitLoss } from "./step.ts";
+export { distribution, draw, type GenerateOptions, generate, type Sampling } from "./sample.ts";
+export type { FitLoss } from "./step.ts";
 export type { Event, Store } from "./store.ts";

@@ -8,8 +8,9 @@ import type { Module } from "../nn/index.ts";
 import type { Backend, BackendName } from "../run/backend.ts";
 import { type Loop, Run } from "../run/run.ts";
 import type { Model } from "./checkpoint.ts";
+import { type Data, type Examples, examplesOf, type Resident } from "./examples.ts";
 import type { Metric } from "./metrics.ts";
-import { type Data, evaluateStep, type FitLoss, predictStep, type Rows } from "./step.ts";
+import { evaluateStep, type FitLoss, predictStep, type Rows } from "./step.ts";
 
 export type PredictOptions = {
   readonly backend?: BackendName | "auto" | Backend;
@@ -34,7 +35,9 @@ export async function predict(
   const loop = run.loop<{ x: Value }, { prediction: Tensor }>(predictStep(net));
   const parts: Value[] = [];
   let from = 0;
-  for (const { steps, width } of blocks(x, batch)) {
+  const n = x.shape[0];
+  if (n === undefined || n < 1) fail(`x is ${x}; its first axis must be the rows, at least one`);
+  for (const { steps, width } of blocks(n, batch)) {
     const filled = width < batch ? Math.min(batch, 2 ** Math.ceil(Math.log2(width))) : width;
     const rows = slice(x, from, steps * width, filled - width);
     const feed = new Value(x.dtype, [steps, filled, ...x.shape.slice(1)], rows);
@@ -58,46 +61,51 @@ export async function evaluate(
   const { loss, metrics = [], backend = "auto", batch = 1024 } = options;
   const { params, state } = model;
   const run = await Run.start({ params, state }, { backend });
-  return evaluation(evaluateLoop(run, net, loss, data), data, metrics, batch);
+  const examples = examplesOf(data);
+  return evaluation(evaluateLoop(run, net, loss, examples, metrics.length > 0), examples, metrics, batch);
 }
 
-export type EvaluateLoop<S> = Loop<S, Rows, Data, { prediction: Tensor; total: Tensor; weight: Tensor }>;
+type Evaluated = { total: Tensor; weight: Tensor; prediction?: Tensor };
+export type EvaluateLoop<S> = Loop<S, Rows, Resident, Evaluated>;
 
-/** The loop that `evaluation` takes, over a run that has params and state among others. */
-export const evaluateLoop = <S extends Model>(run: Run<S>, net: Module, loss: FitLoss, data: Data): EvaluateLoop<S> =>
+/** The loop that `evaluation` takes, over a run that has params and state among others; `wanted`: for metrics. */
+export const evaluateLoop = <S extends Model>(
+  run: Run<S>,
+  net: Module,
+  loss: FitLoss,
+  examples: Examples,
+  wanted: boolean,
+): EvaluateLoop<S> =>
   // any: a mapped type over the unknown rest of S tells the type checker nothing about its params and state
-  run.loop<Rows, { prediction: Tensor; total: Tensor; weight: Tensor }, Data>(evaluateStep(net, loss) as any, { data });
+  run.loop<Rows, Evaluated, Resident>(evaluateStep(net, loss, examples, wanted) as any, { data: examples.resident });
 
 /** The same on a loop over a run that is still training. */
 export async function evaluation<S>(
   loop: EvaluateLoop<S>,
-  data: Data,
+  { rows, answers }: Examples,
   metrics: readonly Metric[],
   batch: number,
 ): Promise<Evaluation> {
   const parts: Value[] = [];
   let total = 0;
   let weight = 0;
-  for (const { steps, feeds } of inBatches(data.x, batch)) {
+  for (const { steps, feeds } of inBatches(rows, batch)) {
     const { output } = await loop.take(steps, feeds);
     for (const t of output.total.data) total += t;
     for (const w of output.weight.data) weight += w;
-    if (metrics.length > 0) parts.push(output.prediction);
+    if (output.prediction) parts.push(output.prediction);
   }
-  const outputs = metrics.length > 0 ? joined(parts, data.x.shape[0]!) : undefined;
-  return {
-    loss: total / weight,
-    metrics: Object.fromEntries(metrics.map((m) => [m.name, m.of(outputs!, data.y)])),
-  };
+  if (metrics.length === 0) return { loss: total / weight, metrics: {} };
+  const [outputs, y] = [joined(parts, rows), answers()];
+  return { loss: total / weight, metrics: Object.fromEntries(metrics.map((m) => [m.name, m.of(outputs, y)])) };
 }
 
 /** Batches in one call: few enough that what they give stays small. */
 const perCall = 8;
 
-/** All rows in order, as calls of so many steps of one width. Throws where x has no rows, or the batch is none. */
-function* blocks(x: Value, batch: number): Generator<{ readonly steps: number; readonly width: number }> {
-  let left = x.shape[0];
-  if (left === undefined || left < 1) fail(`x is ${x}; its first axis must be the rows, at least one`);
+/** All rows in order, as calls of so many steps of one width. Throws where the batch is none. */
+function* blocks(rows: number, batch: number): Generator<{ readonly steps: number; readonly width: number }> {
+  let left = rows;
   if (!Number.isInteger(batch) || batch < 1) fail(`batch: expected a whole number from 1, got ${batch}`);
   while (left > 0) {
     const width = Math.min(batch, left);
@@ -108,9 +116,9 @@ function* blocks(x: Value, batch: number): Generator<{ readonly steps: number; r
 }
 
 /** The same as feeds of row numbers. */
-export function* inBatches(x: Value, batch: number): Generator<{ readonly steps: number; readonly feeds: Rows }> {
+export function* inBatches(n: number, batch: number): Generator<{ readonly steps: number; readonly feeds: Rows }> {
   let from = 0;
-  for (const { steps, width } of blocks(x, batch)) {
+  for (const { steps, width } of blocks(n, batch)) {
     const start = from;
     const rows = Int32Array.from({ length: steps * width }, (_, k) => start + k);
     yield { steps, feeds: { rows: value([steps, width], rows, "i32") } };

@@ -5,6 +5,7 @@ import type { Value } from "../ir/value.ts";
 import { apply, type Module, type Parts } from "../nn/index.ts";
 import { accumulator, globalNorm, type Optimizer, trainable, update } from "../optim/index.ts";
 import type * as tree from "../tree.ts";
+import type { Examples, Resident } from "./examples.ts";
 
 /**
  * A loss as those of `downhill/nn`, or a function of prediction and target that gives the mean over a batch, or the
@@ -24,12 +25,7 @@ export type Accumulating = Trained & { readonly gradients: Tree; readonly total:
 
 export type Rows = { readonly rows?: Value; readonly key?: Value };
 export type Rates = { readonly step: Value; readonly lr: Value };
-export type Data = { readonly x: Value; readonly y: Value };
 type Traced<T> = tree.Mapped<T, Value, Tensor>;
-
-/** The rows of a feed, or all. */
-const batchOf = ({ x, y }: Traced<Data>, { rows }: { readonly rows?: Tensor }) =>
-  rows ? { x: x.gather(rows), y: y.gather(rows) } : { x, y };
 
 function partsOf(loss: FitLoss, prediction: Tensor, target: Tensor): Parts {
   const given = loss.parts ? loss.parts(prediction, target) : loss(prediction, target);
@@ -43,9 +39,9 @@ const soundness = (...all: Tensor[]): Tensor => all.map((t) => t.mul(0)).reduce(
 
 /** One update from one batch. */
 export const trainStep =
-  (net: Module, loss: FitLoss, rule: Optimizer) =>
-  (s: Traced<Trained>, feed: Traced<Rows & Rates>, data: Traced<Data>) => {
-    const { x, y } = batchOf(data, feed);
+  (net: Module, loss: FitLoss, rule: Optimizer, { batch }: Examples) =>
+  (s: Traced<Trained>, feed: Traced<Rows & Rates>, data: Traced<Resident>) => {
+    const { x, y } = batch(data, feed.rows);
     const [[mean, { weight, next }], gradients] = valueAndGrad((params: Tree) => {
       const [prediction, next] = apply(net, { params, state: s.state }, x, { training: true, key: feed.key });
       const { total, weight } = partsOf(loss, prediction, y);
@@ -59,9 +55,9 @@ export const trainStep =
 
 /** One batch of an accumulated update: its total, and the gradients of that, added up. */
 export const addStep =
-  (net: Module, loss: FitLoss, rule: Optimizer) =>
-  (s: Traced<Accumulating>, feed: Traced<Rows>, data: Traced<Data>) => {
-    const { x, y } = batchOf(data, feed);
+  (net: Module, loss: FitLoss, rule: Optimizer, { batch }: Examples) =>
+  (s: Traced<Accumulating>, feed: Traced<Rows>, data: Traced<Resident>) => {
+    const { x, y } = batch(data, feed.rows);
     const [[total, { weight, next }], all] = valueAndGrad((params: Tree) => {
       const [prediction, next] = apply(net, { params, state: s.state }, x, { training: true, key: feed.key });
       const { total, weight } = partsOf(loss, prediction, y);
@@ -93,11 +89,11 @@ export const predictStep =
     output: { prediction: apply(net, { params: s.params, state: s.state }, x)[0] as Tensor },
   });
 
-/** What the net gives for rows of resident data, and the parts of its loss. */
+/** The parts of the loss of some examples and, where metrics want it, what the net gives for them. */
 export const evaluateStep =
-  (net: Module, loss: FitLoss) =>
-  (s: Traced<Pick<Trained, "params" | "state">>, feed: Traced<Rows>, data: Traced<Data>) => {
-    const { x, y } = batchOf(data, feed);
+  (net: Module, loss: FitLoss, { batch }: Examples, wanted: boolean) =>
+  (s: Traced<Pick<Trained, "params" | "state">>, feed: Traced<Rows>, data: Traced<Resident>) => {
+    const { x, y } = batch(data, feed.rows);
     const prediction: Tensor = apply(net, { params: s.params, state: s.state }, x)[0];
-    return { output: { prediction, ...partsOf(loss, prediction, y) } };
+    return { output: { ...partsOf(loss, prediction, y), ...(wanted && { prediction }) } };
   };
