@@ -99,8 +99,7 @@ function convolution(name: string, rank: number): Make<ConvolutionOptions> {
   return (inChannels, outChannels, kernel, options = {}) => {
     const { stride = 1, dilation = 1, groups = 1, padding = 0, paddingMode = "zeros" } = options;
     const along = taps(name, rank, { kernel, stride, dilation });
-    const none = along.map((): Range => [0, 0]);
-    const around = padding === "same" ? same(name, along) : padding === "valid" ? none : bothSides(name, padding, rank);
+    const around = paddingOf(name, padding, along);
     const zeros = paddingMode === "zeros";
     if (!zeros && !Object.hasOwn(borders, paddingMode)) {
       fail(`${name}: unknown paddingMode "${paddingMode}"`, `one of zeros, ${Object.keys(borders).join(", ")}`);
@@ -112,7 +111,7 @@ function convolution(name: string, rank: number): Make<ConvolutionOptions> {
       const count = counts(name, x, along, around);
       if (zeros) return convolve(x, weight, along, around, count, groups);
       const framed = around.reduce((t, by, k) => border(name, t, k + 2, by, paddingMode), x);
-      return convolve(framed, weight, along, none, count, groups);
+      return convolve(framed, weight, along, bothSides(name, 0, rank), count, groups);
     });
   };
 }
@@ -185,16 +184,22 @@ function convolve(
     .reshape([n, o, ...count]);
 }
 
-/** As many elements as make up for what a window spans; where they are odd, the one more comes after. */
-function same(name: string, along: readonly Taps[]): Range[] {
-  return along.map((t): Range => {
-    if (t.stride !== 1) {
-      const hint = `for 1/${t.stride} of the size give numbers: half of what a window spans, rounded down`;
-      fail(`${name}: padding "same" with stride ${t.stride}: output and input would not be of one size`, hint);
-    }
-    const before = Math.floor((span(t) - 1) / 2);
-    return [before, span(t) - 1 - before];
-  });
+/** Elements before and after each axis. */
+function paddingOf(name: string, padding: PerAxis | "same" | "valid", along: readonly Taps[]): Range[] {
+  if (padding === "same") return along.map((t) => same(name, t));
+  if (typeof padding !== "string") return bothSides(name, padding, along.length);
+  if (padding !== "valid") fail(`${name}: unknown padding "${padding}"`, '"same", "valid" or numbers');
+  return bothSides(name, 0, along.length);
+}
+
+/** As many as a window takes away; where they are odd, the one more comes after. */
+function same(name: string, t: Taps): Range {
+  if (t.stride !== 1) {
+    const hint = `for 1/${t.stride} of the size give numbers: half of what a window spans, rounded down`;
+    fail(`${name}: padding "same" with stride ${t.stride}: output and input would not be of one size`, hint);
+  }
+  const before = Math.floor((span(t) - 1) / 2);
+  return [before, span(t) - 1 - before];
 }
 
 /** Where the elements beyond the border come from, n of them on one side: before the first (−1) or after the last (1). */
