@@ -8,7 +8,7 @@ import { dropout } from "./dropout.ts";
 import { embedding } from "./embedding.ts";
 import { normal, zeros } from "./init.ts";
 import { linear, product } from "./linear.ts";
-import { module } from "./module.ts";
+import { type Module, module, type ParamSpec } from "./module.ts";
 import { positionEmbedding, sinusoidal } from "./position.ts";
 import { type NormName, normOf } from "./transformer.ts";
 
@@ -93,7 +93,10 @@ export function gpt(options: GptOptions) {
 
 const std = 0.02;
 
-function places(kind: GptOptions["positions"], context: number, width: number) {
+/** What is added to the tokens; only learned places have a weight, and rotary ones add nothing. */
+type Places = { readonly wpe?: Module<{ readonly weight?: ParamSpec }, readonly [], Tensor> };
+
+function places(kind: GptOptions["positions"], context: number, width: number): Places {
   if (kind === "learned") return { wpe: positionEmbedding(context, width, { weightInit: normal(std) }) };
   if (kind === "sinusoidal") return { wpe: sinusoidal(context, width) };
   return kind === "rotary" ? {} : fail(`gpt: unknown positions "${kind}"`, '"learned", "sinusoidal" or "rotary"');
