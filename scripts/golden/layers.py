@@ -120,6 +120,15 @@ if __name__ == "__main__":
         {"layer": "tanh"},
         {"layer": "linear", "args": [3, 2, {"bias": False}]},
     ]
+    class Residual(nn.Module):
+        def __init__(self, body, shortcut=None):
+            super().__init__()
+            self.body = body
+            self.shortcut = shortcut or nn.Identity()
+
+        def forward(self, x):
+            return self.shortcut(x) + self.body(x)
+
     write_layers(
         "basic",
         [
@@ -135,6 +144,20 @@ if __name__ == "__main__":
                 nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 2, bias=False)),
                 [[draw(5, 2, 2)]],
                 rename=lambda path: f"layers.{path}",
+            ),
+            case(
+                "residual",
+                "around a layer",
+                [{"layer": "linear", "args": [3, 3]}],
+                Residual(nn.Linear(3, 3)),
+                [[draw(2, 3)]],
+            ),
+            case(
+                "residual",
+                "with a projection",
+                [{"layer": "linear", "args": [3, 2]}, {"shortcut": {"layer": "linear", "args": [3, 2, {"bias": False}]}}],
+                Residual(nn.Linear(3, 2), nn.Linear(3, 2, bias=False)),
+                [[draw(2, 3)]],
             ),
         ],
     )

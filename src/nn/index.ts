@@ -12,6 +12,7 @@ export {
   tanh,
 } from "./activation.ts";
 export { type AttentionOptions, attention, type MultiheadAttentionOptions, multiheadAttention } from "./attention.ts";
+export { normalize, randomCrop, randomFlip } from "./augment.ts";
 export {
   type BatchNormOptions,
   batchNorm1d,
@@ -105,6 +106,17 @@ export {
   maxPool3d,
 } from "./pooling.ts";
 export { positionEmbedding, type RotaryOptions, rotary, sinusoidal } from "./position.ts";
+export {
+  gru,
+  gruCell,
+  lstm,
+  lstmCell,
+  type RecurrentOptions,
+  type RnnOptions,
+  rnn,
+  rnnCell,
+} from "./recurrent.ts";
+export { residual } from "./residual.ts";
 export { type Layer, sequential } from "./sequential.ts";
 export type { PerAxis } from "./spatial.ts";
 export { type NormName, type TransformerBlockOptions, transformerBlock } from "./transformer.ts";
