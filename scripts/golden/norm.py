@@ -13,26 +13,33 @@ def shifted(*shape):
     return draw(*shape) * (0.5 + c) + 3 - 2 * c
 
 
-# Three training batches, the last of another size, and evaluation.
-FOUR = [True, True, True, False]
+# Two steps of training, then evaluation.
+THREE = [True, True, False]
 
 
 def batches(*rest):
-    return [[shifted(n, *rest)] for n in (4, 4, 3, 2)]
+    return [[shifted(4, *rest)] for _ in THREE]
 
 
 write_layers(
     "norm",
     [
-        case("batchNorm1d", "[n, c]", [3], nn.BatchNorm1d(3), batches(3), modes=FOUR),
-        case("batchNorm1d", "[n, c, l]", [3], nn.BatchNorm1d(3), batches(3, 2), modes=FOUR),
+        case(
+            "batchNorm1d",
+            "[n, c], a batch of another size",
+            [3],
+            nn.BatchNorm1d(3),
+            [*batches(3), [shifted(3, 3)], [shifted(1, 3)]],
+            modes=[*THREE, True, False],
+        ),
+        case("batchNorm1d", "[n, c, l]", [3], nn.BatchNorm1d(3), batches(3, 2), modes=THREE),
         case(
             "batchNorm1d",
             "epsilon and momentum",
             [2, {"epsilon": 0.1, "momentum": 0.4}],
             nn.BatchNorm1d(2, eps=0.1, momentum=0.4),
             batches(2),
-            modes=FOUR,
+            modes=THREE,
         ),
         case(
             "batchNorm1d",
@@ -40,11 +47,10 @@ write_layers(
             [2, {"momentum": None}],
             nn.BatchNorm1d(2, momentum=None),
             batches(2),
-            modes=FOUR,
+            modes=THREE,
             skip=(),
         ),
-        case("batchNorm1d", "one row outside training", [2], nn.BatchNorm1d(2), [[shifted(1, 2)]]),
-        case("batchNorm2d", "training, then evaluation", [3], nn.BatchNorm2d(3), batches(3, 2, 2), modes=FOUR),
+        case("batchNorm2d", "training, then evaluation", [3], nn.BatchNorm2d(3), batches(3, 2, 2), modes=THREE),
         case("batchNorm2d", "one example", [2], nn.BatchNorm2d(2), [[shifted(1, 2, 2, 3)]], training=True),
         case(
             "batchNorm2d",
@@ -52,7 +58,7 @@ write_layers(
             [2, {"affine": False}],
             nn.BatchNorm2d(2, affine=False),
             batches(2, 2, 1),
-            modes=FOUR,
+            modes=THREE,
         ),
         case(
             "batchNorm2d",
@@ -60,9 +66,9 @@ write_layers(
             [2, {"trackRunningStats": False}],
             nn.BatchNorm2d(2, track_running_stats=False),
             batches(2, 2, 1),
-            modes=FOUR,
+            modes=THREE,
         ),
-        case("batchNorm3d", "training, then evaluation", [2], nn.BatchNorm3d(2), batches(2, 2, 1, 2), modes=FOUR),
+        case("batchNorm3d", "training, then evaluation", [2], nn.BatchNorm3d(2), batches(2, 2, 1, 2), modes=THREE),
         case("instanceNorm1d", "plain", [2], nn.InstanceNorm1d(2), [[shifted(3, 2, 4)]], training=True),
         case(
             "instanceNorm1d",
@@ -70,7 +76,7 @@ write_layers(
             [2, {"affine": True, "trackRunningStats": True}],
             nn.InstanceNorm1d(2, affine=True, track_running_stats=True),
             batches(2, 4),
-            modes=FOUR,
+            modes=THREE,
         ),
         case("instanceNorm2d", "plain", [2], nn.InstanceNorm2d(2), [[shifted(2, 2, 2, 3)]]),
         case(
@@ -79,7 +85,7 @@ write_layers(
             [2, {"affine": True, "trackRunningStats": True, "momentum": 0.3}],
             nn.InstanceNorm2d(2, affine=True, track_running_stats=True, momentum=0.3),
             batches(2, 2, 2),
-            modes=FOUR,
+            modes=THREE,
         ),
         case(
             "instanceNorm3d",

@@ -36,33 +36,24 @@ def cell(layer, args, net, inputs, name):
     return case(layer, name, args, net, [inputs], forward=forward)
 
 
-lengths = torch.tensor([2, 4, 1], dtype=torch.int32)
+lengths = torch.tensor([2, 3, 1], dtype=torch.int32)
+two = [2, 2, {"layers": 2, "bidirectional": True}], {"num_layers": 2, "bidirectional": True}
+both = [2, 2, {"bidirectional": True}], {"bidirectional": True}
 cases = []
 for layer, states in (("rnn", 1), ("lstm", 2), ("gru", 1)):
+
+    def first(*shape):
+        return [draw(*shape) for _ in range(states)]
+
     cases += [
-        network(layer, [2, 3], {}, [draw(2, 4, 2)], "plain"),
-        network(layer, [2, 3, {"bias": False}], {"bias": False}, [draw(2, 3, 2)], "no bias"),
-        network(layer, [2, 3], {}, [draw(2, 2, 2), *[draw(1, 2, 3) for _ in range(states)]], "first states given"),
-        network(
-            layer,
-            [2, 2, {"layers": 2, "bidirectional": True}],
-            {"num_layers": 2, "bidirectional": True},
-            [draw(2, 3, 2), *[draw(4, 2, 2) for _ in range(states)]],
-            "two layers in both directions, first states given",
-        ),
-        network(
-            layer,
-            [2, 2, {"layers": 2, "bidirectional": True}],
-            {"num_layers": 2, "bidirectional": True},
-            [draw(3, 4, 2), *[draw(4, 3, 2) for _ in range(states)], lengths],
-            "lengths, two layers in both directions",
-            packed,
-        ),
+        network(layer, [2, 3], {}, [draw(2, 3, 2)], "plain"),
+        network(layer, *two, [draw(2, 2, 2), *first(4, 2, 2)], "two layers in both directions, first states given"),
+        network(layer, *both, [draw(3, 3, 2), *first(2, 3, 2), lengths], "lengths, in both directions", packed),
     ]
 cases += [
-    network("rnn", [2, 3, {"nonlinearity": "relu"}], {"nonlinearity": "relu"}, [draw(2, 3, 2)], "relu"),
-    network("gru", [2, 3], {}, [draw(3, 4, 2), lengths], "lengths alone", packed),
-    network("lstm", [2, 3], {}, [draw(3, 4, 2), lengths], "lengths alone", packed),
+    network("rnn", [2, 3, {"nonlinearity": "relu"}], {"nonlinearity": "relu"}, [draw(2, 2, 2)], "relu"),
+    network("lstm", [2, 2, {"layers": 2, "bias": False}], {"num_layers": 2, "bias": False}, [draw(2, 2, 2)], "no bias"),
+    network("gru", [2, 3], {}, [draw(3, 3, 2), lengths], "lengths alone", packed),
     cell("rnnCell", [2, 3], nn.RNNCell(2, 3), [draw(2, 2)], "first step"),
     cell(
         "rnnCell",
