@@ -12,6 +12,7 @@ import type { Value } from "../../ir/value.ts";
 import type { Builder } from "./builder.ts";
 import { contraction } from "./contraction.ts";
 import { expm1, log1p } from "./near-zero.ts";
+import { convolution, pool } from "./sliding.ts";
 import { numberOf, type Wire } from "./wire.ts";
 
 /** The graph so far: the wire of each tensor that has been translated. */
@@ -100,8 +101,9 @@ export const rows: Record<Exclude<Op, "input">, Row> = {
     return b.transpose(y, [...axes(y.shape).toSpliced(axis + 1, 1), axis + 1]);
   },
 
-  sum: (b, t, src, known) => contraction(b, t, known) ?? reduced("ReduceSum")(b, t, src, known),
-  amax: reduced("ReduceMax"),
+  sum: (b, t, src, known) =>
+    convolution(b, t, known) ?? contraction(b, t, known) ?? pool(b, t, known) ?? reduced("ReduceSum")(b, t, src, known),
+  amax: (b, t, src, known) => pool(b, t, known) ?? reduced("ReduceMax")(b, t, src, known),
 
   gather: (b, t, [x, at]) =>
     b.node("Gather", [x!, at!.type === "i32" ? at! : b.cast(at!, "i64")], { axis: 0 }, t.dtype, t.shape),

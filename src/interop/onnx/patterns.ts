@@ -126,6 +126,33 @@ const sumsOver = (sum: Wire | undefined, of: Wire, axis: number): boolean => {
   return x === of && `${intsOf(over)}` === `${axis}`;
 };
 
+/**
+ * e / Σe of e = exp(x − max x), as `attention` has it: zeros for a row of nothing but −∞, of which Softmax makes NaN.
+ * Where a row is known to hold something else, there is nothing to choose.
+ */
+const softmaxOrZeros: Pattern = (b, e, bottom) => {
+  const [x, m] = made(under("Exp", e), "Sub")?.src ?? [];
+  const [none, zero, top] = made(m, "Where")?.src ?? [];
+  const [same, one, sum] = made(bottom, "Where")?.src ?? [];
+  const [tested, infinity] = made(none, "Equal")?.src ?? [];
+  const [of, over] = made(top, "ReduceMax")?.src ?? [];
+  const [axis, another] = intsOf(over);
+  if (!x || of !== x || !none || same !== none || tested !== top || axis === undefined || another !== undefined)
+    return undefined;
+  if (!is(0, zero) || !is(1, one) || !is(Number.NEGATIVE_INFINITY, infinity) || !sumsOver(sum, e, axis))
+    return undefined;
+  const y = b.node("Softmax", [x], { axis }, e.type, e.shape);
+  return seesSomething(x) ? y : b.elementwise("Where", [none, b.scalar(0, e.type), y]);
+};
+/** Scores without a mask, or with the causal one, whose first place everything sees. */
+function seesSomething(x: Wire): boolean {
+  const [mask, , masked] = made(x, "Where")?.src ?? [];
+  if (!mask) return made(x, "Mul") !== undefined;
+  const [places, own] = made(mask, "LessOrEqual")?.src ?? [];
+  const rows = made(own, "Reshape")?.src[0];
+  return is(Number.NEGATIVE_INFINITY, masked) && places?.from.kind === "iota" && rows?.from.kind === "iota";
+}
+
 /** e / Σe of e = exp(x − max x). */
 const softmax: Pattern = (b, top, bottom) => {
   const from = lowered(under("Exp", top));
@@ -143,7 +170,7 @@ const logSoftmax: Pattern = (b, s, log) => {
 };
 
 /** A product of two matrices, and a number for each column: one node. */
-const withBias: Pattern = (b, x, y) => affine(b, x, y) ?? affine(b, y, x);
+const withBias: Pattern = (b, x, y) => affine(b, x, y) ?? affine(b, y, x) ?? biased(b, x, y) ?? biased(b, y, x);
 function affine(b: Builder, y: Wire, bias: Wire): Wire | undefined {
   const product = made(y, "Reshape")?.src[0] ?? y; // of a batch of sequences, whose rows were merged for the product
   const from = made(product, "Gemm") ?? made(product, "MatMul");
@@ -152,6 +179,80 @@ function affine(b: Builder, y: Wire, bias: Wire): Wire | undefined {
   if (!isFloat(y) || bias.shape.length !== 1 || bias.shape[0] !== width || y.shape.at(-1) !== width) return undefined;
   return b.reshape(b.node("Gemm", [...from.src, bias], from.attributes, y.type, product.shape), y.shape);
 }
+
+/** f32[c] of a wire that broadcasts as [c, 1, ..]: numbers for the channels of x. */
+function channels(b: Builder, w: Wire | undefined, x: Wire): Wire | undefined {
+  const rank = x.shape.length;
+  const own = w?.shape ?? [];
+  const c = own[own.length - rank + 1];
+  const others = own.filter((n) => n !== 1).length;
+  if (!w || c !== x.shape[1] || others !== (c === 1 ? 0 : 1)) return undefined;
+  return b.reshape(w, [c!]);
+}
+
+/** A convolution, and a number for each channel. */
+function biased(b: Builder, y: Wire, bias: Wire): Wire | undefined {
+  const from = made(y, "Conv");
+  const numbers = channels(b, bias, y);
+  if (from?.src.length !== 2 || !numbers) return undefined;
+  return b.node("Conv", [...from.src, numbers], from.attributes, y.type, y.shape);
+}
+
+/** What `standardised` of nn/norm.ts is: (x − mean) · (1 / √(variance + ε)). */
+function standardised(y: Wire | undefined) {
+  const [apart, root] = made(y, "Mul")?.src ?? [];
+  const [x, mean] = made(apart, "Sub")?.src ?? [];
+  const [one, sqrt] = made(root, "Div")?.src ?? [];
+  const [variance, epsilon] = made(under("Sqrt", sqrt), "Add")?.src ?? [];
+  const eps = numberOf(epsilon);
+  return apart && x && mean && variance && eps !== undefined && is(1, one)
+    ? { apart, x, mean, variance, eps }
+    : undefined;
+}
+
+/** Over the last axes, by their own mean and variance, times a weight of their shape. */
+const layerNorm: Pattern = (b, y, weight) => {
+  const from = standardised(y);
+  if (!from) return undefined;
+  const { apart, x, mean, variance, eps } = from;
+  const [of, over] = made(mean, "ReduceMean")?.src ?? [];
+  const [square, same] = made(variance, "ReduceMean")?.src ?? [];
+  const [p, q] = made(square, "Mul")?.src ?? [];
+  const axis = x.shape.length - weight.shape.length;
+  const last = weight.shape.every((n, k) => n === x.shape[axis + k] && intsOf(over)[k] === axis + k);
+  if (of !== x || over !== same || p !== apart || q !== apart || !last || intsOf(over).length !== weight.shape.length)
+    return undefined;
+  return b.node("LayerNormalization", [x, weight], { axis, epsilon: { f: eps } }, x.type, x.shape);
+};
+/** And a bias of that shape. */
+const layerNormBias: Pattern = (b, y, bias) => {
+  const from = made(y, "LayerNormalization");
+  if (from?.src.length !== 2 || `${bias.shape}` !== `${from.src[1]!.shape}`) return undefined;
+  return b.node("LayerNormalization", [...from.src, bias], from.attributes, y.type, y.shape);
+};
+
+/** By mean and variance of each channel that are no statistics of x, times a weight and plus a bias per channel. */
+const batchNorm: Pattern = (b, y, bias) => {
+  const [z, weight] = made(y, "Mul")?.src ?? [];
+  const from = standardised(z);
+  if (!from) return undefined;
+  const { x, mean, variance, eps } = from;
+  const numbers = [weight, bias, mean, variance].map((w) => channels(b, w, x));
+  if (!numbers.every((w) => w !== undefined)) return undefined;
+  return b.node("BatchNormalization", [x, ...numbers], { epsilon: { f: eps } }, x.type, x.shape);
+};
+
+/** Two factors, one after the other, are one; what a mean and a sum over windows leave of each other is none. */
+const scaled: Pattern = (b, x, y) => {
+  const factor = numberOf(y);
+  const before = made(x, "Reshape")?.src[0] ?? x;
+  const [of, first] = made(before, "Mul")?.src ?? [];
+  const number = numberOf(first);
+  if (factor === undefined || number === undefined || !of || !isFloat(x)) return undefined;
+  const both = factor * number;
+  const y1 = Math.abs(both - 1) < 1e-14 ? of : b.elementwise("Mul", [of, b.scalar(both, x.type)]);
+  return b.reshape(y1, x.shape);
+};
 
 /** Parts with zeros around them, each in another place along one axis: the parts end to end. */
 const joined: Pattern = (b, x, y) => {
@@ -180,12 +281,12 @@ function padding(x: Wire): { of: Wire; axis: number; before: number } | undefine
 }
 
 const patterns: Readonly<Record<string, readonly Pattern[]>> = {
-  Mul: [negative, mean],
-  Add: [difference, joined, withBias, softplus],
+  Mul: [negative, mean, scaled, layerNorm],
+  Add: [difference, joined, withBias, layerNormBias, batchNorm, softplus],
   Sub: [logSoftmax],
   Max: [magnitude],
   Neg: [smaller],
-  Div: [sigmoid, softmax],
+  Div: [sigmoid, softmax, softmaxOrZeros],
   Where: [relu, elu],
 };
 
