@@ -8,12 +8,16 @@ written; an assertion fails or the last line says what was read.
 import base64
 import io
 import json
+import shutil
+import tempfile
 from pathlib import Path
 
 import models
 import numpy as np
+import tensorboard
 import torch
 from safetensors.torch import load
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 GOLDEN = Path(__file__).resolve().parents[2] / "test" / "golden" / "interop"
 
@@ -54,5 +58,41 @@ def state_dicts():
         print(f"PyTorch {torch.__version__} loads {name}: {len(written)} tensors, logits within {off:.0e}")
 
 
+def events():
+    """The summaries of tensorboard.test.ts, by the readers that TensorBoard itself uses."""
+    folder = Path(tempfile.mkdtemp())
+    (folder / "events.out.tfevents.1700000000.host").write_bytes(ours("ours-events.base64"))
+    reader = EventAccumulator(str(folder), size_guidance={"scalars": 0, "histograms": 0}).Reload()
+    shutil.rmtree(folder)
+    scalars = {tag: [(e.wall_time, e.step, e.value) for e in reader.Scalars(tag)] for tag in reader.Tags()["scalars"]}
+    inf, nan = float("inf"), float("nan")
+    t = 1700000000.0
+    expected = {
+        "loss/train": [(t, 0, 0), (t + 1, 10, 0.5), (t + 2, 20, inf)],
+        "loss/validation": [(t + 1, 10, 0.75), (t + 2, 20, -inf)],
+        "metrics/accuracy": [(t + 1, 10, 0.5)],
+        "gradient_norm": [(t, 0, 0), (t + 1, 10, 2), (t + 2, 20, nan)],
+        "lr": [(t, 0, 0), (t + 1, 10, float(np.float32(0.1))), (t + 2, 20, inf)],
+        "epoch": [(t, 0, 0), (t + 1, 10, 1), (t + 2, 20, 2)],
+    }
+    assert repr(sorted(scalars.items())) == repr(
+        sorted((tag, [(a, b, float(c)) for a, b, c in list_]) for tag, list_ in expected.items())
+    ), scalars
+    assert reader.file_version == 2.0 and reader.FirstEventTimestamp() == t
+    histograms = {tag: reader.Histograms(tag) for tag in reader.Tags()["histograms"]}
+    assert sorted(histograms) == ["huge", "none", "w", "zeros"]
+    for tag, numbers in {"w": [0, -1, 3], "zeros": [0, 0], "none": [], "huge": [-1.7e308, 0, 1.7e308]}.items():
+        (event,) = histograms[tag]
+        h = event.histogram_value
+        edges = [-inf, *h.bucket_limit]
+        assert event.step == 30 and sum(h.bucket) == h.num == len(numbers)
+        assert sorted(edges) == edges and np.isfinite(h.bucket_limit).all()
+        for low, high, count in zip(edges, h.bucket_limit, h.bucket):
+            last = high == h.bucket_limit[-1]
+            assert count == sum(low <= x < high or (last and x == high) for x in numbers), (tag, low, high)
+    print(f"TensorBoard {tensorboard.__version__} reads {len(scalars)} charts and {len(histograms)} histograms")
+
+
+events()
 archives()
 state_dicts()

@@ -5,6 +5,7 @@
  *   journal.jsonl            what happened: one event per line, appended
  *   model.safetensors        the trained model: tensors named as in the net, such as layers.0.weight
  *   checkpoint.safetensors   all that is needed to go on
+ *   tokenizer.json           of a language model
  *   lock                     who writes here, while somebody does
  *
  * A file is written beside its name, synced and renamed, so whatever happens, the old one or the new one is there, whole.
@@ -131,24 +132,15 @@ export class RunFolder implements Store {
     replace(join(this.path, files.model), seal("model", new Map(modelTensors(model)), ""));
   }
 
+  /** A text beside the model, such as tokenizer.json: the whole of it or, if anything goes wrong, the old one. */
+  keep(name: string, text: string): void {
+    replace(join(this.path, name), text);
+  }
+
   /** The event and the time, in milliseconds since 1970. */
   log(event: Event): void {
     const line = `${JSON.stringify({ ...event, time: Date.now() })}\n`;
-    const path = join(this.path, files.journal);
-    attempt(path, () => {
-      const file = openSync(path, "a");
-      try {
-        const { size } = fstatSync(file);
-        try {
-          writeFileSync(file, line);
-        } catch (error) {
-          ftruncateSync(file, size); // no half line
-          throw error;
-        }
-      } finally {
-        closeSync(file);
-      }
-    });
+    append(join(this.path, files.journal), line);
   }
 
   /** Let others write here. */
@@ -219,6 +211,24 @@ function parseEvent(line: string): Event | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Adds to the end of a file: all of it or nothing. */
+export function append(path: string, data: string | Uint8Array): void {
+  attempt(path, () => {
+    const file = openSync(path, "a");
+    try {
+      const { size } = fstatSync(file);
+      try {
+        writeFileSync(file, data);
+      } catch (error) {
+        ftruncateSync(file, size); // no half line
+        throw error;
+      }
+    } finally {
+      closeSync(file);
+    }
+  });
 }
 
 /** Cut a torn last line off, so that the next event begins a line of its own. */
