@@ -1,11 +1,14 @@
 /** What run.json holds of a training by the command line: all that predict, eval and --resume need to find it again. */
 import { type Encoder, type EncoderJson, encoderFromJson } from "../data/encode.ts";
 import { type Target, type TargetJson, type Task, targetFromJson } from "../data/target.ts";
+import type { Tokenizer } from "../data/tokenizer.ts";
 import { fail } from "../ir/fail.ts";
 import { init, type Module } from "../nn/index.ts";
 import type { BackendName } from "../run/backend.ts";
 import type { Model } from "../train/checkpoint.ts";
 import { readModel, readRun } from "../train/folder.ts";
+import { type TextChoices, tokenizerOf } from "./corpus.ts";
+import { type LanguageArchitecture, type LanguageRecipe, languageModel } from "./language.ts";
 import { type Architecture, network } from "./network.ts";
 import type { Choices } from "./problem.ts";
 import type { Recipe } from "./recipe.ts";
@@ -24,8 +27,19 @@ export type TableConfiguration = {
   readonly encoder: EncoderJson;
 };
 
+export type TextConfiguration = {
+  readonly command: typeof command;
+  readonly kind: "text";
+  readonly choices: TextChoices;
+  readonly recipe: LanguageRecipe;
+  readonly architecture: LanguageArchitecture;
+  readonly backend: BackendName;
+  /** Tokens that a sample without a prompt begins with. */
+  readonly opening: readonly number[];
+};
+
 /** Of any kind of data: told apart by `kind`. */
-export type Configuration = TableConfiguration;
+export type Configuration = TableConfiguration | TextConfiguration;
 
 /** Where the data were, and what they were, to know them again. */
 export type DataDescription = { readonly file: string; readonly fingerprint: string };
@@ -48,22 +62,25 @@ export function describedRun(path: string): Described {
   return { seed, configuration: known as Configuration, data: data as DataDescription };
 }
 
-/** The same of a table. Throws where the run is of other data. */
-export function describedTable(path: string): Described<TableConfiguration> {
+type Kind = Configuration["kind"];
+
+/** The same of one kind of data. Throws where the run is of another. */
+function describedKind<K extends Kind>(path: string, kind: K): Described<Extract<Configuration, { kind: K }>> {
   const { seed, configuration, data } = describedRun(path);
-  requireKind(path, configuration, "table");
-  return { seed, configuration, data };
+  const found = configuration.kind;
+  if (found !== kind) fail(`${path}: this run was trained on a ${found}, not on a ${kind}`, uses[found]);
+  return { seed, configuration: configuration as Extract<Configuration, { kind: K }>, data };
 }
 
-function requireKind<K extends Configuration["kind"]>(
-  path: string,
-  configuration: Configuration,
-  kind: K,
-): asserts configuration is Extract<Configuration, { kind: K }> {
-  if (configuration.kind !== kind) fail(`${path}: this run is of a ${configuration.kind}, not of a ${kind}`);
-}
+const uses: Record<Kind, string> = {
+  table: "its model is used with: downhill predict, downhill eval",
+  text: "its model is used with: downhill sample, downhill eval",
+};
 
-export type Trained = {
+export const describedTable = (path: string): Described<TableConfiguration> => describedKind(path, "table");
+export const describedText = (path: string): Described<TextConfiguration> => describedKind(path, "text");
+
+export type TrainedTable = {
   readonly configuration: TableConfiguration;
   readonly net: Module;
   readonly model: Model;
@@ -72,7 +89,7 @@ export type Trained = {
 };
 
 /** A trained network with the meaning of its inputs and outputs. Throws where the run is damaged or not yet trained. */
-export function trainedTable(path: string): Trained {
+export function trainedTable(path: string): TrainedTable {
   const { seed, configuration } = describedTable(path);
   const net = network(configuration.architecture);
   return {
@@ -82,4 +99,18 @@ export function trainedTable(path: string): Trained {
     encoder: encoderFromJson(configuration.encoder),
     target: targetFromJson(configuration.target),
   };
+}
+
+export type TrainedText = {
+  readonly configuration: TextConfiguration;
+  readonly net: Module;
+  readonly model: Model;
+  readonly tokenizer: Tokenizer;
+};
+
+/** A trained language model and its tokenizer. Throws where the run is damaged or not yet trained. */
+export function trainedText(path: string): TrainedText {
+  const { seed, configuration } = describedText(path);
+  const net = languageModel(configuration.architecture);
+  return { configuration, net, model: readModel(path, init(net, seed)), tokenizer: tokenizerOf(path) };
 }

@@ -1,32 +1,58 @@
-/** `downhill eval`: how good a trained model is on the rows of a file that holds the answers. */
+/** `downhill eval`: how good a trained model is on a table that holds the answers, or on a text. */
 import { Command } from "commander";
+import { readText } from "../data/files.ts";
+import { fail } from "../ir/fail.ts";
 import { predict } from "../train/index.ts";
+import { describedRun, trainedText } from "./configuration.ts";
+import { passage, requireWindow } from "./corpus.ts";
+import { languageScore } from "./language.ts";
 import { load, type UseOptions, usingOptions } from "./predict.ts";
 import { shaped } from "./problem.ts";
 import { type Score, score } from "./score.ts";
 import { headline, scoreText } from "./summary.ts";
 import type { Terminal } from "./terminal.ts";
+import { flag } from "./train/job.ts";
+import { scoreLine } from "./train/text.ts";
+
+type Options = UseOptions & { readonly json?: true };
 
 export function evalCommand(terminal: Terminal): Command {
   return usingOptions(new Command("eval").helpOption("-h, --help", "explain this command"))
-    .description("Measure a trained model on a file that has the target column.")
+    .description("Measure a trained model on a table that has the target column, or on a text.")
     .option("--json", "one line of JSON")
     .addHelpText(
       "after",
-      "\nExamples:\n  $ downhill eval runs/mail-1 other-mail.csv\n  $ downhill eval runs/mail-1 other-mail.csv --json",
+      "\nExamples:\n  $ downhill eval runs/mail-1 other-mail.csv\n  $ downhill eval runs/novel-1 other-novel.txt --json",
     )
-    .action(async (run: string, data: string, options: UseOptions & { json?: true }) => {
-      const { trained, table, x } = load(run, data, options, terminal, true);
-      const { target, net, model } = trained;
-      const truth = shaped(target, target.encode(table));
-      const outputs = await predict(net, model, x, { backend: options.backend ?? "auto" });
-      const found = score(target, outputs, truth);
-      if (options.json) terminal.out.write(`${JSON.stringify({ task: target.task, ...plain(found), run })}\n`);
-      else {
-        const colors = terminal.colors.out;
-        terminal.out.write(`${scoreText(target, found, colors)}\n${colors.green(headline(found, ""))}\n`);
-      }
+    .action((run: string, data: string, options: Options) => {
+      const { kind } = describedRun(run).configuration;
+      return kind === "text" ? evalText(run, data, options, terminal) : evalTable(run, data, options, terminal);
     });
+}
+
+async function evalTable(run: string, data: string, options: Options, terminal: Terminal): Promise<void> {
+  const { trained, table, x } = load(run, data, options, terminal, true);
+  const { target, net, model } = trained;
+  const truth = shaped(target, target.encode(table));
+  const outputs = await predict(net, model, x, { backend: options.backend ?? "auto" });
+  const found = score(target, outputs, truth);
+  if (options.json) terminal.out.write(`${JSON.stringify({ task: target.task, ...plain(found), run })}\n`);
+  else {
+    const colors = terminal.colors.out;
+    terminal.out.write(`${scoreText(target, found, colors)}\n${colors.green(headline(found, ""))}\n`);
+  }
+}
+
+async function evalText(run: string, data: string, options: Options, { out, colors }: Terminal): Promise<void> {
+  const foreign = (["header", "delimiter", "unseen"] as const).find((name) => options[name] !== undefined);
+  if (foreign !== undefined) fail(`${flag(foreign)} is an option of tables, and ${run} was trained on a text`);
+  const { configuration, model, tokenizer } = trainedText(run);
+  const { architecture } = configuration;
+  const text = passage(tokenizer, readText(data));
+  requireWindow(text, architecture.context, data);
+  const found = await languageScore(architecture, model, text, options.backend ?? "auto");
+  if (options.json) out.write(`${JSON.stringify({ task: "text", ...found, run })}\n`);
+  else out.write(`${colors.out.green(scoreLine(found, tokenizer.kind))}\n`);
 }
 
 /** A score without what says how it is to be read. */

@@ -11,6 +11,7 @@ import { DownhillError } from "../ir/fail.ts";
 import { evalCommand } from "./eval.ts";
 import { infoCommand } from "./info.ts";
 import { predictCommand } from "./predict.ts";
+import { sampleCommand } from "./sample.ts";
 import { processTerminal, type Terminal } from "./terminal.ts";
 import { trainCommand } from "./train.ts";
 import { version } from "./version.ts";
@@ -33,13 +34,15 @@ export async function main(argv: string[], terminal: Terminal = processTerminal(
 
 function program(terminal: Terminal, done: (code: number) => void): Command {
   const top = new Command("downhill")
-    .description("Gradient descent as a compiler: from a table to a trained model, with one command.")
+    .description("Gradient descent as a compiler: from a table or a text to a trained model, with one command.")
     .version(version, "-V, --version", "print the version")
     .option("--no-color", "plain text (as NO_COLOR in the environment)")
     .helpCommand("help [command]", "explain a command")
     .helpOption("-h, --help", "explain what can be done")
     .addHelpText("after", examples);
-  const commands = [trainCommand, predictCommand, evalCommand, infoCommand].map((make) => make(terminal, done));
+  const commands = [trainCommand, predictCommand, sampleCommand, evalCommand, infoCommand].map((make) =>
+    make(terminal, done),
+  );
   for (const command of commands) top.addCommand(command);
   for (const command of [top, ...commands]) {
     command.exitOverride().configureOutput({
@@ -62,6 +65,8 @@ const examples = `
 Examples:
   $ downhill train mail.csv --target spam
   $ downhill predict runs/mail-1 new-mail.csv > answers.csv
+  $ downhill train novel.txt
+  $ downhill sample runs/novel-1 --prompt "It is a truth"
   $ downhill info`;
 
 /** Says what went wrong. → the exit code */

@@ -30,6 +30,7 @@ const number =
 export const positive = number("a number above 0, such as 0.003", (x) => x > 0);
 export const notNegative = number("a number from 0 on", (x) => x >= 0);
 export const share = number("a number between 0 and 1, such as 0.2", (x) => x > 0 && x < 1);
+export const probability = number("a number above 0 and up to 1, such as 0.9", (x) => x > 0 && x <= 1);
 export const rate = number("a number from 0 to below 1, such as 0.1", (x) => x >= 0 && x < 1);
 export const count = number("a whole number from 1 on", (x) => Number.isSafeInteger(x) && x >= 1);
 export const seed = number("a whole number from 0 to 2⁵³ − 1", (x) => Number.isSafeInteger(x) && x >= 0);

@@ -10,7 +10,7 @@ import type { Value } from "../ir/value.ts";
 import type { BackendName } from "../run/backend.ts";
 import { backendNames } from "../run/select.ts";
 import { classesOf, predict, probabilities } from "../train/index.ts";
-import { type Trained, trainedTable } from "./configuration.ts";
+import { type TrainedTable, trainedTable } from "./configuration.ts";
 import * as parse from "./options.ts";
 import { csvOptions } from "./problem.ts";
 import { warningText } from "./summary.ts";
@@ -27,7 +27,7 @@ export type UseOptions = {
 export function usingOptions(make: Command): Command {
   return make
     .argument("<run>", "the folder of a run, such as runs/mail-1")
-    .argument("<data>", "a CSV file with the columns of training, in any order")
+    .argument("<data>", "a CSV file with the columns of training, in any order, or for eval a text")
     .option(
       "--unseen <what>",
       "a category that training never saw: error, or other (counts as none)",
@@ -81,7 +81,7 @@ export function load(run: string, data: string, options: UseOptions, { err, colo
 }
 
 /** Columns as training read them; those it did not use may hold anything. */
-function kindsOf({ encoder, target }: Trained, withTarget: boolean): Record<string, Kind> {
+function kindsOf({ encoder, target }: TrainedTable, withTarget: boolean): Record<string, Kind> {
   const kinds: Record<string, Kind> = { ...encoder.kinds };
   for (const name of encoder.toJSON().ignored) kinds[name] = "categorical";
   const texts = target.task !== "regression" && target.labels.some((label) => typeof label === "string");

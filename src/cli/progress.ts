@@ -15,13 +15,24 @@ export type Watch = {
 };
 
 /** What of an entry is shown besides the loss: a name and how to read it. */
-export type Headline = { readonly name: string; readonly of: (entry: Entry) => number | undefined };
+export type Headline = {
+  readonly name: string;
+  readonly of: (entry: Entry) => number | undefined;
+  /** What a step takes in, such as 768 tokens: how many of them a second is shown. */
+  readonly perStep?: { readonly n: number; readonly unit: string };
+};
 
 export const silent: Watch = { onProgress: () => {}, onEntry: () => {}, end: () => {} };
 
 export function watching(stream: Stream, colors: Colors, headline: Headline): Watch {
   return stream.isTTY ? moving(stream, colors, headline) : staying(stream, headline);
 }
+
+const outOf = (what: string, done: number, all: number): string =>
+  `${what} ${String(done).padStart(String(all).length)}/${all}`;
+
+const pace = ({ perStep }: Headline, stepsPerSecond: number): string[] =>
+  perStep && stepsPerSecond > 0 ? [`${significant(perStep.n * stepsPerSecond)} ${perStep.unit}/s`] : [];
 
 /** Lines kept of a training that is not watched on a terminal. */
 const lines = 10;
@@ -34,16 +45,17 @@ function staying(stream: Stream, headline: Headline): Watch {
       latest = progress;
     },
     onEntry: (entry) => {
-      const { epochs, steps, seconds } = latest ?? { epochs: undefined, steps: entry.step, seconds: 0 };
+      const { epochs, steps, seconds, stepsPerSecond } = latest ?? { steps: entry.step, seconds: 0, stepsPerSecond: 0 };
       const now = Math.floor((lines * entry.step) / steps);
       if (now <= tenths) return;
       tenths = now;
       const measured = headline.of(entry);
       const parts = [
-        `epoch ${String(entry.epoch).padStart(String(epochs ?? entry.epoch).length)}/${epochs ?? "?"}`,
+        epochs === undefined ? outOf("step", entry.step, steps) : outOf("epoch", entry.epoch, epochs),
         `loss ${significant(entry.trainLoss)}`,
         ...(measured === undefined ? [] : [`${headline.name} ${significant(measured)}`]),
         `lr ${brief(entry.lr)}`,
+        ...pace(headline, stepsPerSecond),
         duration(seconds),
       ];
       stream.write(`  ${parts.join("   ")}\n`);
@@ -66,10 +78,11 @@ function moving(stream: Stream, { cyan, dim }: Colors, headline: Headline): Watc
     // The most telling first: what does not fit is left out from the end.
     const wanted = [
       `${String(Math.floor(100 * done)).padStart(3)} %`,
-      `epoch ${Math.min(epoch + 1, epochs ?? Infinity)}/${epochs ?? "?"}`,
+      epochs === undefined ? `step ${step}/${steps}` : `epoch ${Math.min(epoch + 1, epochs)}/${epochs}`,
       ...(loss === undefined ? [] : [`loss ${significant(loss)}`]),
       ...(measured === undefined ? [] : [`${headline.name} ${significant(measured)}`]),
       `${left} left`,
+      ...pace(headline, stepsPerSecond),
       `lr ${brief(lr)}`,
     ];
     let text = wanted.join("  ");

@@ -155,7 +155,7 @@ export const scheduleOf = ({ schedule, lr }: Recipe, steps: number): Schedule =>
   schedules[schedule].make({ lr, steps });
 
 /** Parameters, their averages in the optimizer, and gradients, in f32: at most this much. */
-const mostBytes = 4e9;
+export const mostBytes = 4e9;
 
 export function architecture(
   { hidden, dropout }: Pick<Recipe, "hidden" | "dropout">,

@@ -12,7 +12,7 @@ import { brief, columns, counted, grouped, shortened, significant, wrapped } fro
 const mostShown = 12;
 
 /** "data", "target", … and what there is to say about each. */
-function facts(rows: readonly (readonly [string, string])[], { dim }: Colors): string {
+export function facts(rows: readonly (readonly [string, string])[], { dim }: Colors): string {
   return rows.map(([name, what]) => `  ${dim(name.padEnd(9))} ${wrapped(what, 66, " ".repeat(12))}\n`).join("");
 }
 

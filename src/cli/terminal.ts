@@ -9,6 +9,8 @@ export type Stream = {
   write(text: string): unknown;
   readonly isTTY?: boolean;
   readonly columns?: number;
+  /** Nobody reads it any more. */
+  readonly destroyed?: boolean;
 };
 
 export type Colors = ReturnType<typeof createColors>;

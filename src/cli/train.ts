@@ -4,42 +4,55 @@ import type { Task } from "../data/target.ts";
 import { fail } from "../ir/fail.ts";
 import { optimizers, schedules } from "../optim/index.ts";
 import { backendNames } from "../run/select.ts";
+import { type Configuration, describedRun } from "./configuration.ts";
 import * as parse from "./options.ts";
 import { models } from "./recipe.ts";
 import type { Terminal } from "./terminal.ts";
-import { execute, type Job, type Telling } from "./train/job.ts";
+import { execute, flag, type Job, type Telling } from "./train/job.ts";
 import { freshTable, resumedTable, type TableOptions } from "./train/table.ts";
+import { freshText, resumedText, type TextOptions } from "./train/text.ts";
 
-type Options = TableOptions & Telling & { readonly resume?: string };
+type Options = Omit<TableOptions, "model"> &
+  TextOptions &
+  Telling & { readonly model?: (typeof modelNames)[number]; readonly resume?: string };
 
 const words = <K extends string>(table: Readonly<Record<K, unknown>>) => Object.keys(table) as K[];
 const tasks: readonly Task[] = ["binary", "multiclass", "regression"];
+const modelNames = [...models, "gpt"] as const;
 
 export function trainCommand(terminal: Terminal, done: (code: number) => void): Command {
   const make = new Command("train")
     .helpOption("-h, --help", "explain this command")
-    .description("Train a model that predicts one column of a table from the others, and say how good it is.")
-    .argument("[data]", "a CSV file, plain or gzipped (.csv, .csv.gz)")
-    .option("-t, --target <column>", "the column to predict")
+    .description("Train a model on a table or a text, and say how good it is.")
+    .argument("[data]", "a table (.csv, .csv.gz), or a text (.txt, .txt.gz)")
     .optionsGroup("Model:")
-    .option("--model <name>", `${models.join(" or ")}; mlp unless given`, parse.oneOf(models))
-    .option("--hidden <widths>", "widths of the hidden layers, such as 128,64", parse.widths)
+    .option("--model <name>", `${models.join(" or ")} of a table, gpt of a text`, parse.oneOf(modelNames))
     .option("--dropout <rate>", "part of each hidden layer that is left out in training", parse.rate)
-    .option("--task <task>", `${tasks.join(", ")}; seen from the target unless given`, parse.oneOf(tasks))
     .optionsGroup("Training:")
     .option("--optimizer <name>", words(optimizers).join(", "), parse.oneOf(words(optimizers)))
     .option("--lr <rate>", "the learning rate, at its highest", parse.positive)
     .option("--schedule <name>", words(schedules).join(", "), parse.oneOf(words(schedules)))
     .option("--weight-decay <rate>", "how strongly weights are drawn to 0", parse.notNegative)
-    .option("--batch <rows>", 'rows per step, or "full"', parse.batch)
-    .option("--epochs <n>", "passes over the training rows", parse.count)
+    .option("--batch <rows>", 'rows, or windows of a text, per step; or "full"', parse.batch)
     .option("--seed <n>", "of the split, the first weights and the order; 1 unless given", parse.seed)
-    .option("--test-fraction <share>", "of the rows, held out for the test; 0.2 unless given", parse.share)
+    .option("--test-fraction <share>", "held out for the test; 0.2 of rows, 0.1 of a text unless given", parse.share)
     .option("--backend <name>", `auto, ${backendNames.join(", ")}`, parse.oneOf(["auto", ...backendNames]))
-    .optionsGroup("Data:");
+    .optionsGroup("Tables:")
+    .option("-t, --target <column>", "the column to predict")
+    .option("--task <task>", `${tasks.join(", ")}; seen from the target unless given`, parse.oneOf(tasks))
+    .option("--hidden <widths>", "widths of the hidden layers, such as 128,64", parse.widths)
+    .option("--epochs <n>", "passes over the training rows", parse.count);
   return readingOptions(make)
     .option("--drop <columns>", "columns not to use (again for more, or commas)", parse.collected)
     .option("--keep <columns>", "columns to use although they look like identifiers", parse.collected)
+    .optionsGroup("Texts:")
+    .option("--context <tokens>", "how much of the text the model sees at once; 64 unless given", parse.count)
+    .option("--layers <n>", "blocks of attention; 4 unless given", parse.count)
+    .option("--heads <n>", "of each attention; 4 unless given", parse.count)
+    .option("--width <n>", "of the vectors between the layers; 128 unless given", parse.count)
+    .option("--steps <n>", "updates in all; 2000 unless given", parse.count)
+    .option("--tokenizer <kind>", "char, bpe, or the path of a tokenizer.json; char unless given")
+    .option("--vocabulary <n>", "tokens of bpe; 1000 unless given", parse.count)
     .optionsGroup("Output:")
     .option("-o, --out <folder>", "where the run is kept; runs/<data>-<number> unless given")
     .option("--resume <run>", "go on with a run that was interrupted, with its own settings")
@@ -52,6 +65,8 @@ Examples:
   $ downhill train mail.csv --target spam
   $ downhill train mail.csv --target spam --model linear --out runs/linear
   $ downhill train houses.csv --target price --hidden 256,128 --lr 0.001
+  $ downhill train novel.txt
+  $ downhill train novel.txt --tokenizer bpe --context 128 --steps 5000
   $ downhill train --resume runs/mail-1`,
     )
     .action(async (data: string | undefined, options: Options) => {
@@ -59,7 +74,7 @@ Examples:
     });
 }
 
-/** How a file is read: the same for every command that reads one. */
+/** How a table is read. */
 function readingOptions(make: Command): Command {
   return make
     .addOption(new Option("--header", "the first line holds the names of the columns"))
@@ -76,10 +91,49 @@ async function train(data: string | undefined, options: Options, terminal: Termi
   return terminal.interruptible((signal) => execute(job, options, terminal, signal));
 }
 
+type Kind = Configuration["kind"];
+
 function fresh(data: string | undefined, options: Options): Promise<Job> {
-  if (data === undefined) fail("train: name a data file", "downhill train data.csv --target column");
-  return freshTable(data, options);
+  if (data === undefined) {
+    fail("train: name a data file", "downhill train data.csv --target column, or downhill train novel.txt");
+  }
+  const kind = kindOf(data, options);
+  requireOwn(kind, options, data);
+  return kind === "text" ? freshText(data, options) : freshTable(data, options as TableOptions);
 }
 
-const resumed = (data: string | undefined, folder: string, options: Options): Promise<Job> =>
-  resumedTable(data, folder, options);
+function resumed(data: string | undefined, folder: string, options: Options): Promise<Job> {
+  const { kind } = describedRun(folder).configuration;
+  requireOwn(kind, options, folder);
+  return kind === "text" ? resumedText(data, folder, options) : resumedTable(data, folder, options as TableOptions);
+}
+
+/** By the model, else by the name of the file; a column to predict is one of a table, whatever its name. */
+function kindOf(data: string, { model, target, tokenizer }: Options): Kind {
+  if (model !== undefined) return model === "gpt" ? "text" : "table";
+  return tokenizer !== undefined || (/\.txt(\.gz)?$/i.test(data) && target === undefined) ? "text" : "table";
+}
+
+/** Options that only one kind of data has. */
+const own: Record<Kind, readonly (keyof Options)[]> = {
+  table: [
+    ...(["target", "task", "hidden", "epochs", "drop", "keep"] as const),
+    ...(["header", "delimiter", "decimal", "missing", "categorical", "numeric"] as const),
+  ],
+  text: ["context", "layers", "heads", "width", "steps", "tokenizer", "vocabulary"],
+};
+
+/** Throws where an option is given that this kind of data does not have. */
+function requireOwn(kind: Kind, options: Options, name: string): void {
+  for (const other of words(own)) {
+    if (other === kind) continue;
+    const foreign = own[other].find((option) => options[option] !== undefined);
+    if (foreign === undefined) continue;
+    fail(
+      `${flag(foreign)} is an option of ${other}s, and ${name} is trained as a ${kind}`,
+      foreign === "epochs"
+        ? "say how long with --steps"
+        : `see ${other === "text" ? "Texts" : "Tables"} in downhill train --help`,
+    );
+  }
+}
