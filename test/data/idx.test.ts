@@ -1,5 +1,7 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { idxImages, idxLabels, parseIdx } from "../../src/data/idx.ts";
+import { damaged, expectRefusedWhenCut, orRefused } from "../hostile.ts";
 
 const be32 = (...x: number[]) => x.flatMap((n) => [n >>> 24, (n >>> 16) & 255, (n >>> 8) & 255, n & 255]);
 const bytes = (...x: number[]) => Uint8Array.from(x);
@@ -43,5 +45,29 @@ describe("IDX", () => {
   test("labels that are none", () => {
     expect(() => idxLabels(parseIdx(images))).toThrow("labels are one axis, this is u8[2,1,3]");
     expect(() => idxLabels(parseIdx(bytes(...be32(0x00000901, 2), 1, 0xff)))).toThrow("label 1 is -1");
+  });
+
+  test("fuzz: cut off at every byte, damaged anywhere, and any sizes", () => {
+    for (const file of [images, labels]) expectRefusedWhenCut(parseIdx, file);
+    const options = { numRuns: 300, seed: 11 };
+    const whole = (bytes: Uint8Array) => {
+      const idx = orRefused(parseIdx, bytes);
+      if (idx) expect(idx.data.length).toBe(idx.shape.reduce((a, b) => a * b, 1));
+    };
+    fc.assert(fc.property(damaged(images), whole), options);
+    const size = fc.oneof(fc.nat(3), fc.nat(0xffffffff), fc.constantFrom(0, 0x80000000, 0xffffffff));
+    const sizes = fc.array(size, { maxLength: 255 });
+    const type = fc.constantFrom(0x08, 0x09, 0x0b, 0x0c, 0x0d, 0x0e, 0x0a, 0xff);
+    fc.assert(
+      fc.property(type, sizes, fc.uint8Array({ maxLength: 64 }), (code, axes, data) => {
+        whole(bytes(...be32((code << 8) | axes.length, ...axes), ...data));
+      }),
+      options,
+    );
+  });
+
+  test("more than numbers can say, times nothing", () => {
+    const all = Array<number>(254).fill(0xffffffff);
+    expect(() => parseIdx(bytes(...be32(0x000008ff, ...all, 0)))).toThrow("u8[4294967295,4294967295");
   });
 });
