@@ -29,10 +29,12 @@ export const dynamicShape = (shapes: readonly Shape[]): (number | string)[] =>
   });
 
 /**
- * One graph from the three. `traces` are its outputs at each size, `batched` the name of an input whose first axis is
- * the batch. Throws where the graphs differ in more than shapes.
+ * One graph from the three. `traces` are its outputs at each size; the batch is as long as that axis of that input. Throws where the graphs differ in more than shapes.
  */
-export function generalised(traces: readonly (readonly Wire[])[], batched: string): Wire[] {
+export function generalised(
+  traces: readonly (readonly Wire[])[],
+  batched: { readonly input: string; readonly axis: number },
+): Wire[] {
   const wires = traces.map(live);
   const places = wires.map((list) => new Map(list.map((x, k) => [x, k])));
   const b = new Builder();
@@ -40,7 +42,7 @@ export function generalised(traces: readonly (readonly Wire[])[], batched: strin
   let input: Wire | undefined;
 
   /** The size of the batch, as a list of one. */
-  const batch = () => b.node("Shape", [input!], { start: 0, end: 1 }, "i64", [1]);
+  const batch = () => b.node("Shape", [input!], { start: batched.axis, end: batched.axis + 1 }, "i64", [1]);
   const computed = (of: { a: number; b: number }[]): Wire => {
     let y = batch();
     if (of.length > 1 || of[0]!.a !== 1) y = b.node("Mul", [y, b.ints(of.map((n) => n.a))], {}, "i64", [of.length]);
@@ -76,7 +78,7 @@ export function generalised(traces: readonly (readonly Wire[])[], batched: strin
     } else if (from.kind !== "ints") {
       const copy = leaf(b, x);
       to.set(x, copy);
-      if (from.kind === "input" && from.name === batched) input = copy;
+      if (from.kind === "input" && from.name === batched.input) input = copy;
     }
 
     function range(n: { a: number; b: number }): Wire {

@@ -57,6 +57,8 @@ export class Builder {
     const before = made(x, "Reshape");
     if (before) return this.reshape(before.src[0]!, shape);
     if (sameShape(x.shape, shape)) return x;
+    const [one] = made(x, "Expand")?.src ?? [];
+    if (one && one.shape.length === 0) return this.expand(one, shape);
     return this.reducedTo(x, shape) ?? this.node("Reshape", [x, this.ints(shape)], {}, x.type, shape);
   }
 
@@ -108,7 +110,9 @@ export class Builder {
     { type = operands.at(-1)!.type, attributes = {} }: { type?: OnnxType; attributes?: Attributes } = {},
   ): Wire {
     const full = broadcastShape(operands);
-    const src = operands.map(broadcasting);
+    // One of the full shape has nothing to broadcast: its number of axes is the result's.
+    const whole = (x: Wire) => made(x, "Reshape") && sameShape(x.shape, full) && broadcasting(x).shape.length > 0;
+    const src = operands.map((x) => (whole(x) ? x : broadcasting(x)));
     const shape = broadcastShape(src);
     return this.expand(recognised(this, op, src) ?? this.node(op, src, attributes, type, shape), full);
   }

@@ -30,6 +30,7 @@ function factor(outside: Tensor, index: readonly Expr[]): Factor | undefined {
     const own = at.map((e, k) => (e.op === "var" && e.hi === t.shape[k]! - 1 ? Number(e.arg) : undefined));
     const whole = own.every((axis, k) => t.shape[k] === 1 || (axis !== undefined && own.indexOf(axis) === k));
     if (whole) found = { tensor: t, axes: own };
+    if (constant(t) !== undefined) return found; // a constant has no axes below: a first state of zeros, say
     if (isMovement(t.op)) {
       const moved = movement[t.op].index(at, t.arg as never, t.src[0]!.shape);
       if (moved.inside && !moved.inside.const) return found;
@@ -39,7 +40,7 @@ function factor(outside: Tensor, index: readonly Expr[]): Factor | undefined {
 }
 
 function product(b: Builder, t: Tensor, p: Factor | undefined, q: Factor | undefined, known: Translated) {
-  if (!p || !q || constant(p.tensor) !== undefined || constant(q.tensor) !== undefined) return undefined;
+  if (!p || !q) return undefined;
   const full = t.src[0]!.shape;
   const over = t.arg as readonly number[];
   const long = axes(full).filter((k) => full[k] !== 1);

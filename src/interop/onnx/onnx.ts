@@ -6,7 +6,7 @@ import type { DType } from "../../ir/dtype.ts";
 import { fail } from "../../ir/fail.ts";
 import { topo, unify } from "../../ir/graph.ts";
 import type { Shape } from "../../ir/shape.ts";
-import { input, Tensor } from "../../ir/tensor.ts";
+import { Tensor, input as tensor } from "../../ir/tensor.ts";
 import { Value } from "../../ir/value.ts";
 import { apply, type Module, type Params, type State } from "../../nn/index.ts";
 import * as tree from "../../tree.ts";
@@ -16,13 +16,13 @@ import { encode, opsets, type Port } from "./model.ts";
 import { rows } from "./ops.ts";
 import type { Wire } from "./wire.ts";
 
-/** An example, or what one looks like; f32 unless said otherwise. */
-export type OnnxInput = Value | { readonly shape: Shape; readonly dtype?: DType };
+/** An example, or what one looks like; f32 unless said otherwise. An axis may be called "batch". */
+export type OnnxInput = Value | { readonly shape: readonly (number | "batch")[]; readonly dtype?: DType };
 
 export type OnnxOptions = {
   /**
-   * Length of the first axis of every input: that of the given shapes, another one, or "dynamic" for a graph that takes
-   * batches of any size.
+   * Length of every axis that is called "batch" or, where none is, of the first axis of every input: that of the given
+   * shapes, another one, or "dynamic" for a graph that takes batches of any size.
    */
   readonly batch?: number | "dynamic";
   /** Names of the outputs, in order: `output`, or its paths where it is a list or record, unless given. */
@@ -61,8 +61,16 @@ export function toOnnx<N extends Module>(
   if (given.length === 0) fail("toOnnx: the net has no input", "name what it takes: { x: { shape: [1, 784] } }");
   if (given.some(([title]) => title === "")) fail("toOnnx: an input has no name");
 
-  const batches: readonly (number | undefined)[] = batch === "dynamic" ? batchSizes : [batch];
-  const traces = batches.map((n) => trace(net, model, given, options, n));
+  const lengths = given.map(([, { shape }]): readonly (number | "batch")[] => shape);
+  const named = lengths.some((shape) => shape.includes("batch"));
+  if (named && batch === undefined)
+    fail(`toOnnx: how long is the axis "batch"?`, 'say { batch: "dynamic" } or a number');
+  const axes = lengths.map((shape) => (named ? shape.indexOf("batch") : shape.length > 0 ? 0 : -1));
+  const shapesAt = (n: number | undefined) =>
+    lengths.map((shape, k) => shape.map((m, axis) => (n !== undefined && axis === axes[k] ? n : (m as number))));
+
+  const sizes: readonly (number | undefined)[] = batch === "dynamic" ? batchSizes : [batch];
+  const traces = sizes.map((n) => trace(net, model, given, shapesAt(n), options));
   const [first] = traces as [Trace];
   const titles = names ?? first.paths;
   if (titles.length !== first.outputs.length) {
@@ -76,11 +84,11 @@ export function toOnnx<N extends Module>(
       { name, opset, metadata },
     );
   }
-  const batched = given.find(([, { shape }]) => shape.length > 0)?.[0];
-  if (batched === undefined) fail("toOnnx: no input has an axis that could be the batch");
+  const batched = axes.findIndex((axis) => axis >= 0);
+  if (batched < 0) fail("toOnnx: no input has an axis that could be the batch");
   const whole = generalised(
     traces.map((t) => [...t.outputs, ...t.inputs]),
-    batched,
+    { input: given[batched]![0], axis: axes[batched]! },
   );
   const shapes = (k: number) => dynamicShape(traces.map((t) => [...t.outputs, ...t.inputs][k]!.shape));
   const ports = [...titles, ...given.map(([title]) => title)].map(
@@ -96,8 +104,8 @@ function trace<N extends Module>(
   net: N,
   model: { readonly params: Params<N>; readonly state?: State<N> },
   given: readonly (readonly [string, OnnxInput])[],
+  shapes: readonly Shape[],
   { after }: OnnxOptions,
-  batch: number | undefined,
 ): Trace {
   const b = new Builder();
   const known = new Map<Tensor, Wire>();
@@ -105,19 +113,18 @@ function trace<N extends Module>(
     tree.mapWithPath((path, v: unknown) => {
       if (!(v instanceof Value)) return fail(`toOnnx: ${path} is ${v}, not a Value`);
       if (v.dtype !== "f32" && v.dtype !== "f64") fail(`toOnnx: ${path} is ${v}; parameters and state are floats`);
-      const t = input(v.shape, v.dtype, path);
+      const t = tensor(v.shape, v.dtype, path);
       known.set(t, b.weight(path, v));
       return t;
     }, what);
-  const xs = given.map(([name, { shape, dtype = "f32" }]) => {
-    const own = batch === undefined || shape.length === 0 ? shape : shape.with(0, batch);
-    const t = input(own, dtype, name);
-    known.set(t, b.input(name, dtype, own));
+  const xs = given.map(([name, { dtype = "f32" }], k) => {
+    const t = tensor(shapes[k]!, dtype, name);
+    known.set(t, b.input(name, dtype, t.shape));
     return t;
   });
   const params = weights(model.params);
   const state = weights(model.state ?? {});
-  const key = input([2], "u32", "key");
+  const key = tensor([2], "u32", "key");
   const [y, next] = apply(net, { params, state }, xs, { key });
   for (const [path, before] of tree.paths<Tensor>(state)) {
     const now = new Map(tree.paths<Tensor>(next)).get(path);

@@ -5,7 +5,7 @@
  */
 import type { Builder } from "./builder.ts";
 import { expm1, log1p } from "./near-zero.ts";
-import { intsOf, made, numberOf, type Wire } from "./wire.ts";
+import { broadcasting, intsOf, made, numberOf, type Wire } from "./wire.ts";
 
 type Pattern = (b: Builder, x: Wire, y: Wire, z: Wire) => Wire | undefined;
 
@@ -171,7 +171,8 @@ const logSoftmax: Pattern = (b, s, log) => {
 
 /** A product of two matrices, and a number for each column: one node. */
 const withBias: Pattern = (b, x, y) => affine(b, x, y) ?? affine(b, y, x) ?? biased(b, x, y) ?? biased(b, y, x);
-function affine(b: Builder, y: Wire, bias: Wire): Wire | undefined {
+function affine(b: Builder, y: Wire, given: Wire): Wire | undefined {
+  const bias = broadcasting(given);
   const product = made(y, "Reshape")?.src[0] ?? y; // of a batch of sequences, whose rows were merged for the product
   const from = made(product, "Gemm") ?? made(product, "MatMul");
   const width = product.shape[1];
@@ -211,8 +212,9 @@ function standardised(y: Wire | undefined) {
 }
 
 /** Over the last axes, by their own mean and variance, times a weight of their shape. */
-const layerNorm: Pattern = (b, y, weight) => {
+const layerNorm: Pattern = (b, y, given) => {
   const from = standardised(y);
+  const weight = broadcasting(given);
   if (!from) return undefined;
   const { apart, x, mean, variance, eps } = from;
   const [of, over] = made(mean, "ReduceMean")?.src ?? [];
@@ -225,7 +227,8 @@ const layerNorm: Pattern = (b, y, weight) => {
   return b.node("LayerNormalization", [x, weight], { axis, epsilon: { f: eps } }, x.type, x.shape);
 };
 /** And a bias of that shape. */
-const layerNormBias: Pattern = (b, y, bias) => {
+const layerNormBias: Pattern = (b, y, given) => {
+  const bias = broadcasting(given);
   const from = made(y, "LayerNormalization");
   if (from?.src.length !== 2 || `${bias.shape}` !== `${from.src[1]!.shape}`) return undefined;
   return b.node("LayerNormalization", [...from.src, bias], from.attributes, y.type, y.shape);

@@ -105,4 +105,38 @@ test("an embedding of tokens, merged and classified", async () => {
   expect(of(net, { x: { shape: [2, 5], dtype: "i32" } })).toEqual(ops);
   expect(await apart(net, ids(5, 10))).toBeLessThan(1e-6);
 });
-void images;
+
+test("a CNN: Conv with its bias, BatchNormalization, pools", async () => {
+  const net = nn.sequential(
+    nn.conv2d(1, 4, 3, { padding: 1 }),
+    nn.batchNorm2d(4),
+    nn.relu,
+    nn.maxPool2d(2),
+    nn.conv2d(4, 6, 3, { stride: 2, padding: "valid", groups: 2, bias: false }),
+    nn.avgPool2d(2),
+    nn.adaptiveAvgPool2d(1),
+    nn.flatten,
+    nn.linear(6, 3),
+  );
+  const ops = ["Conv", "BatchNormalization", "Relu", "MaxPool", "Conv", "AveragePool", "ReduceMean", "Gemm"];
+  expect(of(net, { x: { shape: [2, 1, 22, 22] } })).toEqual(ops);
+  expect(await apart(net, images(1, 22, 22))).toBeLessThan(1e-5);
+});
+
+test("a GPT: no mask, no exp: Softmax and LayerNormalization; also for one text", async () => {
+  const net = nn.gpt({ vocabulary: 11, context: 8, layers: 2, heads: 2, width: 8 });
+  for (const batch of [1, 2]) {
+    const ops = of(net, { x: { shape: [batch, 5], dtype: "i32" } });
+    const count = (op: string) => ops.filter((o) => o === op).length;
+    expect([count("Softmax"), count("LayerNormalization"), count("Gemm"), count("MatMul")]).toEqual([2, 5, 9, 4]);
+    expect([count("Exp"), count("ReduceSum"), count("Expand")]).toEqual([0, 0, 0]);
+  }
+  expect(await apart(net, ids(5, 11))).toBeLessThan(1e-5);
+});
+
+test("an LSTM over a sequence, and its last output classified", async () => {
+  const lstm = nn.lstm(3, 4);
+  const net = nn.module({ lstm, out: nn.linear(4, 2) }, (m, x) => m.out(m.lstm(x)[0].slice(1, -1).squeeze(1)));
+  expect(of(net, { x: { shape: [2, 5, 3] } })).not.toContain("ReduceSum");
+  expect(await apart(net, rows(5, 3))).toBeLessThan(1e-6);
+});
