@@ -180,7 +180,7 @@ const inflating = 2 ** 20;
 
 describe("archives of strangers", () => {
   const one = writeNpy(value([3], [1, 2, 3]));
-  const zipped = (files: Record<string, Uint8Array>, level: 0 | 9 = 0) => zipSync(files, { level });
+  const zipped = (files: Record<string, Uint8Array>, level: 0 | 1 = 0) => zipSync(files, { level });
   const good = zipped({ "a.npy": one, "b.npy": one });
   /** A good archive with some bytes of the k-th record of a kind replaced. */
   const patched = (signature: number, k: number, offset: number, ...bytes: number[]) => {
@@ -198,7 +198,7 @@ describe("archives of strangers", () => {
   const all = [255, 255, 255, 255];
   /** A deflated member of n zeros that says it has `claim`. */
   const bomb = (n: number, claim: number) => {
-    const file = zipped({ "a.npy": new Uint8Array(n) }, 9);
+    const file = zipped({ "a.npy": new Uint8Array(n) }, 1);
     const at = file.length - 22 - 46 - "a.npy".length;
     new DataView(file.buffer).setUint32(at + 24, claim, true);
     return file;
@@ -245,10 +245,9 @@ describe("archives of strangers", () => {
   });
 
   test("the limit is the caller's to raise, and to lower", () => {
-    const zeros = zipped({ "z.npy": writeNpy(value([17_000_000], new Float32Array(17_000_000))) }, 9);
-    expect(() => readNpz(zeros)).toThrow("hint: if you know where it is from: { limit: 68000128 }");
-    expect(readNpz(zeros, "z.npz", { limit: 68000128 }).get("z")!.data.length).toBe(17_000_000);
-    expect(() => readNpz(good, "m.npz", { limit: 279 })).toThrow("would become 280, more than the limit of 279");
+    const hint = "would become 280, more than the limit of 279\n  hint: if you know where it is from: { limit: 280 }";
+    expect(() => readNpz(good, "m.npz", { limit: 279 })).toThrow(hint);
+    expect(readNpz(good, "m.npz", { limit: 280 }).size).toBe(2);
   });
 
   test("cut off at every byte", () => {
