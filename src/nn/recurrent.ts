@@ -172,11 +172,11 @@ function recurrent(
 ): Module<any, any, any> {
   const { name } = kind;
   checkSizes(`${name}(${inputs}, ${hidden}, { layers: ${layers} })`, [inputs, hidden, layers]);
-  if (rate > 0 && layers === 1) fail(`${name}: dropout ${rate} stands between layers, and there is one layer`);
+  if (rate !== 0 && layers === 1) fail(`${name}: dropout ${rate} stands between layers, and there is one layer`);
   const ways = bidirectional ? ["", "_reverse"] : [""];
   const widths = Array.from({ length: layers }, (_, l) => (l === 0 ? inputs : hidden * ways.length));
   const cells = widths.flatMap((width, l) => ways.map((way) => weightsOf(kind, width, hidden, bias, `_l${l}${way}`)));
-  const children: Record<string, any> = { ...Object.assign({}, ...cells), dropout: dropout(rate) };
+  const children = { ...Object.assign({}, ...cells), ...(rate !== 0 && { dropout: dropout(rate) }) };
 
   return module(children, (m: any, x: Tensor, _, ...more: readonly Tensor[]) => {
     checkSequence(name, x, inputs);
@@ -195,7 +195,7 @@ function recurrent(
     const last: (readonly Tensor[])[] = [];
     let y = x.permute([1, 0, 2]); // time first: a step is one piece of memory
     for (let l = 0; l < layers; l++) {
-      const input: Tensor = l === 0 ? y : m.dropout(y);
+      const input: Tensor = l > 0 && m.dropout ? m.dropout(y) : y;
       const outputs = ways.map((way) => {
         const [w, u, b, d] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"].map((of) => m[`${of}_l${l}${way}`]);
         const fromX = dense(input.reshape([t * n, widths[l]!]), w, b).reshape([t, n, kind.gates * hidden]);
