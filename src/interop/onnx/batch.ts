@@ -87,6 +87,10 @@ export function generalised(
       return b.cast(b.node("Range", src, {}, "i64", shape), type);
     }
   });
+  for (const [j, list] of traces.entries()) {
+    const more = list.findIndex((y, k) => places[j]!.get(y) !== places[0]!.get(traces[0]![k]!));
+    if (more >= 0) refuse("the graph", list[more]);
+  }
   return traces[0]!.map((x) => to.get(x)!);
 }
 
