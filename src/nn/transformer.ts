@@ -31,7 +31,7 @@ export function normOf(name: NormName, width: number, { bias = true, epsilon }: 
   return name === "layer" ? layerNorm(width, { bias, ...options }) : fail(`unknown norm "${name}"`, '"layer" or "rms"');
 }
 
-type NormOptions = { readonly bias?: boolean; readonly epsilon?: number };
+type NormOptions = { readonly bias?: boolean; readonly epsilon?: number | undefined };
 
 /**
  * Attention of a sequence to itself and a dense network at each place, both residual. Called with (x) or (x, mask).
@@ -53,15 +53,14 @@ export function transformerBlock(width: number, heads: number, options: Transfor
   if (placement !== "pre" && placement !== "post") {
     fail(`transformerBlock: unknown placement "${placement}" of the norms`, '"pre" or "post"');
   }
-  const norms = { bias, ...(epsilon !== undefined && { epsilon }) };
   const children = {
     self_attn: multiheadAttention(width, heads, attending),
     linear1: linear(width, mlp, { bias }),
     activation,
     dropout: dropout(rate),
     linear2: linear(mlp, width, { bias }),
-    norm1: normOf(norm, width, norms),
-    norm2: normOf(norm, width, norms),
+    norm1: normOf(norm, width, { bias, epsilon }),
+    norm2: normOf(norm, width, { bias, epsilon }),
     dropout1: dropout(rate),
     dropout2: dropout(rate),
   };
