@@ -62,8 +62,9 @@ function between(text: string, at: number): number {
   return unit >= 0xdc00 && unit < 0xe000 ? at + 1 : at;
 }
 
-export function passage(tokenizer: Tokenizer, text: string): Passage {
-  const tokens = tokenizer.encode(text);
+/** With `drop`, characters that the tokenizer does not know are left out. */
+export function passage(tokenizer: Tokenizer, text: string, unknown: "refuse" | "drop" = "refuse"): Passage {
+  const tokens = tokenizer.encode(text, { unknown });
   return { tokens: value([tokens.length], tokens, "i32"), characters: codePoints(text) };
 }
 

@@ -44,11 +44,11 @@ async function evalTable(run: string, data: string, options: Options, terminal: 
 }
 
 async function evalText(run: string, data: string, options: Options, { out, colors }: Terminal): Promise<void> {
-  const foreign = (["header", "delimiter", "unseen"] as const).find((name) => options[name] !== undefined);
+  const foreign = (["header", "delimiter"] as const).find((name) => options[name] !== undefined);
   if (foreign !== undefined) fail(`${flag(foreign)} is an option of tables, and ${run} was trained on a text`);
   const { configuration, model, tokenizer } = trainedText(run);
   const { architecture } = configuration;
-  const text = passage(tokenizer, readText(data));
+  const text = passage(tokenizer, readText(data), options.unseen === "other" ? "drop" : "refuse");
   requireWindow(text, architecture.context, data);
   const found = await languageScore(architecture, model, text, options.backend ?? "auto");
   if (options.json) out.write(`${JSON.stringify({ task: "text", ...found, run })}\n`);

@@ -9,6 +9,7 @@
 import { Command, CommanderError } from "commander";
 import { DownhillError } from "../ir/fail.ts";
 import { evalCommand } from "./eval.ts";
+import { exportCommand } from "./export.ts";
 import { infoCommand } from "./info.ts";
 import { predictCommand } from "./predict.ts";
 import { sampleCommand } from "./sample.ts";
@@ -40,7 +41,7 @@ function program(terminal: Terminal, done: (code: number) => void): Command {
     .helpCommand("help [command]", "explain a command")
     .helpOption("-h, --help", "explain what can be done")
     .addHelpText("after", examples);
-  const commands = [trainCommand, predictCommand, sampleCommand, evalCommand, infoCommand].map((make) =>
+  const commands = [trainCommand, predictCommand, sampleCommand, evalCommand, exportCommand, infoCommand].map((make) =>
     make(terminal, done),
   );
   for (const command of commands) top.addCommand(command);
@@ -94,6 +95,7 @@ const isHelp = ({ code }: CommanderError): boolean =>
 /** The library's remedies as options of the command line. */
 const remedies: readonly (readonly [RegExp, string])[] = [
   [/let unseen categories count as none \(unseen: "other"\)/, "let unseen categories count as none: --unseen other"],
+  [/leave out what is unknown \(unknown: "drop"\)/, "leave it out of what is measured with eval --unseen other"],
   [/name ("[^"]*") as a marker of missing cells/, "name $1 as a marker of missing cells with --missing"],
   [/declare the column categorical/, "declare the column categorical with --categorical"],
   [/read the file with the decimal mark ","/, "read the file with --decimal ,"],

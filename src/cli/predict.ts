@@ -30,7 +30,7 @@ export function usingOptions(make: Command): Command {
     .argument("<data>", "a CSV file with the columns of training, in any order, or for eval a text")
     .option(
       "--unseen <what>",
-      "a category that training never saw: error, or other (counts as none)",
+      "a category, or of a text a character, that training never saw: error, or other (counts as none)",
       parse.oneOf(["error", "other"]),
     )
     .option("--header", "the first line holds the names of the columns")

@@ -3,7 +3,7 @@
  * `tokenizer.json` that is byte-pair encoding with no pair to join, so that other programs read it as well.
  */
 import { fail } from "../ir/fail.ts";
-import { wellFormed } from "./text.ts";
+import { at, wellFormed } from "./text.ts";
 import type { Tokenizer, TokenizerJson } from "./tokenizer.ts";
 
 /**
@@ -22,13 +22,15 @@ export function charactersOf(known: readonly string[]): Tokenizer {
   return {
     kind: "characters",
     size: known.length,
-    encode(text) {
+    encode(text, { unknown = "refuse" } = {}) {
       const tokens = new Int32Array(text.length);
       let n = 0;
-      let at = 0;
+      let k = 0;
       for (const character of wellFormed(text)) {
-        tokens[n++] = ids.get(character) ?? refuse(character, at, text);
-        at += character.length;
+        const id = ids.get(character);
+        if (id !== undefined) tokens[n++] = id;
+        else if (unknown === "refuse") refuse(character, at(text, k));
+        k += character.length;
       }
       return tokens.slice(0, n);
     },
@@ -42,14 +44,11 @@ export function charactersOf(known: readonly string[]): Tokenizer {
   };
 }
 
-/** Line and column count from 1, columns in characters. */
-function refuse(character: string, at: number, text: string): never {
-  const before = text.slice(0, at).split("\n");
+function refuse(character: string, place: string): never {
   const code = character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0");
   fail(
-    `encode: ${JSON.stringify(character)} (U+${code}) in line ${before.length}, column ${[...before.at(-1)!].length + 1} ` +
-      "is not among the characters that the tokenizer knows",
-    "leave it out, or use byte-level BPE, which knows every text",
+    `encode: ${JSON.stringify(character)} (U+${code}) in ${place} is not among the characters that the tokenizer knows`,
+    'leave out what is unknown (unknown: "drop"), or use byte-level BPE, which knows every text',
   );
 }
 

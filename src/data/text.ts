@@ -44,3 +44,9 @@ function firstInvalid(bytes: Uint8Array): number {
 
 /** Half of a surrogate pair is no character: UTF-8 has U+FFFD in its place, and so has what is made of the text here. */
 export const wellFormed = (text: string): string => text.replace(/\p{Surrogate}/gu, "\uFFFD");
+
+/** "line 3, column 7": where unit k of a text is. Both count from 1, columns in characters. */
+export function at(text: string, k: number): string {
+  const before = text.slice(0, k).split("\n");
+  return `line ${before.length}, column ${[...before.at(-1)!].length + 1}`;
+}

@@ -18,8 +18,11 @@ export interface Tokenizer {
   readonly kind: string;
   /** Tokens are 0 … size − 1. */
   readonly size: number;
-  /** Without tokens that mark beginning or end. Throws where the text holds what it has no token for. */
-  encode(text: string): Int32Array<ArrayBuffer>;
+  /**
+   * Without tokens that mark beginning or end. What there is no token for is refused, or left out: always by BPE of
+   * others that has neither bytes nor a token for the unknown, as Hugging Face has it.
+   */
+  encode(text: string, options?: { readonly unknown?: "refuse" | "drop" }): Int32Array<ArrayBuffer>;
   /** Bytes that are no UTF-8 become U+FFFD. Throws where there is no such token. */
   decode(tokens: ArrayLike<number>): string;
   /** The content of its `tokenizer.json`. */
@@ -100,16 +103,16 @@ function foreign(json: TokenizerJson, source: string): Tokenizer {
   return {
     kind: kindOf(json),
     size,
-    encode(text) {
+    encode(text, { unknown = "refuse" } = {}) {
       const whole = wellFormed(text);
       if (whole === "") return new Int32Array();
-      const { ids, tokens } = library.encode(whole, { add_special_tokens: false });
+      const { ids } = library.encode(whole, { add_special_tokens: false });
       // The library says undefined where its types say number: there is no token for what is unknown.
-      const missing = ids.findIndex((id: number | undefined) => id === undefined);
-      if (missing >= 0) {
-        fail(`encode: ${source} has no token for ${JSON.stringify(tokens[missing])}, and none for what is unknown`);
+      const known = ids.filter((id: number | undefined) => id !== undefined);
+      if (known.length < ids.length && unknown === "refuse") {
+        fail(`encode: ${source} has no token for a part of the text, and none for what is unknown`);
       }
-      return Int32Array.from(ids);
+      return Int32Array.from(known);
     },
     decode(tokens) {
       const ids = Array.from(tokens);
@@ -146,7 +149,7 @@ export class TextStream {
   private tokens: number[];
   private written: string;
 
-  /** `before`: tokens whose text is already there. Some decoders treat the first token of a text otherwise. */
+  /** `before`: tokens of whole characters that are already there. Some decoders treat the first token otherwise. */
   constructor(tokenizer: Tokenizer, before: ArrayLike<number> = []) {
     this.tokenizer = tokenizer;
     this.tokens = Array.from(before).slice(-context);
