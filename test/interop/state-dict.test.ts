@@ -159,6 +159,9 @@ describe("names", () => {
     expect(projection(dict(6, 2))).toEqual([1, 2, 3, 4]);
     expect(projection(dict(2, 6))).toEqual([1, 3, 2, 4]);
     expect(projection(dict(2, 6), true)).toEqual([1, 3, 2, 4]);
+    const alone = module({ c_proj: linear(2, 2) }, (_, x) => x);
+    const asItIs = new Map([...square].filter(([name]) => name.startsWith("c_proj")));
+    expect([...fromStateDict(alone, asItIs).params.c_proj.weight.data]).toEqual([1, 2, 3, 4]);
     expect(() => projection(dict(2, 6), false)).toThrow('"c_attn.weight" is f32[2,6], the net has [6,2]');
   });
 
