@@ -1,5 +1,4 @@
 /** `downhill predict`: what a trained model says about the rows of a file, as CSV. */
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { Command } from "commander";
 import { readCsv } from "../data/files.ts";
 import type { Kind } from "../data/table.ts";
@@ -15,6 +14,7 @@ import * as parse from "./options.ts";
 import { csvOptions } from "./problem.ts";
 import { warningText } from "./summary.ts";
 import type { Terminal } from "./terminal.ts";
+import { writeWhole } from "./write.ts";
 
 export type UseOptions = {
   readonly header?: boolean;
@@ -55,7 +55,7 @@ Examples:
       const outputs = await predict(trained.net, trained.model, x, { backend: options.backend ?? "auto" });
       const text = answers(trained.target, outputs);
       if (options.out === undefined) terminal.out.write(text);
-      else write(options.out, text);
+      else writeWhole(options.out, text);
     });
 }
 
@@ -119,21 +119,3 @@ function number(x: number, digits: number): string {
 
 /** RFC 4180: quotes around a cell that holds a comma, a quote or an end of line. */
 const cell = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-
-/** The whole file, or none of it. */
-function write(path: string, text: string): void {
-  const draft = `${path}.${process.pid}.tmp`;
-  try {
-    const file = openSync(draft, "w");
-    try {
-      writeFileSync(file, text);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    renameSync(draft, path);
-  } catch (error) {
-    rmSync(draft, { force: true });
-    fail(`${path}: cannot be written (${error instanceof Error ? error.message : error})`, "choose another --out");
-  }
-}
