@@ -8,10 +8,14 @@ import { main } from "../../src/cli/main.ts";
 
 export type Said = { readonly code: number; readonly out: string; readonly err: string };
 
-/** `columns`: as on a terminal of that width. */
+/** `columns`: as on a terminal of that width; `signal`: as if it were interrupted. */
 export async function downhill(
   argv: readonly string[],
-  { columns, color = false }: { columns?: number; color?: boolean } = {},
+  {
+    columns,
+    color = false,
+    signal = new AbortController().signal,
+  }: { columns?: number; color?: boolean; signal?: AbortSignal } = {},
 ): Promise<Said> {
   const said = { out: "", err: "" };
   const stream = (name: "out" | "err") => ({
@@ -25,7 +29,7 @@ export async function downhill(
     out: stream("out"),
     err: stream("err"),
     colors: { out: createColors(color), err: createColors(color) },
-    interruptible: (body) => body(new AbortController().signal),
+    interruptible: (body) => body(signal),
   });
   return { code, ...said };
 }

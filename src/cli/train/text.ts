@@ -1,5 +1,6 @@
 /** Training on a text: a GPT that says what comes next. */
 import { join, resolve } from "node:path";
+import { fail } from "../../ir/fail.ts";
 import { crossEntropy } from "../../nn/index.ts";
 import type { BackendName } from "../../run/backend.ts";
 import { selectBackend } from "../../run/select.ts";
@@ -39,6 +40,12 @@ export type TextOptions = {
 export async function freshText(data: string, options: TextOptions): Promise<Job> {
   const { vocabulary, seed = 1, testFraction = 0.1 } = options;
   const tokenizer = options.tokenizer ?? (vocabulary === undefined ? "char" : "bpe");
+  if (vocabulary !== undefined && tokenizer !== "bpe") {
+    fail(
+      `--vocabulary ${vocabulary}: only byte pairs are learnt to a number of tokens, not --tokenizer ${tokenizer}`,
+      "leave one of them out",
+    );
+  }
   const folder = options.out ?? freeFolder(stem(data));
   requireFree(folder);
   const choices: TextChoices = { tokenizer, testFraction, seed, ...(vocabulary !== undefined && { vocabulary }) };
