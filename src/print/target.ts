@@ -192,7 +192,7 @@ class Writer {
       const from = (place: string) => t.load(this.pointer(e.arg as string), place, e.dtype);
       if (inside.const) return from(this.text(at));
       const [place, valid] = [this.text(at), this.text(inside)];
-      // The condition is one on integers: of another width than the value, it moves into the index (see `loads`).
+      // The condition is one on integers: of another width than the value, it moves into the index.
       const value = dtypes[e.dtype].bytes === 4 ? from(place) : from(t.ops.where("i32", valid, place, "0", "i32"));
       return t.ops.where(e.dtype, valid, value, t.literal(0, e.dtype), e.dtype);
     }
@@ -208,10 +208,11 @@ class Writer {
 }
 
 /**
- * A load that is valid everywhere is made before the expression that needs it, even when only one branch does: gcc 12
- * vectorises a byte that is loaded under a float's condition into wrong code, and unconditional loads are faster.
+ * A load is made before the expression that needs it, even when only one branch does, so that nothing but its own place
+ * is a condition of it: gcc 12 vectorises a load under a condition that is itself loaded, as a mask or a float is, into
+ * wrong code, and loads without conditions are faster.
  */
-const loads = (e: Expr): boolean => e.op === "load" && e.src[1]!.const === 1;
+const loads = (e: Expr): boolean => e.op === "load";
 
 function indent(lines: readonly string[]): string[] {
   let depth = 1;

@@ -48,11 +48,19 @@ static void dh_k3(const float *restrict p0, float *restrict p1) {
         const int v3 = (v1 + v2);
         const int v4 = (v3 + i3);
         const unsigned char v5 = ((i3 + 1) < 7);
-        const unsigned char v6 = (-1 < (i3 + -1));
-        const float v7 = p0[(((v1 + 168) + v2) + i3)];
-        const unsigned char v8 = (-1 < (i2 + -1));
-        const float v9 = (((v0 ? ((((v0 && v5) ? p0[(v4 + 8)] : 0e+0f) + (v0 ? p0[((v3 + 49) + i3)] : 0e+0f)) + ((v0 && v6) ? p0[(v4 + 90)] : 0e+0f)) : 0e+0f) + (((v5 ? p0[(v4 + 127)] : 0e+0f) + v7) + (v6 ? p0[(v4 + 209)] : 0e+0f))) + (v8 ? ((((v8 && v5) ? p0[(v4 + 246)] : 0e+0f) + (v8 ? p0[((v3 + 287) + i3)] : 0e+0f)) + ((v8 && v6) ? p0[(v4 + 328)] : 0e+0f)) : 0e+0f));
-        p1[(((i1 * 42) + v2) + i3)] = v9;
+        const float v6 = ((v0 && v5) ? p0[(v4 + 8)] : 0e+0f);
+        const float v7 = (v0 ? p0[((v3 + 49) + i3)] : 0e+0f);
+        const unsigned char v8 = (-1 < (i3 + -1));
+        const float v9 = ((v0 && v8) ? p0[(v4 + 90)] : 0e+0f);
+        const float v10 = (v5 ? p0[(v4 + 127)] : 0e+0f);
+        const float v11 = p0[(((v1 + 168) + v2) + i3)];
+        const float v12 = (v8 ? p0[(v4 + 209)] : 0e+0f);
+        const unsigned char v13 = (-1 < (i2 + -1));
+        const float v14 = ((v13 && v5) ? p0[(v4 + 246)] : 0e+0f);
+        const float v15 = (v13 ? p0[((v3 + 287) + i3)] : 0e+0f);
+        const float v16 = ((v13 && v8) ? p0[(v4 + 328)] : 0e+0f);
+        const float v17 = (((v0 ? ((v6 + v7) + v9) : 0e+0f) + ((v10 + v11) + v12)) + (v13 ? ((v14 + v15) + v16) : 0e+0f));
+        p1[(((i1 * 42) + v2) + i3)] = v17;
       }
     }
   }

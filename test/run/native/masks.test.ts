@@ -3,7 +3,7 @@
  * gcc 12 vectorises some such loads into wrong code when a kernel is inlined, without a word (see src/print/target.ts).
  */
 import { describe, expect, test } from "vitest";
-import { relu, scalar, type Tensor, value, valueAndGrad } from "../../../src/ir/index.ts";
+import { iota, relu, scalar, type Tensor, value, valueAndGrad } from "../../../src/ir/index.ts";
 import { apply, crossEntropy, dropout, init, linear, sequential } from "../../../src/nn/index.ts";
 import { adamW, globalNorm, update } from "../../../src/optim/index.ts";
 import { jit } from "../../../src/run/jit.ts";
@@ -66,6 +66,32 @@ describe.skipIf(!probeCompiler().found)("conditions of another width", () => {
     });
   });
 });
+
+// As a max pool sees a ReLU's gradient mask: both loads have a condition of their own, and one is the other's too.
+test.skipIf(!probeCompiler().found).each(["f32", "f64"] as const)(
+  "a rim of −∞ around a masked image, %s",
+  async (d) => {
+    const [rows, columns] = [120, 5];
+    const g = value([rows, columns], numbers(rows * columns, 1), d);
+    const bits = numbers(rows * columns, 4).map((v) => +(v < 0));
+    const f = (g: Tensor, mask: Tensor) => {
+      const inner = mask.where(0, g).pad([
+        [0, 0],
+        [0, 1],
+      ]);
+      return iota(columns + 1)
+        .lt(columns)
+        .where(inner, Number.NEGATIVE_INFINITY);
+    };
+    const y = await jit(f, { backend: "native" })(g, value([rows, columns], bits, "bool"));
+    const want = Array.from({ length: rows * (columns + 1) }, (_, k) => {
+      const [i, j] = [Math.floor(k / (columns + 1)), k % (columns + 1)];
+      const at = i * columns + j;
+      return j === columns ? Number.NEGATIVE_INFINITY : bits[at] ? 0 : g.data[at]!;
+    });
+    expect(Array.from(y.data)).toEqual(want);
+  },
+);
 
 test.skipIf(!probeCompiler().found).each([
   [4, 4, 8, 3],
