@@ -46,8 +46,8 @@ for layer, states in (("rnn", 1), ("lstm", 2), ("gru", 1)):
         return [draw(*shape) for _ in range(states)]
 
     cases += [
-        network(layer, [2, 3], {}, [draw(2, 3, 2)], "plain"),
         network(layer, *two, [draw(2, 2, 2), *first(4, 2, 2)], "two layers in both directions, first states given"),
+        network(layer, [2, 3], {}, [draw(2, 3, 2)], "plain"),
         network(layer, *both, [draw(3, 3, 2), *first(2, 3, 2), lengths], "lengths, in both directions", packed),
     ]
 cases += [

@@ -1,6 +1,6 @@
 /**
  * Every layer against PyTorch's numbers: outputs, gradients by parameters and inputs, and state over several steps.
- * golden.ts says what a case is.
+ * golden.ts says what a case is, js takes them all in f64, and native the first one of each layer in f32.
  */
 import { describe, expect, test } from "vitest";
 import type { DType } from "../../src/ir/dtype.ts";
@@ -94,9 +94,12 @@ async function deviations(c: Case, backend: BackendName, float: "f32" | "f64", t
 }
 
 describe.each(families)("$family", ({ cases }) => {
+  const seen = new Set<string>();
   test.each(cases)("$layer: $name", async (c) => {
     expect(await deviations(c, "js", "f64", 1e-9)).toEqual({});
-    if (hasNative) expect(await deviations(c, "native", "f32", 2e-5)).toEqual({});
+    // A C compiler takes its time: native has one case of each layer here, and more in the tests of each family.
+    if (hasNative && !seen.has(c.layer)) expect(await deviations(c, "native", "f32", 2e-5)).toEqual({});
+    seen.add(c.layer);
   });
 });
 
