@@ -3,6 +3,7 @@
  * primitives is one node again. Each row looks at the operands of a node that is about to be made, and gives the node
  * to make instead. A graph without any of them computes the same.
  */
+import { sameShape } from "../../ir/shape.ts";
 import type { Builder } from "./builder.ts";
 import { expm1, log1p } from "./near-zero.ts";
 import { broadcasting, intsOf, made, numberOf, type Wire } from "./wire.ts";
@@ -146,8 +147,9 @@ const softmaxOrZeros: Pattern = (b, e, bottom) => {
 };
 /** Scores without a mask, or with the causal one, whose first place everything sees. */
 function seesSomething(x: Wire): boolean {
-  const [mask, , masked] = made(x, "Where")?.src ?? [];
-  if (!mask) return made(x, "Mul") !== undefined;
+  if (made(x, "Mul")) return true;
+  const [mask, scores, masked] = made(x, "Where")?.src ?? [];
+  if (!made(scores, "Mul")) return false;
   const [places, own] = made(mask, "LessOrEqual")?.src ?? [];
   const rows = made(own, "Reshape")?.src[0];
   return is(Number.NEGATIVE_INFINITY, masked) && places?.from.kind === "iota" && rows?.from.kind === "iota";
@@ -260,7 +262,7 @@ const scaled: Pattern = (b, x, y) => {
 /** Parts with zeros around them, each in another place along one axis: the parts end to end. */
 const joined: Pattern = (b, x, y) => {
   const [p, q] = [padding(x), padding(y)];
-  if (!p || !q || p.axis !== q.axis) return undefined;
+  if (!p || !q || p.axis !== q.axis || !sameShape(x.shape, y.shape)) return undefined;
   const axis = p.axis;
   const [first, second] = p.before < q.before ? [p, q] : [q, p];
   const end = first.before + first.of.shape[axis]!;

@@ -197,6 +197,7 @@ export const pool = (b: Builder, t: Tensor, known: Translated): Wire | undefined
       return b.reshape(b.reduce(mean ? "ReduceSum" : "ReduceMax", from, over), t.shape);
     }
     if (mean && along.some((s) => s.dilation > 1)) return undefined; // not before opset 19
+    if (along.some((s) => Math.max(s.before, s.after) >= s.kernel)) return undefined; // a window of padding alone
     const places = along.map((s) => (s.place === undefined ? 1 : x.shape[Number(s.place)]!));
     const shape = [...from.shape.slice(0, 2), ...places];
     const { dilations, ...attributes } = attributesOf(along);

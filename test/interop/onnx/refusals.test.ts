@@ -133,16 +133,41 @@ test("computed indices are clamped, as they are here", async () => {
   expect([...output!.data]).toEqual([10, 10, 30, 30]);
 });
 
-test("a masked row that sees nothing gets zeros", async () => {
+test.each([false, true])("a masked row that sees nothing gets zeros; causal %s", async (causal) => {
   const net = nn.module({}, (_, x, __, mask: Tensor) => {
     const q = x.unsqueeze(1);
-    return nn.attention(q, q, q, { mask: mask.reshape([2, 1, 1, 3]) });
+    return nn.attention(q, q, q, { mask: mask.reshape([2, 1, 1, 3]), causal });
   });
   const given = {
     x: value([2, 3, 2], [1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 5, 6]),
-    mask: value([2, 3], [1, 0, 1, 0, 0, 0], "bool"),
+    mask: value([2, 3], [1, 0, 1, 0, 0, 1], "bool"),
   };
   const { output } = await infer(exported(net, given), given);
-  expect([...output!.data.slice(6)]).toEqual([0, 0, 0, 0, 0, 0]);
-  expect(output!.data.slice(0, 6).every((v: number) => v > 0)).toBe(true);
+  const seen = Array.from(output!.data, (v) => v > 0);
+  // Of the second example only the last place may be looked at, which causally it does alone.
+  expect(seen).toEqual([...Array(6).fill(true), !causal, !causal, !causal, !causal, true, true]);
+});
+
+test("sums that only look like joined parts, or like pools", async () => {
+  const net = nn.module({}, (_, x) => {
+    const column = x.slice(1, 0, 1).pad([
+      [0, 2],
+      [0, 0],
+    ]); // [4, 1]
+    const row = x
+      .slice(1, 1, 2)
+      .squeeze(1)
+      .pad([[2, 0]]); // [4]
+    const apart = x.reshape([1, 2, 2]).pad([
+      [0, 0],
+      [0, 0],
+      [3, 3],
+    ]); // windows of nothing but padding
+    const windows = apart.window({ axis: 2, size: 2, stride: 2, dilation: 1 });
+    return { outer: column.add(row), sums: windows.sum(-1) };
+  });
+  const given = { x: value([2, 2], [1, 2, 3, 4]) };
+  const { outer, sums } = await infer(exported(net, given), given);
+  expect([...outer!.data]).toEqual([1, 3, 0, 0].flatMap((c) => [0, 0, 2, 4].map((r) => c + r)));
+  expect([...sums!.data]).toEqual([0, 1, 2, 0, 0, 3, 4, 0]);
 });
