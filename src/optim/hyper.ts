@@ -82,7 +82,12 @@ export function requireLr(what: string, lr: unknown): void {
   if (!positive.holds(lr)) fail(`${what}: lr must be ${positive.text}, got ${show(lr)}`);
 }
 
-export const show = (x: unknown): string => (typeof x === "object" ? JSON.stringify(x) : String(x));
+export const show = (x: unknown): string =>
+  typeof x === "object" || typeof x === "string"
+    ? JSON.stringify(x)
+    : typeof x === "function"
+      ? "a function"
+      : String(x);
 
 /** What every named optimizer takes besides its own hyper-parameters. */
 export type Common = {

@@ -51,7 +51,8 @@ function row<K extends keyof Hyper, M extends keyof Hyper = never>(name: string,
     const { lr: _, ...hyper } = { ...table } as Partial<Hyper> & { lr?: number };
     for (const [key, x] of Object.entries(given)) {
       if (x === undefined) continue;
-      if (key === "lr") fail(`${name}: lr is no option of a rule`, "it is given to update, step by step");
+      if (key === "lr")
+        fail(`${name}: lr is no option of a rule`, "it may change from step to step: give it to fit, or to update");
       if (!known.includes(key as K)) fail(`${name}: there is no option ${key}`, `it takes ${known.join(", ")}`);
       Object.assign(hyper, { [key]: x });
     }
@@ -60,6 +61,7 @@ function row<K extends keyof Hyper, M extends keyof Hyper = never>(name: string,
     const rule = r.rule(chosen as Chosen<Pick<Hyper, K> & Partial<Pick<Hyper, M>>>);
     return { ...rule, describe: described(name, hyper, dialect, decayOnly) };
   };
+  Object.defineProperty(make, "name", { value: name }); // for the message to those who forget to call it
   const { summary, source, dialects } = r;
   return { make, defaults: { ...(defaults as Partial<Hyper>), lr: r.lr }, dialects, options: known, summary, source };
 }

@@ -96,6 +96,7 @@ class Pair {
 /** One after the other. Throws where one that gives a step is not the last: λ·p after it would have the wrong unit. */
 export function chain(...links: readonly Transform[]): Transform {
   const last = links.at(-1) ?? fail("chain: there is nothing to chain");
+  links.forEach((link) => requireTransform("chain", link));
   links.slice(0, -1).forEach(requireDirection);
   links.forEach((link) => requireUnfrozen("chain", link));
   return {
@@ -137,6 +138,8 @@ const titled = (name: string, where: Where): Where => Object.defineProperty(wher
  * see them at all, so a global norm is that of the chosen ones.
  */
 export function only(where: Where, transform: Transform, describe = where.name || "some"): Transform {
+  requireWhere("only", where);
+  requireTransform("only", transform);
   requireDirection(transform);
   requireUnfrozen("only", transform);
   return {
@@ -160,6 +163,8 @@ export function only(where: Where, transform: Transform, describe = where.name |
  * `init` throws where there is no such parameter, or none is left.
  */
 export function freeze(where: Where, rule: Optimizer): Optimizer {
+  requireWhere("freeze", where);
+  requireTransform("freeze", rule);
   const { moves } = rule;
   const rest: Where = (path, p) => !where(path, p) && (!moves || moves(path, p));
   const describe = `freeze(${where.name || "some"}, ${rule.describe})`;
@@ -187,6 +192,8 @@ export function freeze(where: Where, rule: Optimizer): Optimizer {
  * `init` throws where there is no such parameter.
  */
 export function scaleLr(where: Where, factor: number, rule: Optimizer): Optimizer {
+  requireWhere("scaleLr", where);
+  requireTransform("scaleLr", rule);
   if (!(typeof factor === "number" && factor > 0 && Number.isFinite(factor))) {
     const hint = factor === 0 ? "freeze(where, rule) keeps parameters as they are" : undefined;
     fail(`scaleLr: the factor must be a finite number > 0, got ${show(factor)}`, hint);
@@ -229,6 +236,7 @@ const pruned = <P>(where: Where, params: unknown, tree: P): P =>
  * Throws where a gradient's shape is not its parameter's, or step or lr is not a scalar float.
  */
 export function update<P>(rule: Optimizer, gradients: P, state: TracedState, context: Context<P>): [P, TracedState] {
+  requireTransform("update", rule);
   for (const name of ["step", "lr"] as const) {
     const t = context[name];
     if (t.rank !== 0 || !t.isFloat) fail(`update: ${name} must be a scalar float, got ${t}`);
@@ -245,6 +253,19 @@ export function update<P>(rule: Optimizer, gradients: P, state: TracedState, con
     u,
   );
   return [moved, next];
+}
+
+function requireWhere(what: string, where: unknown): void {
+  if (typeof where === "function") return;
+  const hint = typeof where === "string" ? `under(${JSON.stringify(where)})` : 'such as under("trunk") or matrices';
+  fail(`${what}: which parameters is said by a function of path and shape, got ${show(where)}`, hint);
+}
+
+/** Types say so too, but not to JavaScript; and `adam` in place of `adam()` is soon written. */
+function requireTransform(what: string, t: unknown): void {
+  if (typeof (t as Partial<Transform> | undefined)?.update === "function") return;
+  if (typeof t === "function") fail(`${what}: ${t.name || "a function"} makes a transform and is none`, "call it");
+  fail(`${what}: expected a transform such as adam(), got ${Array.isArray(t) ? "a list" : show(t)}`);
 }
 
 function requireDirection(t: Transform): void {

@@ -269,7 +269,7 @@ describe.each(names)("%s", (name) => {
   test("refuses what it does not know", () => {
     expect(() => make({ beta1: 0.9 } as Common)).toThrow(/there is no option beta1.*it takes /s);
     expect(() => make({ lr: 0.1 } as Common)).toThrow(/lr is no option.*update/s);
-    expect(() => make({ dialect: "jax" as Dialect })).toThrow(/no dialect jax.*it has /s);
+    expect(() => make({ dialect: "jax" as Dialect })).toThrow(/no dialect "jax".*it has /s);
   });
 
   test("has a learning rate to start from, and makes what its defaults say", () => {

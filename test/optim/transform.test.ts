@@ -318,6 +318,14 @@ describe("parts of a network", () => {
     expect(() => freeze(named(/./), sgd()).init(p)).toThrow(/all parameters are frozen, so there is nothing to train/);
     expect(() => chain(clipGlobalNorm(1), freeze(under("trunk"), sgd()))).toThrow(/must go around the whole rule/);
     expect(() => only(matrices, freeze(under("trunk"), sgd()))).toThrow(/must go around the whole rule/);
+    expect(() => freeze("trunk" as never, sgd())).toThrow(/said by a function.*got "trunk".*under\("trunk"\)/s);
+    expect(() => freeze(under("trunk"), sgd as never)).toThrow(/freeze: sgd makes a transform and is none.*call it/s);
+    expect(() => freeze(under("trunk"), undefined as never)).toThrow(
+      /expected a transform such as adam\(\), got undefined/,
+    );
+    expect(() => scaleLr(0.1 as never, 0.1, sgd())).toThrow(/said by a function of path and shape, got 0\.1/);
+    expect(() => chain([sgd()] as never)).toThrow(/chain: expected a transform such as adam\(\), got a list/);
+    expect(() => only(matrices, clipValue as never)).toThrow(/only: clipValue makes a transform/);
     expect(() => scaleLr(matrices, 0, sgd())).toThrow(/finite number > 0, got 0.*freeze/s);
     expect(() => scaleLr(matrices, Number.NaN, sgd())).toThrow(/finite number > 0, got NaN/);
   });
