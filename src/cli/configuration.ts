@@ -6,7 +6,7 @@ import { fail } from "../ir/fail.ts";
 import { init, type Module } from "../nn/index.ts";
 import type { BackendName } from "../run/backend.ts";
 import type { Model } from "../train/checkpoint.ts";
-import { readModel, readRun } from "../train/folder.ts";
+import { readLatest, readModel, readRun } from "../train/folder.ts";
 import { type TextChoices, tokenizerOf } from "./corpus.ts";
 import { type LanguageArchitecture, type LanguageRecipe, languageModel } from "./language.ts";
 import { type Architecture, network } from "./network.ts";
@@ -108,9 +108,9 @@ export type TrainedText = {
   readonly tokenizer: Tokenizer;
 };
 
-/** A trained language model and its tokenizer. Throws where the run is damaged or not yet trained. */
+/** A language model, of the last checkpoint while it is trained, and its tokenizer. Throws where the run is damaged. */
 export function trainedText(path: string): TrainedText {
   const { seed, configuration } = describedText(path);
   const net = languageModel(configuration.architecture);
-  return { configuration, net, model: readModel(path, init(net, seed)), tokenizer: tokenizerOf(path) };
+  return { configuration, net, model: readLatest(path, init(net, seed)), tokenizer: tokenizerOf(path) };
 }

@@ -183,6 +183,18 @@ export function readModel<M extends Model>(path: string, like: M): M {
   return modelFrom(unseal("model", file, "train again, or copy it again").tensors, like, file);
 }
 
+/** The trained model or, before the training has come to an end, that of its last checkpoint. Throws as `readModel`. */
+export function readLatest<M extends Model>(path: string, like: M): M {
+  const file = join(path, files.checkpoint);
+  if (existsSync(join(path, files.model)) || !existsSync(file)) return readModel(path, like);
+  const { tensors } = unseal("checkpoint", file, damagedCheckpoint);
+  const ofModel = [...tensors].flatMap(([name, v]) => {
+    const inside = /^(?:params|state)\.(.*)$/s.exec(name)?.[1];
+    return inside === undefined ? [] : [[inside, v] as const];
+  });
+  return modelFrom(new Map(ofModel), like, file);
+}
+
 /**
  * The events of a run, oldest first. What a resumed run did again replaces what came after its checkpoint the first
  * time. A last line that a crash cut off is left out. Throws where another line is damaged.

@@ -1,5 +1,5 @@
 /** A text from the command line: train, sample, eval, resume, and what is wrong with a text or a prompt. */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
 import {
   languageArchitecture,
@@ -139,6 +139,16 @@ describe("sample", () => {
     const answer = JSON.parse(await sample("--json", "--prompt", "down", "--tokens", "7", "--top-p", "0.9"));
     expect(answer).toMatchObject({ run: "hills", prompt: "down", tokens: 7, seed: 1, temperature: 0.8, topP: 0.9 });
     expect(answer.text).toHaveLength(7);
+  });
+
+  test("before the training has ended, from its last checkpoint", async () => {
+    cpSync("hills", "under-way", { recursive: true });
+    rmSync("under-way/model.safetensors");
+    const { code, out } = await downhill(["sample", "under-way", "--tokens", "30"]);
+    expect({ code, out }).toEqual({ code: 0, out: await sample("--tokens", "30") });
+    rmSync("under-way/checkpoint.safetensors");
+    const { err } = await downhill(["sample", "under-way"]);
+    expect(err).toMatch(/under-way: there is no model\.safetensors yet/);
   });
 
   test("a text without line ends begins with its own first token", async () => {
