@@ -123,6 +123,30 @@ test("a CNN: Conv with its bias, BatchNormalization, pools", async () => {
   expect(await apart(net, images(1, 22, 22))).toBeLessThan(1e-5);
 });
 
+const sliding = {
+  "conv2d, all options": [
+    nn.conv2d(4, 6, [3, 2], { stride: [2, 1], padding: [1, 0], dilation: [1, 2], groups: 2 }),
+    ["Conv"],
+  ],
+  "conv2d, same": [nn.conv2d(4, 2, 4, { padding: "same" }), ["Conv"]],
+  "conv2d, 1 × 1": [nn.conv2d(4, 2, 1), ["Conv"]],
+  "conv2d, depthwise": [nn.conv2d(4, 8, 3, { groups: 4 }), ["Conv"]],
+  "conv2d, circular": [
+    nn.conv2d(4, 2, 3, { padding: [1, 0], paddingMode: "circular" }),
+    ["Slice", "Slice", "Concat", "Conv"],
+  ],
+  "maxPool2d, padded": [nn.maxPool2d(3, { stride: 2, padding: 1 }), ["MaxPool"]],
+  "maxPool2d, beyond the end": [nn.maxPool2d(2, { ceilMode: true, dilation: 2 }), ["MaxPool"]],
+  "avgPool2d, padded": [nn.avgPool2d(3, { stride: 2, padding: 1 }), ["AveragePool"]],
+  "adaptiveMaxPool2d, global": [nn.adaptiveMaxPool2d(1), ["ReduceMax"]],
+} satisfies Record<string, [nn.Layer, string[]]>;
+
+test.each(Object.entries(sliding))("%s is one node", async (_, [layer, ops]) => {
+  const net = nn.sequential(layer);
+  expect(of(net, { x: { shape: [2, 4, 9, 7] } })).toEqual(ops);
+  expect(await apart(net, images(4, 9, 7))).toBeLessThan(1e-5);
+});
+
 test("a GPT: no mask, no exp: Softmax and LayerNormalization; also for one text", async () => {
   const net = nn.gpt({ vocabulary: 11, context: 8, layers: 2, heads: 2, width: 8 });
   for (const batch of [1, 2]) {
