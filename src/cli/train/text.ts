@@ -24,7 +24,7 @@ import { fingerprint } from "../problem.ts";
 import { facts } from "../summary.ts";
 import type { Colors } from "../terminal.ts";
 import { brief, counted, grouped, shellWord, significant, stem } from "../text.ts";
-import { freeFolder, requireFree } from "./folder.ts";
+import { discard, freeFolder, requireFree } from "./folder.ts";
 import { type Job, requireSettled, sameData, trainedLine, type Watched } from "./job.ts";
 
 export type TextOptions = {
@@ -71,8 +71,14 @@ export async function freshText(data: string, options: TextOptions): Promise<Job
   };
   const open = () => {
     const store = RunFolder.create(folder, { seed, configuration, data: description });
-    store.keep(tokenizerFile, `${JSON.stringify(corpus.tokenizer)}\n`);
-    return store;
+    try {
+      store.keep(tokenizerFile, `${JSON.stringify(corpus.tokenizer)}\n`);
+      return store;
+    } catch (error) {
+      store.close();
+      discard(folder, []);
+      throw error;
+    }
   };
   return jobOf(corpus, configuration, { folder, note, open, resumed: false });
 }
