@@ -76,24 +76,14 @@ export function toOnnx<N extends Module>(
   if (titles.length !== first.outputs.length) {
     fail(`toOnnx: ${titles.length} names for ${first.outputs.length} outputs (${first.paths.join(", ")})`);
   }
-  if (batch !== "dynamic") {
-    const port = (title: string, wire: Wire): Port => ({ name: title, wire, shape: wire.shape });
-    return encode(
-      given.map(([title], k) => port(title, first.inputs[k]!)),
-      titles.map((title, k) => port(title, first.outputs[k]!)),
-      { name, opset, metadata },
-    );
-  }
+  const ends = traces.map((t) => [...t.outputs, ...t.inputs]);
   const batched = axes.findIndex((axis) => axis >= 0);
-  if (batched < 0) fail("toOnnx: no input has an axis that could be the batch");
-  const whole = generalised(
-    traces.map((t) => [...t.outputs, ...t.inputs]),
-    { input: given[batched]![0], axis: axes[batched]! },
-  );
-  const shapes = (k: number) => dynamicShape(traces.map((t) => [...t.outputs, ...t.inputs][k]!.shape));
-  const ports = [...titles, ...given.map(([title]) => title)].map(
-    (title, k): Port => ({ name: title, wire: whole[k]!, shape: shapes(k) }),
-  );
+  if (batch === "dynamic" && batched < 0) fail("toOnnx: no input has an axis that could be the batch");
+  const whole = batch === "dynamic" ? generalised(ends, { input: given[batched]![0], axis: axes[batched]! }) : ends[0]!;
+  const ports = [...titles, ...given.map(([title]) => title)].map((title, k): Port => {
+    const shapes = ends.map((wires) => wires[k]!.shape);
+    return { name: title, wire: whole[k]!, shape: batch === "dynamic" ? dynamicShape(shapes) : shapes[0]! };
+  });
   return encode(ports.slice(titles.length), ports.slice(0, titles.length), { name, opset, metadata });
 }
 
@@ -126,9 +116,9 @@ function trace<N extends Module>(
   const state = weights(model.state ?? {});
   const key = tensor([2], "u32", "key");
   const [y, next] = apply(net, { params, state }, xs, { key });
+  const become = new Map(tree.paths<Tensor>(next));
   for (const [path, before] of tree.paths<Tensor>(state)) {
-    const now = new Map(tree.paths<Tensor>(next)).get(path);
-    if (now !== before) {
+    if (become.get(path) !== before) {
       fail(`toOnnx: state ${path} changes in evaluation`, "an ONNX graph keeps nothing from one call to the next");
     }
   }
