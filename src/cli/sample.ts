@@ -6,7 +6,7 @@ import { backendNames } from "../run/select.ts";
 import { generate, type Sampling } from "../train/index.ts";
 import { trainedText } from "./configuration.ts";
 import * as parse from "./options.ts";
-import { interruptedCode, type Terminal } from "./terminal.ts";
+import { abandoned, interruptedCode, type Terminal } from "./terminal.ts";
 
 type Options = Sampling & {
   readonly prompt?: string;
@@ -63,7 +63,7 @@ async function sample(run: string, options: Options, { out }: Terminal, signal: 
   for await (const token of generate(net, model, all)) {
     said.tokens++;
     say(text.push(token));
-    if (signal.aborted || out.destroyed) break;
+    if (signal.aborted || abandoned(out)) break;
   }
   say(text.end());
   out.write(json ? `${JSON.stringify({ run, prompt, ...said, seed, temperature, ...narrowed })}\n` : "\n");

@@ -9,8 +9,6 @@ export type Stream = {
   write(text: string): unknown;
   readonly isTTY?: boolean;
   readonly columns?: number;
-  /** Nobody reads it any more. */
-  readonly destroyed?: boolean;
 };
 
 export type Colors = ReturnType<typeof createColors>;
@@ -51,6 +49,10 @@ export function processTerminal(argv: readonly string[]): Terminal {
 }
 
 const survived = new WeakSet<NodeJS.WritableStream>();
+const left = new WeakSet<Stream>();
+
+/** Whether the reader of a stream has gone away: what writes without end may stop. */
+export const abandoned = (stream: Stream): boolean => left.has(stream);
 
 /** A reader that went away (`| head`) is no error: what it no longer reads is not written. */
 function survive(stream: NodeJS.WriteStream): void {
@@ -58,6 +60,7 @@ function survive(stream: NodeJS.WriteStream): void {
   survived.add(stream);
   stream.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code !== "EPIPE") throw error;
+    left.add(stream);
   });
 }
 

@@ -89,3 +89,12 @@ test("colour only where it is wanted", () => {
   expect(with_({ FORCE_COLOR: "1", NO_COLOR: "1" })).not.toContain(sequence);
   expect(with_({ FORCE_COLOR: "1" }, "--no-color")).not.toContain(sequence);
 });
+
+test("a sample without end ends with its reader", () => {
+  file("hills.txt", "the hills go down, and down again.\n".repeat(12));
+  const tiny = ["--context", "4", "--layers", "1", "--heads", "1", "--width", "4", "--steps", "2", "--backend", "js"];
+  expect(downhill("train", "hills.txt", "--out", "hills", "--quiet", ...tiny).status).toBe(0);
+  const line = `"${process.execPath}" "${program}" sample hills --prompt "the " --tokens 100000000 --backend js`;
+  const { stdout, stderr } = spawnSync("sh", ["-c", `${line} | head -c 4`], { encoding: "utf8", cwd: path, env });
+  expect({ stdout, stderr }).toEqual({ stdout: "the ", stderr: "" });
+}, 60_000);
