@@ -6,9 +6,10 @@
  *     return m.head(y.slice(1, -1).squeeze(1));    // what follows from the last step: f32[n, 10]
  *   });
  *
- * What the steps take from x is one matrix product for all of them; only hidden · weight_hhᵀ waits for the step before.
  * The loop over time is the host's, so that the program has a copy of the step for each t and compiling it takes time
- * in proportion. Cut sequences of many hundred steps, and hand the states on.
+ * in proportion. Cut sequences of many hundred steps, and hand the states on. Each step multiplies its own x: one product
+ * for all of them would have to be cut into steps, and the gradient of t slices is a sum of t tensors as long as the
+ * whole, O(t²) work that costs far more than the larger product saves.
  */
 import { fail } from "../ir/fail.ts";
 import { concat, relu, sigmoid, split, stack } from "../ir/math.ts";
@@ -193,26 +194,30 @@ function recurrent(
     const valid = lengths && validity(name, lengths, n, t);
 
     const last: (readonly Tensor[])[] = [];
-    let y = x.permute([1, 0, 2]); // time first: a step is one piece of memory
+    let xs = Array.from({ length: t }, (_, at) => x.slice(1, at, at + 1).squeeze(1));
     for (let l = 0; l < layers; l++) {
-      const input: Tensor = l > 0 && m.dropout ? m.dropout(y) : y;
+      if (l > 0 && m.dropout) xs = xs.map((v) => m.dropout(v));
       const outputs = ways.map((way) => {
         const [w, u, b, d] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"].map((of) => m[`${of}_l${l}${way}`]);
-        const fromX = dense(input.reshape([t * n, widths[l]!]), w, b).reshape([t, n, kind.gates * hidden]);
         let states = first.map((s) => s.slice(0, last.length, last.length + 1).squeeze(0));
         const ys = Array<Tensor>(t);
         for (let s = 0; s < t; s++) {
           const at = way ? t - 1 - s : s;
-          const next = kind.step(fromX.slice(0, at, at + 1).squeeze(0), dense(states[0]!, u, d), states);
+          const next = kind.step(dense(xs[at]!, w, b), dense(states[0]!, u, d), states);
           ys[at] = valid ? valid[at]!.where(next[0]!, 0) : next[0]!;
           states = valid ? next.map((v, k) => valid[at]!.where(v, states[k]!)) : [...next];
         }
         last.push(states);
-        return stack(ys);
+        return ys;
       });
-      y = concat(outputs, -1);
+      xs = xs.map((_, at) =>
+        concat(
+          outputs.map((ys) => ys[at]!),
+          -1,
+        ),
+      );
     }
-    return [y.permute([1, 0, 2]), ...kind.states.map((_, k) => stack(last.map((states) => states[k]!)))];
+    return [stack(xs, 1), ...kind.states.map((_, k) => stack(last.map((states) => states[k]!)))];
   });
 }
 
