@@ -10,8 +10,10 @@ import { readLatest, readModel, readRun } from "../train/folder.ts";
 import { type TextChoices, tokenizerOf } from "./corpus.ts";
 import { type LanguageArchitecture, type LanguageRecipe, languageModel } from "./language.ts";
 import { type Architecture, network } from "./network.ts";
+import type { PictureChoices } from "./pictures.ts";
 import type { Choices } from "./problem.ts";
 import type { Recipe } from "./recipe.ts";
+import { type VisionArchitecture, type VisionRecipe, visionNet } from "./vision.ts";
 
 export type TableConfiguration = {
   readonly command: typeof command;
@@ -38,8 +40,18 @@ export type TextConfiguration = {
   readonly opening: readonly number[];
 };
 
+export type ImagesConfiguration = {
+  readonly command: typeof command;
+  readonly kind: "images";
+  readonly choices: PictureChoices;
+  readonly recipe: VisionRecipe;
+  readonly architecture: VisionArchitecture;
+  readonly backend: BackendName;
+  readonly target: TargetJson;
+};
+
 /** Of any kind of data: told apart by `kind`. */
-export type Configuration = TableConfiguration | TextConfiguration;
+export type Configuration = TableConfiguration | TextConfiguration | ImagesConfiguration;
 
 /** Where the data were, and what they were, to know them again. */
 export type DataDescription = { readonly file: string; readonly fingerprint: string };
@@ -62,23 +74,34 @@ export function describedRun(path: string): Described {
   return { seed, configuration: known as Configuration, data: data as DataDescription };
 }
 
-type Kind = Configuration["kind"];
+export type Kind = Configuration["kind"];
+
+/** In a sentence: one of them, and all of them. */
+export const named: Record<Kind, readonly [one: string, all: string]> = {
+  table: ["a table", "tables"],
+  text: ["a text", "texts"],
+  images: ["images", "images"],
+};
 
 /** The same of one kind of data. Throws where the run is of another. */
 function describedKind<K extends Kind>(path: string, kind: K): Described<Extract<Configuration, { kind: K }>> {
   const { seed, configuration, data } = describedRun(path);
   const found = configuration.kind;
-  if (found !== kind) fail(`${path}: this run was trained on a ${found}, not on a ${kind}`, uses[found]);
+  if (found !== kind) {
+    fail(`${path}: this run was trained on ${named[found][0]}, not on ${named[kind][0]}`, uses[found]);
+  }
   return { seed, configuration: configuration as Extract<Configuration, { kind: K }>, data };
 }
 
 const uses: Record<Kind, string> = {
   table: "its model is used with: downhill predict, downhill eval",
   text: "its model is used with: downhill sample, downhill eval",
+  images: "its model is used with: downhill predict, downhill eval",
 };
 
 export const describedTable = (path: string): Described<TableConfiguration> => describedKind(path, "table");
 export const describedText = (path: string): Described<TextConfiguration> => describedKind(path, "text");
+export const describedImages = (path: string): Described<ImagesConfiguration> => describedKind(path, "images");
 
 export type TrainedTable = {
   readonly configuration: TableConfiguration;
@@ -113,4 +136,19 @@ export function trainedText(path: string): TrainedText {
   const { seed, configuration } = describedText(path);
   const net = languageModel(configuration.architecture);
   return { configuration, net, model: readLatest(path, init(net, seed)), tokenizer: tokenizerOf(path) };
+}
+
+export type TrainedImages = {
+  readonly configuration: ImagesConfiguration;
+  readonly net: Module;
+  readonly model: Model;
+  readonly target: Target;
+};
+
+/** A trained network for images and its classes. Throws where the run is damaged or not yet trained. */
+export function trainedImages(path: string): TrainedImages {
+  const { seed, configuration } = describedImages(path);
+  const net = visionNet(configuration.architecture);
+  const model = readModel(path, init(net, seed));
+  return { configuration, net, model, target: targetFromJson(configuration.target) };
 }

@@ -9,7 +9,7 @@ import { concat, type Tensor } from "../ir/index.ts";
 import { type Module, sigmoid, softmax } from "../nn/index.ts";
 import type { Model } from "../train/checkpoint.ts";
 import { writeSafetensors } from "../train/index.ts";
-import { type Configuration, describedRun, trainedTable, trainedText } from "./configuration.ts";
+import { type Configuration, describedRun, trainedImages, trainedTable, trainedText } from "./configuration.ts";
 import * as parse from "./options.ts";
 import type { Terminal } from "./terminal.ts";
 import { bytes } from "./text.ts";
@@ -107,6 +107,25 @@ const subjects: Record<Configuration["kind"], (run: string) => Subject> = {
         target: target.name,
         features: JSON.stringify(features),
         encoder: JSON.stringify(encoder.toJSON()),
+        ...(target.task !== "regression" && { labels: JSON.stringify(target.labels) }),
+      },
+    };
+  },
+  images(run) {
+    const { net, model, configuration, target } = trainedImages(run);
+    const { channels, height, width } = configuration.architecture;
+    return {
+      net,
+      model,
+      input: {
+        name: "x",
+        dtype: "f32",
+        shape: ["batch", channels, height, width],
+        about: `pixels in [0, 1], ${channels === 1 ? "grey" : "red, green, blue"}; the network normalises them`,
+      },
+      ...answers(target),
+      metadata: {
+        task: target.task,
         ...(target.task !== "regression" && { labels: JSON.stringify(target.labels) }),
       },
     };

@@ -1,4 +1,4 @@
-/** `downhill predict`: what a trained model says about the rows of a file, as CSV. */
+/** `downhill predict`: what a trained model says about the rows of a file or about images, as CSV. */
 import { Command } from "commander";
 import { readCsv } from "../data/files.ts";
 import type { Kind } from "../data/table.ts";
@@ -9,11 +9,14 @@ import type { Value } from "../ir/value.ts";
 import type { BackendName } from "../run/backend.ts";
 import { backendNames } from "../run/select.ts";
 import { classesOf, predict, probabilities } from "../train/index.ts";
-import { type TrainedTable, trainedTable } from "./configuration.ts";
+import { describedRun, type TrainedTable, trainedImages, trainedTable } from "./configuration.ts";
 import * as parse from "./options.ts";
+import { picturesAt } from "./pictures.ts";
 import { csvOptions } from "./problem.ts";
 import { warningText } from "./summary.ts";
 import type { Terminal } from "./terminal.ts";
+import { batch } from "./train/images.ts";
+import { flag } from "./train/job.ts";
 import { writeWhole } from "./write.ts";
 
 export type UseOptions = {
@@ -27,7 +30,7 @@ export type UseOptions = {
 export function usingOptions(make: Command): Command {
   return make
     .argument("<run>", "the folder of a run, such as runs/mail-1")
-    .argument("<data>", "a CSV file with the columns of training, in any order, or for eval a text")
+    .argument("<data>", "a CSV file with the columns of training, in any order, images, or for eval a text")
     .option(
       "--unseen <what>",
       "a category, or of a text a character, that training never saw: error, or other (counts as none)",
@@ -41,22 +44,41 @@ export function usingOptions(make: Command): Command {
 
 export function predictCommand(terminal: Terminal): Command {
   return usingOptions(new Command("predict").helpOption("-h, --help", "explain this command"))
-    .description("Write what a trained model predicts for each row of a file, as CSV.")
+    .description("Write what a trained model predicts for each row of a file, or each image, as CSV.")
     .option("-o, --out <file>", "where to write; stdout unless given")
     .addHelpText(
       "after",
       `
 Examples:
   $ downhill predict runs/mail-1 new-mail.csv
-  $ downhill predict runs/mail-1 new-mail.csv --out answers.csv`,
+  $ downhill predict runs/mail-1 new-mail.csv --out answers.csv
+  $ downhill predict runs/photos-1 holiday.jpg`,
     )
     .action(async (run: string, data: string, options: UseOptions & { out?: string }) => {
-      const { trained, x } = load(run, data, options, terminal);
-      const outputs = await predict(trained.net, trained.model, x, { backend: options.backend ?? "auto" });
-      const text = answers(trained.target, outputs);
+      const images = describedRun(run).configuration.kind === "images";
+      const text = images ? await aboutImages(run, data, options) : await aboutRows(run, data, options, terminal);
       if (options.out === undefined) terminal.out.write(text);
       else writeWhole(options.out, text);
     });
+}
+
+async function aboutRows(run: string, data: string, options: UseOptions, terminal: Terminal): Promise<string> {
+  const { trained, x } = load(run, data, options, terminal);
+  const outputs = await predict(trained.net, trained.model, x, { backend: options.backend ?? "auto" });
+  return answers(trained.target, outputs);
+}
+
+async function aboutImages(run: string, data: string, options: UseOptions): Promise<string> {
+  requireNone(options, run);
+  const { net, model, target, configuration } = trainedImages(run);
+  const { x, files } = picturesAt(data, configuration.architecture);
+  return answers(target, await predict(net, model, x, { backend: options.backend ?? "auto", batch }), files);
+}
+
+/** Throws where an option of tables is given for a run that was trained on images. */
+export function requireNone(options: UseOptions, run: string): void {
+  const foreign = (["header", "delimiter", "unseen"] as const).find((name) => options[name] !== undefined);
+  if (foreign !== undefined) fail(`${flag(foreign)} is an option of tables, and ${run} was trained on images`);
 }
 
 /** A run, and a file as its network sees it. Warnings go to stderr. */
@@ -89,8 +111,8 @@ function kindsOf({ encoder, target }: TrainedTable, withTarget: boolean): Record
   return kinds;
 }
 
-/** One line per row: the prediction and, of classes, the probability of each. */
-function answers(target: Target, outputs: Value): string {
+/** One line per row, after its file where it has one: the prediction and, of classes, the probability of each. */
+function answers(target: Target, outputs: Value, files?: readonly string[]): string {
   const lines: string[] = [];
   if (target.task === "regression") {
     lines.push("prediction");
@@ -99,10 +121,13 @@ function answers(target: Target, outputs: Value): string {
     const k = target.labels.length;
     const p = probabilities(outputs);
     const of = (row: number, c: number) => (k > 2 ? p[row * k + c]! : c === 1 ? p[row]! : 1 - p[row]!);
-    lines.push(["prediction", ...target.labels.map((label) => cell(`p(${label})`))].join(","));
+    lines.push(
+      [...(files ? ["file"] : []), "prediction", ...target.labels.map((label) => cell(`p(${label})`))].join(","),
+    );
     classesOf(outputs).forEach((c, row) => {
       const shares = target.labels.map((_, at) => number(of(row, at), 6));
-      lines.push([cell(String(target.decode(c))), ...shares].join(","));
+      const from = files ? [cell(files[row]!)] : [];
+      lines.push([...from, cell(String(target.decode(c))), ...shares].join(","));
     });
   }
   return `${lines.join("\n")}\n`;

@@ -144,14 +144,18 @@ function rateFor(optimizer: OptimizerName, linear: boolean): number {
 export const patience = ({ epochs }: Pick<Recipe, "epochs">): number => Math.max(10, Math.ceil(epochs / 3));
 
 /** The rule of a recipe. Only matrices decay: a bias or a scale has no reason to be small. */
-export function ruleOf({ optimizer, weightDecay, clip }: Recipe): Optimizer {
+export function ruleOf({
+  optimizer,
+  weightDecay,
+  clip,
+}: Pick<Recipe, "optimizer" | "weightDecay" | "clip">): Optimizer {
   const { make, options } = optimizers[optimizer];
   const decays = options.includes("weightDecay");
   const rule = make(decays ? { weightDecay, decayOnly: matrices } : {});
   return clip > 0 ? chain(clipGlobalNorm(clip), rule) : rule;
 }
 
-export const scheduleOf = ({ schedule, lr }: Recipe, steps: number): Schedule =>
+export const scheduleOf = ({ schedule, lr }: Pick<Recipe, "schedule" | "lr">, steps: number): Schedule =>
   schedules[schedule].make({ lr, steps });
 
 /** Parameters, their averages in the optimizer, and gradients, in f32: at most this much. */

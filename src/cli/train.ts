@@ -4,29 +4,37 @@ import type { Task } from "../data/target.ts";
 import { fail } from "../ir/fail.ts";
 import { optimizers, schedules } from "../optim/index.ts";
 import { backendNames } from "../run/select.ts";
-import { type Configuration, describedRun } from "./configuration.ts";
+import { describedRun, type Kind, named } from "./configuration.ts";
 import * as parse from "./options.ts";
+import { isFolder } from "./pictures.ts";
 import { models } from "./recipe.ts";
 import type { Terminal } from "./terminal.ts";
+import { freshImages, type ImagesOptions, resumedImages } from "./train/images.ts";
 import { execute, flag, type Job, type Telling } from "./train/job.ts";
 import { freshTable, resumedTable, type TableOptions } from "./train/table.ts";
 import { freshText, resumedText, type TextOptions } from "./train/text.ts";
+import { augmentations } from "./vision.ts";
 
 type Options = Omit<TableOptions, "model"> &
   TextOptions &
+  Omit<ImagesOptions, "model"> &
   Telling & { readonly model?: (typeof modelNames)[number]; readonly resume?: string };
 
 const words = <K extends string>(table: Readonly<Record<K, unknown>>) => Object.keys(table) as K[];
 const tasks: readonly Task[] = ["binary", "multiclass", "regression"];
-const modelNames = [...models, "gpt"] as const;
+const modelNames = [...models, "cnn", "gpt"] as const;
 
 export function trainCommand(terminal: Terminal, done: (code: number) => void): Command {
   const make = new Command("train")
     .helpOption("-h, --help", "explain this command")
-    .description("Train a model on a table or a text, and say how good it is.")
-    .argument("[data]", "a table (.csv, .csv.gz), or a text (.txt, .txt.gz)")
+    .description("Train a model on a table, a text or images, and say how good it is.")
+    .argument("[data]", "a table (.csv), a text (.txt), a folder of class folders of images, or images in IDX; .gz too")
     .optionsGroup("Model:")
-    .option("--model <name>", `${models.join(" or ")} of a table, gpt of a text`, parse.oneOf(modelNames))
+    .option(
+      "--model <name>",
+      `${models.join(" or ")} of a table, gpt of a text, cnn, mlp or linear of images`,
+      parse.oneOf(modelNames),
+    )
     .option("--dropout <rate>", "part of each hidden layer that is left out in training", parse.rate)
     .optionsGroup("Training:")
     .option("--optimizer <name>", words(optimizers).join(", "), parse.oneOf(words(optimizers)))
@@ -37,11 +45,12 @@ export function trainCommand(terminal: Terminal, done: (code: number) => void): 
     .option("--seed <n>", "of the split, the first weights and the order; 1 unless given", parse.seed)
     .option("--test-fraction <share>", "held out for the test; 0.2 of rows, 0.1 of a text unless given", parse.share)
     .option("--backend <name>", `auto, ${backendNames.join(", ")}`, parse.oneOf(["auto", ...backendNames]))
+    .optionsGroup("Tables and images:")
+    .option("--hidden <widths>", "of the hidden layers, such as 128,64; channels of a cnn, such as 16,32", parse.widths)
+    .option("--epochs <n>", "passes over the training data", parse.count)
     .optionsGroup("Tables:")
     .option("-t, --target <column>", "the column to predict")
-    .option("--task <task>", `${tasks.join(", ")}; seen from the target unless given`, parse.oneOf(tasks))
-    .option("--hidden <widths>", "widths of the hidden layers, such as 128,64", parse.widths)
-    .option("--epochs <n>", "passes over the training rows", parse.count);
+    .option("--task <task>", `${tasks.join(", ")}; seen from the target unless given`, parse.oneOf(tasks));
   return readingOptions(make)
     .option("--drop <columns>", "columns not to use (again for more, or commas)", parse.collected)
     .option("--keep <columns>", "columns to use although they look like identifiers", parse.collected)
@@ -53,6 +62,12 @@ export function trainCommand(terminal: Terminal, done: (code: number) => void): 
     .option("--steps <n>", "updates in all; 2000 unless given", parse.count)
     .option("--tokenizer <kind>", "char, bpe, or the path of a tokenizer.json; char unless given")
     .option("--vocabulary <n>", "tokens of bpe; 1000 unless given", parse.count)
+    .optionsGroup("Images:")
+    .option("--size <pixels>", "height and width that all images get; theirs, at most 64, unless given", parse.count)
+    .option("--augment <changes>", "at random in training: flip (left to right), crop, or flip,crop", augmentsOf)
+    .option("--labels <file>", "of images in IDX: their classes, in IDX too")
+    .option("--test-images <file>", "images to be judged on, instead of a part held out")
+    .option("--test-labels <file>", "their classes")
     .optionsGroup("Output:")
     .option("-o, --out <folder>", "where the run is kept; runs/<data>-<number> unless given")
     .option("--resume <run>", "go on with a run that was interrupted, with its own settings")
@@ -67,12 +82,16 @@ Examples:
   $ downhill train houses.csv --target price --hidden 256,128 --lr 0.001
   $ downhill train novel.txt
   $ downhill train novel.txt --tokenizer bpe --context 128 --steps 5000
+  $ downhill train photos/ --size 64 --augment flip,crop
+  $ downhill train train-images-idx3-ubyte.gz --labels train-labels-idx1-ubyte.gz
   $ downhill train --resume runs/mail-1`,
     )
     .action(async (data: string | undefined, options: Options) => {
       done(await train(data, options, terminal));
     });
 }
+
+const augmentsOf = (text: string) => text.split(",").map((word) => parse.oneOf(augmentations)(word.trim()));
 
 /** How a table is read. */
 function readingOptions(make: Command): Command {
@@ -91,49 +110,55 @@ async function train(data: string | undefined, options: Options, terminal: Termi
   return terminal.interruptible((signal) => execute(job, options, terminal, signal));
 }
 
-type Kind = Configuration["kind"];
-
 function fresh(data: string | undefined, options: Options): Promise<Job> {
   if (data === undefined) {
     fail("train: name a data file", "downhill train data.csv --target column, or downhill train novel.txt");
   }
   const kind = kindOf(data, options);
   requireOwn(kind, options, data);
+  if (kind === "images") return freshImages(data, options as ImagesOptions);
   return kind === "text" ? freshText(data, options) : freshTable(data, options as TableOptions);
 }
 
 function resumed(data: string | undefined, folder: string, options: Options): Promise<Job> {
   const { kind } = describedRun(folder).configuration;
   requireOwn(kind, options, folder);
+  if (kind === "images") return resumedImages(data, folder, options as ImagesOptions);
   return kind === "text" ? resumedText(data, folder, options) : resumedTable(data, folder, options as TableOptions);
 }
 
-/** By the model, else by the name of the file; a column to predict is one of a table, whatever its name. */
-function kindOf(data: string, { model, target, tokenizer }: Options): Kind {
+/**
+ * A folder is one of images, and labels are theirs. Else by the model, else by the name of the file; a column to predict
+ * is one of a table, whatever its name.
+ */
+function kindOf(data: string, { model, target, tokenizer, labels }: Options): Kind {
+  if (model === "cnn" || labels !== undefined || isFolder(data)) return "images";
   if (model !== undefined) return model === "gpt" ? "text" : "table";
   return tokenizer !== undefined || (/\.txt(\.gz)?$/i.test(data) && target === undefined) ? "text" : "table";
 }
 
-/** Options that only one kind of data has. */
+/** Options that not every kind of data has. */
 const own: Record<Kind, readonly (keyof Options)[]> = {
   table: [
     ...(["target", "task", "hidden", "epochs", "drop", "keep"] as const),
     ...(["header", "delimiter", "decimal", "missing", "categorical", "numeric"] as const),
   ],
   text: ["context", "layers", "heads", "width", "steps", "tokenizer", "vocabulary"],
+  images: ["hidden", "epochs", "size", "augment", "labels", "testImages", "testLabels"],
 };
 
 /** Throws where an option is given that this kind of data does not have. */
 function requireOwn(kind: Kind, options: Options, name: string): void {
   for (const other of words(own)) {
-    if (other === kind) continue;
-    const foreign = own[other].find((option) => options[option] !== undefined);
+    const foreign = own[other].find((option) => options[option] !== undefined && !own[kind].includes(option));
     if (foreign === undefined) continue;
+    const [one] = named[kind];
+    const [, all] = named[other];
     fail(
-      `${flag(foreign)} is an option of ${other}s, and ${name} is trained as a ${kind}`,
+      `${flag(foreign)} is an option of ${all}, and ${name} is trained as ${one}`,
       foreign === "epochs"
         ? "say how long with --steps"
-        : `see ${other === "text" ? "Texts" : "Tables"} in downhill train --help`,
+        : `see ${all[0]!.toUpperCase()}${all.slice(1)} in downhill train --help`,
     );
   }
 }

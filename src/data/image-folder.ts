@@ -23,15 +23,18 @@ export type ReadImagesOptions = Omit<ImageOptions, "source"> & {
   readonly fit?: Fit;
 };
 
-export type ImageFolder = {
-  /** f32[n, c, h, w] in [0, 1]. */
-  readonly x: Value<"f32">;
+export type ClassFiles = {
   /** i32[n], places in `classes`. */
   readonly y: Value<"i32">;
   /** Names of the class folders, sorted by their code units. */
   readonly classes: readonly string[];
-  /** Of each image, in the order of x: class by class, sorted by path. */
+  /** Paths of the images: class by class, sorted. */
   readonly files: readonly string[];
+};
+
+export type ImageFolder = ClassFiles & {
+  /** f32[n, c, h, w] in [0, 1], in the order of `files`. */
+  readonly x: Value<"f32">;
 };
 
 /**
@@ -43,6 +46,12 @@ export type ImageFolder = {
  * `resize` throw, naming the file.
  */
 export function readImageFolder(path: string, options: ReadImagesOptions = {}): ImageFolder {
+  const found = classFiles(path);
+  return { x: readImages(found.files, options), ...found };
+}
+
+/** What `readImageFolder` would read. Throws what it says about folders. */
+export function classFiles(path: string): ClassFiles {
   const classes = classFolders(path);
   const found = classes.map((name) => imageFiles(join(path, name)));
   const empty = found.findIndex((files) => files.length === 0);
@@ -54,7 +63,7 @@ export function readImageFolder(path: string, options: ReadImagesOptions = {}): 
   }
   const files = found.flat();
   const y = Int32Array.from(found.flatMap((ofClass, k) => ofClass.map(() => k)));
-  return { x: readImages(files, options), y: new Value("i32", [files.length], y), classes, files };
+  return { y: new Value("i32", [files.length], y), classes, files };
 }
 
 /**
@@ -63,9 +72,8 @@ export function readImageFolder(path: string, options: ReadImagesOptions = {}): 
  * Throws where `files` is empty, and what `readImageFolder` throws about images.
  */
 export function readImages(files: readonly string[], options: ReadImagesOptions = {}): Value<"f32"> {
-  const { maxPixels } = options;
   if (files.length === 0) fail("readImages: no file was given");
-  const headers = files.map((source) => imageHeader(readBytes(source), { source, ...(maxPixels && { maxPixels }) }));
+  const headers = imageHeaders(files, options);
   const [height, width] = sizeOf(files, headers, options.size);
   const channels = options.channels ?? (headers.every((header) => header.channels === 1) ? 1 : 3);
   const shape = [files.length, channels, height, width];
@@ -78,6 +86,13 @@ export function readImages(files: readonly string[], options: ReadImagesOptions 
   return new Value("f32", shape, data);
 }
 
+/** Size and channels of each file, without decoding it. Throws what `imageHeader` throws. */
+export const imageHeaders = (
+  files: readonly string[],
+  { maxPixels }: Pick<ReadImagesOptions, "maxPixels"> = {},
+): ImageHeader[] =>
+  files.map((source) => imageHeader(readBytes(source), { source, ...(maxPixels !== undefined && { maxPixels }) }));
+
 function classFolders(path: string): string[] {
   const entries = list(path);
   const folders = entries.filter((entry) => isFolder(join(path, entry.name))).map(({ name }) => name);
@@ -89,8 +104,8 @@ function classFolders(path: string): string[] {
   );
 }
 
-/** The image files below a folder, at any depth, sorted by path. */
-const imageFiles = (folder: string): string[] =>
+/** The image files below a folder, at any depth, sorted by path. Throws where the folder cannot be read. */
+export const imageFiles = (folder: string): string[] =>
   list(folder)
     .flatMap((entry) => {
       const path = join(folder, entry.name);

@@ -130,9 +130,14 @@ export function requireSettled(options: object, settled: Readonly<Record<string,
 export const flag = (name: string): string => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 
 /** Where the run's data are: the file that is given, or the one it began with. Throws where that is not what it was. */
-export function sameData(data: string | undefined, folder: string, described: DataDescription): string {
+export function sameData(
+  data: string | undefined,
+  folder: string,
+  described: DataDescription,
+  contents = fingerprint,
+): string {
   const file = data ?? described.file;
-  if (fingerprint(file) !== described.fingerprint) {
+  if (contents(file) !== described.fingerprint) {
     fail(`${file}: this is not the data that ${folder} was trained on`, "resume with the same file, or train anew");
   }
   return file;
