@@ -4,7 +4,7 @@
 import { fresh } from "../ir/expr.ts";
 import { fail } from "../ir/fail.ts";
 import { topo, unify } from "../ir/graph.ts";
-import { isMovement } from "../ir/ops.ts";
+import { isMovement, type Range } from "../ir/ops.ts";
 import { size } from "../ir/shape.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { bytesOf } from "../ir/value.ts";
@@ -131,13 +131,37 @@ type Draft = { -readonly [K in keyof Buffer]: Buffer[K] };
 function checks(order: readonly Tensor[]): Check[] {
   return order.flatMap((t): Check[] => {
     if (t.op !== "bound") return [];
+    const way: Tensor[] = [];
     let input = t.src[0]!;
     while (isMovement(input.op) || input.op === "cast" || input.op === "gather" || input.op === "detach") {
+      way.unshift(input);
       input = input.src[0]!;
     }
-    const bound = t.arg as Omit<Check, "input">; // what Tensor.bound puts there
-    return input.op === "input" || input.op === "literal" ? [{ ...bound, input }] : [];
+    const bound = t.arg as Omit<Check, "input" | "part">; // what Tensor.bound puts there
+    return input.op === "input" || input.op === "literal" ? [{ ...bound, input, part: partOf(input, way) }] : [];
   });
+}
+
+/**
+ * The part of an input that is looked at: a column of a table is held to its own bound. Slices are followed as far as
+ * nothing but choices of rows comes between; what lies further on the way cannot widen the part.
+ */
+function partOf(input: Tensor, way: readonly Tensor[]): Range[] {
+  const part: Range[] = input.shape.map((n) => [0, n]);
+  let lead = 1; // axes that stand for axis 0 of the input
+  let rows = false; // whether those are rows that were chosen: then any may be among them
+  for (const t of way) {
+    if (t.op === "gather" && lead > 0) {
+      lead += t.src[1]!.rank - 1;
+      rows = true;
+    } else if (t.op === "shrink") {
+      (t.arg as readonly Range[]).forEach(([from, to], axis) => {
+        const k = axis < lead ? 0 : axis - lead + 1;
+        if (axis >= lead || !rows) part[k] = [part[k]![0] + from, part[k]![0] + to];
+      });
+    } else if (t.op !== "cast" && t.op !== "detach") break;
+  }
+  return part;
 }
 
 /** Bytes a run of the program holds beside its feeds and outputs: known before the first step. */

@@ -6,6 +6,7 @@
  */
 import type { DType } from "../ir/dtype.ts";
 import type { Expr } from "../ir/expr.ts";
+import type { Range } from "../ir/ops.ts";
 import type { Shape } from "../ir/shape.ts";
 import type { Tensor } from "../ir/tensor.ts";
 
@@ -75,7 +76,14 @@ export type Strides = { readonly row: number; readonly col: number };
 export type Kernel = Nest | Accumulate | Contraction;
 
 /** Integers that must lie in 0 … n − 1 (or equal `except`), checked when the input arrives. */
-export type Check = { readonly input: Tensor; readonly n: number; readonly what: string; readonly except?: number };
+export type Check = {
+  readonly input: Tensor;
+  /** Of the input, [from, to) on each axis: nobody looks at the rest. */
+  readonly part: readonly Range[];
+  readonly n: number;
+  readonly what: string;
+  readonly except?: number;
+};
 
 export type Program = {
   readonly kernels: readonly Kernel[];

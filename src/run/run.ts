@@ -4,7 +4,7 @@
  */
 import { compile, peakBytes, type Trace } from "../compile/compile.ts";
 import { align } from "../compile/memory.ts";
-import type { Program } from "../compile/program.ts";
+import type { Check, Program } from "../compile/program.ts";
 import { type DType, dtypes } from "../ir/dtype.ts";
 import { fail } from "../ir/fail.ts";
 import { type Shape, sameShape, size } from "../ir/shape.ts";
@@ -314,16 +314,27 @@ function nextState(now: unknown, next: unknown): Tensor[] {
 
 /** Indices among these inputs must lie in range before native code uses them. */
 function check(program: Program, inputs: readonly Tensor[], values: readonly Value[]): void {
-  for (const { input: t, n, what, except } of program.checks) {
+  for (const { input: t, part, n, what, except } of program.checks) {
     const v = values[inputs.indexOf(t)];
     if (!v) continue;
     for (let at = 0; at < v.data.length; at++) {
       const x = v.data[at]!;
-      if (!(x >= 0 && x < n) && x !== except) {
+      if (!(x >= 0 && x < n) && x !== except && within(at, t.shape, part)) {
         fail(`${what}: ${t.arg || "an index"} holds ${x} at position ${at}; it must lie in 0 … ${n - 1}`);
       }
     }
   }
+}
+
+/** Whether element `at`, of a tensor of this shape or of several in a row, lies in [from, to) on each axis. */
+function within(at: number, shape: Shape, part: Check["part"]): boolean {
+  let rest = at;
+  for (let k = shape.length - 1; k >= 0; k--) {
+    const i = rest % shape[k]!;
+    if (i < part[k]![0] || i >= part[k]![1]) return false;
+    rest = (rest - i) / shape[k]!;
+  }
+  return true;
 }
 
 function copyIn(memory: Memory, v: Value, at: number): void {

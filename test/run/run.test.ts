@@ -242,4 +242,57 @@ describe("refusals", () => {
     const t = [...run.state().table.data];
     expect([...output.data]).toEqual([t[0], t[1], t[0], t[1], t[8], t[9]]);
   });
+
+  test.each(backends)("each column of a table of indices is held to a bound of its own (%s)", async (backend) => {
+    // Columns 0, 1 and 2 look into tables of 2, 5 and 3 rows.
+    const [a, b, c] = [2, 5, 3].map((n) =>
+      value(
+        [n],
+        [...Array(n).keys()].map((k) => 10 * n + k),
+      ),
+    );
+    const run = await Run.start({ a: a!, b: b!, c: c! }, { backend });
+    const column = (t: Tensor, k: number) => t.slice(1, k, k + 1).squeeze(1);
+    type Tables = { a: Tensor; b: Tensor; c: Tensor };
+    const sum = ({ a, b, c }: Tables, codes: Tensor) =>
+      a
+        .gather(column(codes, 0))
+        .add(b.gather(column(codes, 1)))
+        .add(c.gather(codes.slice(1, 1).slice(1, -1).squeeze(1)));
+
+    const resident = (codes: number[], rows: number[]) =>
+      run
+        .loop(
+          (s: Tables, feed: { rows: Tensor }, d: { codes: Tensor }) => ({ output: sum(s, d.codes.gather(feed.rows)) }),
+          {
+            data: { codes: value([codes.length / 3, 3], codes, "i32") },
+          },
+        )
+        .take(1, { rows: value([1, rows.length], rows, "i32") });
+    const table = [1, 4, 2, 0, 3, 0, 1, 0, 1];
+    expect([...(await resident(table, [2, 0])).output.data]).toEqual([21 + 50 + 31, 21 + 54 + 32]);
+    // A row that no batch has chosen yet is checked too: any may be.
+    await expect(resident(table.with(3, 2), [0])).rejects.toThrow("codes holds 2 at position 3; it must lie in 0 … 1");
+    await expect(resident(table.with(5, 3), [0])).rejects.toThrow("codes holds 3 at position 5; it must lie in 0 … 2");
+
+    const fed = (codes: number[]) =>
+      run
+        .loop((s: Tables, feed: { codes: Tensor }) => ({ output: sum(s, feed.codes) }))
+        .take(codes.length / 6, { codes: value([codes.length / 6, 2, 3], codes, "i32") });
+    const two = [1, 4, 2, 0, 3, 0, 1, 0, 1, 0, 4, 2];
+    expect([...(await fed(two)).output.data]).toEqual([21 + 54 + 32, 20 + 53 + 30, 21 + 50 + 31, 20 + 54 + 32]);
+    await expect(fed(two.with(10, 5))).rejects.toThrow("codes holds 5 at position 10; it must lie in 0 … 4");
+    await expect(fed(two.with(9, -1))).rejects.toThrow("codes holds -1 at position 9; it must lie in 0 … 1");
+
+    // Rows left out are not looked at, so they may hold anything; a slice of chosen rows may hold any row.
+    const first = run.loop((s: Tables, feed: { at: Tensor }) => ({ output: s.a.gather(feed.at.slice(0, 0, 2)) }));
+    expect((await first.take(1, { at: value([1, 3], [1, 0, 9], "i32") })).steps).toBe(1);
+    const chosen = run.loop(
+      (s: Tables, feed: { rows: Tensor }, d: { at: Tensor }) => ({
+        output: s.a.gather(d.at.gather(feed.rows).slice(0, 0, 1)),
+      }),
+      { data: { at: value([3], [1, 0, 9], "i32") } },
+    );
+    await expect(chosen.take(1, { rows: value([1, 2], [2, 0], "i32") })).rejects.toThrow("at holds 9 at position 2");
+  });
 });
