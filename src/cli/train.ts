@@ -83,7 +83,7 @@ Examples:
   $ downhill train novel.txt
   $ downhill train novel.txt --tokenizer bpe --context 128 --steps 5000
   $ downhill train photos/ --size 64 --augment flip,crop
-  $ downhill train train-images-idx3-ubyte.gz --labels train-labels-idx1-ubyte.gz
+  $ downhill train train-images-idx3-ubyte --labels train-labels-idx1-ubyte
   $ downhill train --resume runs/mail-1`,
     )
     .action(async (data: string | undefined, options: Options) => {
@@ -128,11 +128,11 @@ function resumed(data: string | undefined, folder: string, options: Options): Pr
 }
 
 /**
- * A folder is one of images, and labels are theirs. Else by the model, else by the name of the file; a column to predict
- * is one of a table, whatever its name.
+ * Labels are those of images, and so is a folder. Else by the model, else by the name of the file; a column to predict is
+ * one of a table, whatever its name.
  */
 function kindOf(data: string, { model, target, tokenizer, labels }: Options): Kind {
-  if (model === "cnn" || labels !== undefined || isFolder(data)) return "images";
+  if (model === "cnn" || labels !== undefined || (isFolder(data) && target === undefined)) return "images";
   if (model !== undefined) return model === "gpt" ? "text" : "table";
   return tokenizer !== undefined || (/\.txt(\.gz)?$/i.test(data) && target === undefined) ? "text" : "table";
 }

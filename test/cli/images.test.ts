@@ -202,7 +202,7 @@ describe("refused with what to do", () => {
       ["train-labels-idx1-ubyte", "--labels", "train-labels-idx1-ubyte"],
       "images in IDX are u8[n, h, w], this is u8[60]",
     ],
-    ["options of others", ["sky", "--target", "x"], "--target is an option of tables, and sky is trained as images"],
+    ["options of others", ["sky", "--drop", "x"], "--drop is an option of tables, and sky is trained as images"],
     ["too small", ["sky", "--size", "1"], "images of 1 × 1 pixels cannot be halved 1 time"],
     ["too many blocks", ["sky", "--hidden", "2,2,2,2"], "images of 8 × 8 pixels cannot be halved 4 times"],
     ["a batch of more", ["sky", "--batch", "33"], "--batch 33: that is more than the 32 images to train on"],
