@@ -13,9 +13,9 @@ import { shaped } from "./problem.ts";
 import { type Score, score } from "./score.ts";
 import { headline, scoreText } from "./summary.ts";
 import type { Terminal } from "./terminal.ts";
-import { batch } from "./train/images.ts";
 import { flag } from "./train/job.ts";
 import { scoreLine } from "./train/text.ts";
+import { evaluationBatch } from "./vision.ts";
 
 type Options = UseOptions & { readonly json?: true; readonly labels?: string };
 
@@ -51,6 +51,7 @@ async function evalImages(run: string, data: string, options: Options, terminal:
   const { net, model, target, configuration } = trainedImages(run);
   const labels = target.task === "regression" ? [] : target.labels.map(String);
   const { x, y } = labelledAt(data, options.labels, configuration.architecture, labels);
+  const batch = evaluationBatch(configuration.architecture);
   const outputs = await predict(net, model, x, { backend: options.backend ?? "auto", batch });
   say(target, score(target, outputs, shaped(target, y)), run, options, terminal);
 }

@@ -15,8 +15,8 @@ import { picturesAt } from "./pictures.ts";
 import { csvOptions } from "./problem.ts";
 import { warningText } from "./summary.ts";
 import type { Terminal } from "./terminal.ts";
-import { batch } from "./train/images.ts";
 import { flag } from "./train/job.ts";
+import { evaluationBatch } from "./vision.ts";
 import { writeWhole } from "./write.ts";
 
 export type UseOptions = {
@@ -72,6 +72,7 @@ async function aboutImages(run: string, data: string, options: UseOptions): Prom
   requireNone(options, run);
   const { net, model, target, configuration } = trainedImages(run);
   const { x, files } = picturesAt(data, configuration.architecture);
+  const batch = evaluationBatch(configuration.architecture);
   return answers(target, await predict(net, model, x, { backend: options.backend ?? "auto", batch }), files);
 }
 

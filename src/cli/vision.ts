@@ -169,15 +169,20 @@ function moments(x: Labelled["x"]): Pick<VisionArchitecture, "mean" | "deviation
   return { mean: of.map(({ mean }) => mean), deviation: of.map(({ deviation }) => deviation) };
 }
 
+/** Images at a time whose values between the layers fit into memory: 256 of 64 × 64 pixels. */
+export const evaluationBatch = ({ height, width }: PictureShape): number =>
+  Math.max(1, Math.min(256, Math.floor(2 ** 20 / (height * width))));
+
 /** Throws where there are fewer images than a batch takes. */
-export function visionRecipe(wishes: VisionWishes, images: number): VisionRecipe {
+export function visionRecipe(wishes: VisionWishes, shape: PictureShape, images: number): VisionRecipe {
   const { optimizer = "adamW", schedule = "warmupCosine" } = wishes;
   const adaptive: readonly OptimizerName[] = ["adam", "adamW", "amsgrad"];
   const asked = wishes.batch === "full" ? images : wishes.batch;
   if (asked !== undefined && asked > images) {
     fail(`--batch ${asked}: that is more than the ${images} images to train on`, "use a smaller batch, or full");
   }
-  const batch = asked ?? Math.min(images, images < 2000 ? 32 : images < 20_000 ? 64 : 128);
+  const usual = images < 2000 ? 32 : images < 20_000 ? 64 : 128;
+  const batch = asked ?? Math.min(images, usual, Math.max(8, evaluationBatch(shape)));
   return {
     optimizer,
     lr: wishes.lr ?? (adaptive.includes(optimizer) ? 0.003 : optimizers[optimizer].defaults.lr),

@@ -15,7 +15,14 @@ import { type Score, score } from "../score.ts";
 import { facts, headline, scoreText } from "../summary.ts";
 import type { Colors } from "../terminal.ts";
 import { brief, counted, grouped, shellWord, stem } from "../text.ts";
-import { type VisionWishes, visionArchitecture, visionNet, visionParameters, visionRecipe } from "../vision.ts";
+import {
+  evaluationBatch,
+  type VisionWishes,
+  visionArchitecture,
+  visionNet,
+  visionParameters,
+  visionRecipe,
+} from "../vision.ts";
 import { freeFolder, requireFree } from "./folder.ts";
 import { type Job, requireSettled, sameData, trainedLine, type Watched } from "./job.ts";
 
@@ -44,7 +51,7 @@ export async function freshImages(data: string, options: ImagesOptions): Promise
     command,
     kind: "images",
     choices,
-    recipe: visionRecipe(options, gallery.train.y.data.length),
+    recipe: visionRecipe(options, gallery.shape, gallery.train.y.data.length),
     architecture: visionArchitecture(options, gallery.shape, gallery.train, outputs),
     backend: backend.name,
     target: target.toJSON(),
@@ -102,9 +109,11 @@ function jobOf(
     fit: (watched) => fitting(gallery, target, configuration, watched),
     done: ({ epochs }) => counted(epochs, "epoch"),
     async measure(result) {
-      const net = visionNet(configuration.architecture);
+      const { architecture, backend } = configuration;
+      const net = visionNet(architecture);
+      const batch = evaluationBatch(architecture);
       const of = async ({ x, y }: Labelled) => {
-        const outputs = await predict(net, result, x, { backend: configuration.backend, batch });
+        const outputs = await predict(net, result, x, { backend, batch });
         return score(target, outputs, shaped(target, y));
       };
       const [train, test] = [await of(gallery.train), await of(gallery.test)];
@@ -115,9 +124,6 @@ function jobOf(
     },
   };
 }
-
-/** Images at a time outside training: what lies between the layers of so many fits into memory. */
-export const batch = 256;
 
 function fitting(
   { train, validation }: Gallery,
@@ -134,7 +140,7 @@ function fitting(
     lr: scheduleOf(recipe, steps),
     data: { train: learned(train), ...(validation && { validation: learned(validation) }) },
     ...(validation && { metrics: metricsOf(target.task).slice(0, 1) }),
-    validationBatch: Math.min(validation?.y.data.length ?? 1, batch),
+    validationBatch: Math.min(validation?.y.data.length ?? 1, evaluationBatch(architecture)),
     batch: recipe.batch,
     epochs: recipe.epochs,
     seed: choices.seed,
