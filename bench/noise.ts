@@ -26,3 +26,10 @@ export const integers = (seed: number, shape: readonly number[], below: number):
     uniforms(seed, sizeOf(shape)).map((u) => Math.floor(u * below)),
     "i32",
   );
+
+/** 1 … n: the numbers of the steps. */
+export const counting = (n: number): Value =>
+  value(
+    [n],
+    Float32Array.from({ length: n }, (_, k) => k + 1),
+  );

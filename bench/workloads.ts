@@ -16,7 +16,8 @@ import {
 } from "downhill";
 import { apply, binaryCrossEntropy, crossEntropy, init, linear, type Params, relu, sequential } from "downhill/nn";
 import { adam, adamW, type State, sgd, update } from "downhill/optim";
-import { integers, noise } from "./noise.ts";
+import { cnn, gpt } from "./networks.ts";
+import { counting, integers, noise } from "./noise.ts";
 
 /** A run that is ready to take steps. */
 export type Ready = {
@@ -47,13 +48,6 @@ export type Workload = {
 /** What a step changes: parameters, and what their optimizer remembers. */
 type Trained<P> = { readonly params: P; readonly opt: State };
 type StepOf<P> = (s: Traced<Trained<P>>, x: Tensor, y: Tensor, step: Tensor) => Result<Trained<P>, { loss: Tensor }>;
-
-/** 1 … n: the numbers of the steps. */
-const counting = (n: number): Value =>
-  value(
-    [n],
-    Float32Array.from({ length: n }, (_, k) => k + 1),
-  );
 
 // ---- logistic regression -----------------------------------------------------------------------------------------------
 
@@ -196,6 +190,8 @@ export const workloads: readonly Workload[] = [
   mlpOf(32, 500, 150),
   mlpOf(512, 50),
   mlpOf(4096, 8),
+  cnn,
+  gpt,
   adamw25m,
   valley,
 ];

@@ -26,7 +26,7 @@ describe("options", () => {
   });
 
   test("the workloads that are promised", () => {
-    const names = ["SGD-1", "MLP-1", "MLP-32", "MLP-512", "MLP-4096", "ADAMW-25M", "ROSENBROCK"];
+    const names = ["SGD-1", "MLP-1", "MLP-32", "MLP-512", "MLP-4096", "CNN", "GPT", "ADAMW-25M", "ROSENBROCK"];
     expect(workloads.map((w) => w.name)).toEqual(names);
   });
 });
