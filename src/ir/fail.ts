@@ -36,6 +36,24 @@ export function fail(message: string, hint?: string): never {
   throw new DownhillError(lines.join("\n"));
 }
 
+/** What somebody gave in place of what was wanted, in a few words. */
+export function shown(x: unknown): string {
+  if (typeof x === "string") return JSON.stringify(x.length > 40 ? `${x.slice(0, 40)}…` : x);
+  if (typeof x === "function") return x.name ? `the function ${x.name}` : "a function";
+  if (typeof x !== "object" || x === null) return String(x);
+  if (Array.isArray(x)) return `an array of ${x.length}`;
+  if (x instanceof Promise) return "a Promise, which must be awaited";
+  if (ArrayBuffer.isView(x)) return `a ${x.constructor.name} of ${"length" in x ? x.length : x.byteLength}`;
+  const proto = Object.getPrototypeOf(x);
+  if (proto !== Object.prototype && proto !== null) return `a ${proto.constructor.name}${ownText(x)}`;
+  const names = Object.keys(x);
+  if (names.length === 0) return "an empty object";
+  return `an object with ${names.slice(0, 5).join(", ")}${names.length > 5 ? " …" : ""}`;
+}
+
+/** Of a Tensor or a Value: its dtype and shape. */
+const ownText = (x: object): string => (x.toString === Object.prototype.toString ? "" : ` ${x}`);
+
 /** Where we are, as deep as nested modules go: by itself a host keeps 10 frames. Text only once `stack` is read. */
 export function trail(): { readonly stack?: string } {
   const limit = Error.stackTraceLimit;

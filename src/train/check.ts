@@ -1,18 +1,112 @@
 /** What `fit` is given, looked at before anything is compiled: each mistake with its place and, where known, the remedy. */
 import { isFloat } from "../ir/dtype.ts";
-import { fail } from "../ir/fail.ts";
-import type { Value } from "../ir/value.ts";
+import { fail, shown } from "../ir/fail.ts";
+import { Value } from "../ir/value.ts";
 import type { Schedule } from "../optim/index.ts";
 import type { Data } from "./examples.ts";
 import type { Metric } from "./metrics.ts";
 
-/** Rows of some data. Throws where there are none, x and y differ in length, or a number is not finite. */
-export function rowsOf(name: string, data: Data): number {
-  if ("batch" in data) {
-    for (const [part, v] of Object.entries(data.resident)) finite(`${name}: ${part}`, v);
-    return data.rows;
+/** Anything by name: options that nobody's types have looked at. */
+type Named = Readonly<Record<string, unknown>>;
+const isNamed = (x: unknown): x is Named => typeof x === "object" && x !== null && !Array.isArray(x);
+
+/** The call as it should be, for hints. */
+const fitCall =
+  "fit({ net, loss: crossEntropy, optimizer: adam(), lr: 0.001, data: { train: { x, y }, validation: { x, y } }, epochs: 10 })";
+
+/** Throws where the options of `fit` are not of the kinds they must be: what got past no type checker. */
+export function requireFitOptions(options: unknown): void {
+  if (!isNamed(options)) fail(`fit: expected one object of options, got ${shown(options)}`, fitCall);
+  const { net, loss, optimizer, lr, data, metrics, start } = options;
+  requireNet("fit: net", net);
+  requireLoss("fit: loss", loss);
+  if (!isNamed(optimizer) || typeof optimizer.update !== "function" || typeof optimizer.init !== "function") {
+    fail(
+      `fit: optimizer: expected what adam() and its like give, got ${shown(optimizer)}`,
+      typeof optimizer === "function" ? `call it: optimizer: ${optimizer.name || "rule"}()` : "optimizer: adam()",
+    );
   }
+  if (typeof lr !== "number" && typeof lr !== "function") {
+    fail(
+      `fit: lr: expected a number, or a function of the updates done before, got ${shown(lr)}`,
+      "lr: 0.001, or a schedule: lr: cosine({ lr: 0.001, steps: 1000 })",
+    );
+  }
+  if (!isNamed(data) || !("train" in data)) {
+    fail(
+      `fit: data: expected { train } or { train, validation }, got ${shown(data)}`,
+      isNamed(data) && "x" in data ? "data: { train: { x, y } }" : fitCall,
+    );
+  }
+  if (metrics !== undefined) requireMetrics("fit: metrics", metrics);
+  if (start !== undefined) requireModel("fit: start", start, "start: { params, state }, as init(net, seed) gives them");
+}
+
+export function requireNet(name: string, net: unknown): void {
+  if (isNamed(net) && net.kind === "module") return;
+  const hint =
+    typeof net === "function"
+      ? "call it, as in linear(3, 2), and put functions of tensors, such as relu, into a sequential"
+      : Array.isArray(net)
+        ? "sequential(...layers) makes one module of them"
+        : "such as sequential(linear(3, 8), relu, linear(8, 2))";
+  fail(`${name}: expected a module, got ${shown(net)}`, hint);
+}
+
+export function requireLoss(name: string, loss: unknown): void {
+  if (typeof loss === "function") return;
+  fail(
+    `${name}: expected a function of prediction and target, got ${shown(loss)}`,
+    typeof loss === "string" && /^[a-z]\w*$/i.test(loss)
+      ? `without quotes, the function itself: import { ${loss} } from "downhill/nn"`
+      : 'loss: mse, or loss: crossEntropy, from "downhill/nn"',
+  );
+}
+
+export function requireMetrics(name: string, metrics: unknown): void {
+  const list = Array.isArray(metrics) ? metrics : [metrics];
+  const wrong = list.find((m) => !isNamed(m) || typeof m.name !== "string" || typeof m.of !== "function");
+  if (Array.isArray(metrics) && wrong === undefined && !list.includes(undefined)) return;
+  const names = list.filter((m) => typeof m === "string").map((m) => JSON.stringify(m));
+  fail(
+    `${name}: expected a list of metrics, got ${Array.isArray(metrics) ? `one with ${shown(wrong)} in it` : shown(metrics)}`,
+    `by name they are metricsOf("multiclass", [${names.length > 0 ? names.join(", ") : '"accuracy"'}]), of all tasks in metrics`,
+  );
+}
+
+export function requireModel(name: string, model: unknown, hint: string): void {
+  if (isNamed(model) && isNamed(model.params) && isNamed(model.state)) return;
+  const lacks = isNamed(model) ? ["params", "state"].filter((part) => !isNamed(model[part])) : [];
+  fail(
+    `${name}: expected { params, state }, got ${shown(model)}${lacks.length === 1 ? `: it has no ${lacks[0]}` : ""}`,
+    hint,
+  );
+}
+
+/** Throws where options are given as anything but an object. */
+export function requireObject(name: string, options: unknown, hint: string): void {
+  if (!isNamed(options)) fail(`${name}: expected an object of options, got ${shown(options)}`, hint);
+}
+
+export function requireValue(name: string, v: unknown): void {
+  if (v instanceof Value) return;
+  const rows = Array.isArray(v) ? v.length : undefined;
+  const columns = rows !== undefined && Array.isArray(v) && Array.isArray(v[0]) ? v[0].length : undefined;
+  fail(
+    `${name}: expected a Value, numbers with a shape, got ${shown(v)}`,
+    columns === undefined
+      ? `value([${rows ?? "rows"}${name.endsWith("y") ? "" : ", columns"}], numbers); class numbers are value([${rows ?? "rows"}], numbers, "i32")`
+      : `value([${rows}, ${columns}], rows.flat())`,
+  );
+}
+
+/** Rows of some data. Throws where there are none, or x and y differ in length. */
+export function requireData(name: string, data: Data): number {
+  if (!isNamed(data)) fail(`${name}: expected { x, y }, got ${shown(data)}`, "{ x: value([n, columns], …), y: … }");
+  if ("batch" in data) return data.rows;
   const { x, y } = data;
+  requireValue(`${name}: x`, x);
+  requireValue(`${name}: y`, y);
   const n = x.shape[0];
   if (n === undefined || n === 0) fail(`${name}: x is ${x}; its first axis must be the rows, at least one`);
   if (y.shape[0] !== n) {
@@ -21,9 +115,15 @@ export function rowsOf(name: string, data: Data): number {
       "axis 0 of both must be the rows",
     );
   }
-  finite(`${name}: x`, x);
-  finite(`${name}: y`, y);
   return n;
+}
+
+/** The same; throws also where a number is not finite. */
+export function rowsOf(name: string, data: Data): number {
+  const rows = requireData(name, data);
+  const parts = "batch" in data ? data.resident : { x: data.x, y: data.y };
+  for (const [part, v] of Object.entries(parts)) finite(`${name}: ${part}`, v);
+  return rows;
 }
 
 /** Throws at the first NaN or infinite number, naming row and column, counted from 0. */
@@ -47,7 +147,13 @@ export function scheduleOf(lr: number | Schedule): Schedule {
     return () => lr;
   }
   return (step) => {
-    const rate = lr(step);
+    const rate: unknown = lr(step);
+    if (typeof rate !== "number") {
+      fail(
+        `lr: a schedule gives a number for each step, this one ${shown(rate)}`,
+        "such as cosine({ lr: 0.001, steps: 1000 }), the result and not the function",
+      );
+    }
     if (!(rate >= 0 && rate < Infinity)) fail(`lr: the schedule gives ${rate} for step ${step + 1}`);
     return rate;
   };

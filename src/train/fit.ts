@@ -3,7 +3,7 @@
  * save and to stop. How many steps a call takes follows the clock; nothing that is computed depends on it, so the same
  * options give the same bits, stopped and resumed or not.
  */
-import { fail } from "../ir/fail.ts";
+import { DownhillError, fail } from "../ir/fail.ts";
 import { topo } from "../ir/graph.ts";
 import { input, Tensor } from "../ir/tensor.ts";
 import { Value, value } from "../ir/value.ts";
@@ -13,14 +13,23 @@ import { foldIn, key } from "../random.ts";
 import type { Backend, BackendName } from "../run/backend.ts";
 import { type Loop, Run } from "../run/run.ts";
 import * as tree from "../tree.ts";
-import { count, type EarlyStopping, type Every, improvement, rowsOf, scheduleOf } from "./check.ts";
+import { count, type EarlyStopping, type Every, improvement, requireFitOptions, rowsOf, scheduleOf } from "./check.ts";
 import { type Best, type Entry, type Model, pack, type Progress as Saved, type Setup, unpack } from "./checkpoint.ts";
 import { type Data, type Examples, examplesOf } from "./examples.ts";
 import type { Metric } from "./metrics.ts";
 import { NonFiniteError } from "./non-finite.ts";
 import { Plan, type Position } from "./plan.ts";
 import { type EvaluateLoop, evaluateLoop, evaluation, inBatches } from "./predict.ts";
-import { type Accumulating, addStep, applyStep, type FitLoss, type Rates, type Rows, trainStep } from "./step.ts";
+import {
+  type Accumulating,
+  addStep,
+  applyStep,
+  type FitLoss,
+  partsOf,
+  type Rates,
+  type Rows,
+  trainStep,
+} from "./step.ts";
 import type { Store } from "./store.ts";
 
 export type FitOptions<N extends Module> = {
@@ -30,8 +39,10 @@ export type FitOptions<N extends Module> = {
   /** A rate, or a function of the updates done before. */
   readonly lr: number | Schedule;
   readonly data: { readonly train: Data; readonly validation?: Data };
-  /** Rows per batch; 32 unless given. 1 is stochastic descent, "full" is plain gradient descent. */
+  /** Rows per batch; unless given 32, or all where there are fewer. 1 is stochastic descent, "full" gradient descent. */
   readonly batch?: number | "full";
+  /** Leave out the last batch of an epoch where it is smaller than the others, which it is not unless given. */
+  readonly dropLast?: boolean;
   /** Batches per update; 1 unless given. The gradient is that of all their rows as one batch. */
   readonly accumulate?: number;
   /** Passes over the training data, and updates: one of them is needed, the first that is reached ends the training. */
@@ -166,16 +177,19 @@ class Trainer {
   private secondsCompiling = 0;
 
   static async start(options: FitOptions<Module>): Promise<Trainer> {
-    const { net, optimizer, data, seed = 0, accumulate = 1, batch = 32, shuffle = true, store } = options;
+    requireFitOptions(options);
+    const { net, loss, optimizer, data, seed = 0, accumulate = 1, shuffle = true, dropLast = false, store } = options;
     const rows = rowsOf("training data", data.train);
     if (data.validation) rowsOf("validation data", data.validation);
-    const plan = new Plan(rows, { batch, accumulate, seed, shuffle });
+    const { batch = Math.min(32, rows) } = options;
+    const plan = new Plan(rows, { batch, accumulate, seed, shuffle, dropLast });
     const { params, state } = options.start ?? init(net, seed);
     const trained = { params, state, opt: optimizer.init(params) };
     if (tree.leaves(params).length === 0) fail("fit: the net has no parameters, so there is nothing to train");
+    const draws = rehearsed(net, loss, trained, examplesOf(data.train), plan);
     const setup = {
       seed,
-      batch: plan.size,
+      batch: dropLast ? `${plan.size} with dropLast` : plan.size,
       accumulate,
       shuffle,
       optimizer: optimizer.describe,
@@ -192,7 +206,7 @@ class Trainer {
     };
     const first = { ...now, ...(accumulate > 1 && !plan.full ? zeros : { gradients: {}, total: {} }) };
     const run = await Run.start<Accumulating>(first, { backend: options.backend ?? "auto" });
-    const trainer = new Trainer(options, plan, setup, run, from?.progress);
+    const trainer = new Trainer(options, plan, setup, run, draws, from?.progress);
     trainer.bestModel = from?.bestModel;
     const { epoch, step } = trainer.position;
     store?.log({ event: options.resume ? "resume" : "start", epoch, step, backend: run.backend.name });
@@ -204,6 +218,7 @@ class Trainer {
     plan: Plan,
     setup: Setup,
     run: Run<Accumulating>,
+    draws: boolean,
     from: Saved | undefined,
   ) {
     const { net, loss, optimizer, data, epochs, steps, metrics = [], earlyStopping } = options;
@@ -211,6 +226,7 @@ class Trainer {
     this.plan = plan;
     this.setup = setup;
     this.run = run;
+    this.draws = draws;
     this.schedule = scheduleOf(options.lr);
     if (epochs === undefined && steps === undefined) fail("fit: say how long to train: epochs, steps, or both");
     const all = epochs === undefined ? Infinity : count("epochs", epochs) * plan.updates;
@@ -228,11 +244,10 @@ class Trainer {
     }
     this.improves = earlyStopping && improvement(earlyStopping, metrics);
 
-    const { params, state, gradients } = run.state();
+    const { params, gradients } = run.state();
     this.accumulates = tree.leaves(gradients).length > 0;
     this.scalars = floatOf(params);
     const training = examplesOf(data.train);
-    this.draws = drawsRandomly(net, { params, state }, training, plan.size);
     const resident = { data: training.resident };
     this.loops = this.accumulates
       ? { add: run.loop(addStep(net, loss, optimizer, training), resident), update: run.loop(applyStep(optimizer)) }
@@ -560,14 +575,36 @@ const plainly =
 const floatOf = (params: unknown): "f32" | "f64" =>
   tree.leaves<Value>(params).some((p) => p.dtype === "f64") ? "f64" : "f32";
 
-/** Whether the net's output or next state depends on the key: if not, none is made for each step. */
-function drawsRandomly(net: Module, model: Model, { resident, batch }: Examples, size: number): boolean {
+/**
+ * Traces net and loss on each size of batch that there will be, so that what they refuse is known before the first step.
+ * → whether the net's output or next state depends on the key: if not, none is made for each step.
+ */
+function rehearsed(net: Module, loss: FitLoss, model: Model, examples: Examples, { sizes }: Plan): boolean {
+  const { rows, resident, batch } = examples;
   const traced = (t: unknown) => tree.mapWithPath((path, v: Value) => input(v.shape, v.dtype, path), t);
-  const { params, state } = traced(model) as Model;
+  const { params, state } = traced({ params: model.params, state: model.state }) as Model;
   const seed = input([2], "u32");
-  const { x } = batch(traced(resident), input([size], "i32", "rows"));
-  const [y, next] = apply(net, { params, state }, x, { training: true, key: seed });
-  return topo(tree.leaves<unknown>([y, next]).filter((t) => t instanceof Tensor)).includes(seed);
+  const drawn = (size: number): boolean => {
+    const { x, y } = batch(traced(resident), input([size], "i32", "rows"));
+    const [prediction, next] = apply(net, { params, state }, x, { training: true, key: seed });
+    partsOf(loss, prediction, y);
+    return topo(tree.leaves<unknown>([prediction, next]).filter((t) => t instanceof Tensor)).includes(seed);
+  };
+  const [whole = rows, last] = sizes;
+  const draws = drawn(whole);
+  if (last === undefined) return draws;
+  try {
+    drawn(last);
+  } catch (error) {
+    if (!(error instanceof DownhillError)) throw error;
+    const lines = [
+      `fit: the last batch of an epoch has ${last === 1 ? "1 row" : `${last} rows`} (${rows} rows in batches of ${whole}), and net or loss refuse it`,
+      ...error.message.split("\n").map((line) => `  ${line}`),
+      "  hint: leave that batch out with dropLast: true, or choose another batch",
+    ];
+    throw new DownhillError(lines.join("\n"), { cause: error });
+  }
+  return draws;
 }
 
 /** Row numbers as the feed of so many batches of one size. */

@@ -13,6 +13,8 @@ export type PlanOptions = {
   readonly accumulate: number;
   readonly seed: number;
   readonly shuffle: boolean;
+  /** Leave out the last batch of an epoch where it is smaller than the others; false unless given. */
+  readonly dropLast?: boolean;
 };
 
 export class Plan {
@@ -22,32 +24,36 @@ export class Plan {
   readonly size: number;
   /** Every update sees all rows in one batch: nothing is gathered. */
   readonly full: boolean;
+  /** Rows of each kind of batch there is: of whole ones and, where it is smaller, of the last of an epoch. */
+  readonly sizes: readonly number[];
+  /** Updates of an epoch, each a group of up to `accumulate` batches. */
   private readonly groups: Batches;
+  private readonly permuted: Batches["order"];
   private held: { epoch: number; order: Int32Array } | undefined;
 
   /** Throws where the batch does not fit the rows, or `accumulate` is not a whole number from 1. */
-  constructor(rows: number, { batch, accumulate, seed, shuffle }: PlanOptions) {
+  constructor(rows: number, { batch, accumulate, seed, shuffle, dropLast = false }: PlanOptions) {
     if (!Number.isInteger(accumulate) || accumulate < 1) {
       fail(`accumulate: expected a whole number of batches from 1, got ${accumulate}`);
     }
-    this.size = batches(rows, { batch, seed }).size;
+    const all = batches(rows, { batch, seed, shuffle, dropLast });
+    this.size = all.size;
+    this.sizes = [...new Set(all.sizes)];
     this.full = this.size === rows;
     // Rows in whatever order are the same batch.
-    this.groups = batches(rows, {
-      batch: Math.min(this.size * accumulate, rows),
-      seed,
-      shuffle: shuffle && !this.full,
-    });
+    this.permuted = this.full ? batches(rows, { batch, seed, shuffle: false }).order : all.order;
+    const used = dropLast ? rows - (rows % this.size) : rows;
+    this.groups = batches(used, { batch: Math.min(this.size * accumulate, used), seed });
     this.updates = this.groups.steps;
   }
 
   /** The rows of so many updates from a position on, one after the other. */
   rows(from: Position, updates: number): Int32Array<ArrayBuffer> {
-    const { size } = this.groups;
+    const { size, rows } = this.groups;
     const spans: Int32Array[] = [];
     for (let at = from, left = updates; left > 0; ) {
       const here = Math.min(left, this.updates - at.update);
-      spans.push(this.order(at.epoch).subarray(at.update * size, (at.update + here) * size));
+      spans.push(this.order(at.epoch).subarray(at.update * size, Math.min(rows, (at.update + here) * size)));
       at = this.advance(at, here);
       left -= here;
     }
@@ -69,7 +75,7 @@ export class Plan {
   }
 
   private order(epoch: number): Int32Array {
-    if (this.held?.epoch !== epoch) this.held = { epoch, order: this.groups.order(epoch) };
+    if (this.held?.epoch !== epoch) this.held = { epoch, order: this.permuted(epoch) };
     return this.held.order;
   }
 

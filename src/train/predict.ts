@@ -7,6 +7,15 @@ import { Value, value } from "../ir/value.ts";
 import type { Module } from "../nn/index.ts";
 import type { Backend, BackendName } from "../run/backend.ts";
 import { type Loop, Run } from "../run/run.ts";
+import {
+  requireData,
+  requireLoss,
+  requireMetrics,
+  requireModel,
+  requireNet,
+  requireObject,
+  requireValue,
+} from "./check.ts";
 import type { Model } from "./checkpoint.ts";
 import { type Data, type Examples, examplesOf, type Resident } from "./examples.ts";
 import type { Metric } from "./metrics.ts";
@@ -24,12 +33,12 @@ export type PredictOptions = {
  * A program is made for batches of one size, whatever n is; a smaller last one is filled up, to a power of two at
  * least, with copies of the last row, so rows must not see each other. Throws where x has no rows or does not fit.
  */
-export async function predict(
-  net: Module,
-  model: Model,
-  x: Value,
-  { backend = "auto", batch = 1024 }: PredictOptions = {},
-): Promise<Value> {
+export async function predict(net: Module, model: Model, x: Value, options: PredictOptions = {}): Promise<Value> {
+  requireNet("predict: net", net);
+  requireModel("predict: model", model, "predict(net, { params, state }, x), as fit or init(net, seed) gives them");
+  requireValue("predict: x", x);
+  requireObject("predict", options, "predict(net, { params, state }, x, { batch: 256 })");
+  const { backend = "auto", batch = 1024 } = options;
   const { params, state } = model;
   const run = await Run.start({ params, state }, { backend });
   const loop = run.loop<{ x: Value }, { prediction: Tensor }>(predictStep(net));
@@ -58,12 +67,20 @@ export async function evaluate(
   data: Data,
   options: PredictOptions & { readonly loss: FitLoss; readonly metrics?: readonly Metric[] },
 ): Promise<Evaluation> {
+  requireNet("evaluate: net", net);
+  requireModel("evaluate: model", model, evaluateCall);
+  requireObject("evaluate", options, evaluateCall);
   const { loss, metrics = [], backend = "auto", batch = 1024 } = options;
+  requireLoss("evaluate: loss", loss);
+  requireMetrics("evaluate: metrics", metrics);
+  requireData("evaluate: data", data);
   const { params, state } = model;
   const run = await Run.start({ params, state }, { backend });
   const examples = examplesOf(data);
   return evaluation(evaluateLoop(run, net, loss, examples, metrics.length > 0), examples, metrics, batch);
 }
+
+const evaluateCall = "evaluate(net, { params, state }, { x, y }, { loss: crossEntropy })";
 
 type Evaluated = { total: Tensor; weight: Tensor; prediction?: Tensor };
 export type EvaluateLoop<S> = Loop<S, Rows, Resident, Evaluated>;

@@ -1,4 +1,5 @@
 /** What `fit` compiles: one step of training, the two halves of an accumulated one, and one batch of evaluation. */
+import { fail, shown } from "../ir/fail.ts";
 import { valueAndGrad } from "../ir/grad.ts";
 import { scalar, Tensor, zerosLike } from "../ir/tensor.ts";
 import type { Value } from "../ir/value.ts";
@@ -27,12 +28,21 @@ export type Rows = { readonly rows?: Value; readonly key?: Value };
 export type Rates = { readonly step: Value; readonly lr: Value };
 type Traced<T> = tree.Mapped<T, Value, Tensor>;
 
-function partsOf(loss: FitLoss, prediction: Tensor, target: Tensor): Parts {
-  const given = loss.parts ? loss.parts(prediction, target) : loss(prediction, target);
-  if (!(given instanceof Tensor)) return given;
+/** Throws where the loss gives neither one number nor the two parts of it. */
+export function partsOf(loss: FitLoss, prediction: Tensor, target: Tensor): Parts {
+  const given: unknown = loss.parts ? loss.parts(prediction, target) : loss(prediction, target);
+  if (!(given instanceof Tensor)) {
+    const { total, weight } = (given ?? {}) as Partial<Parts>;
+    if (isNumber(total) && isNumber(weight)) return { total, weight };
+    const hint = "(prediction, target) => prediction.sub(target).square().mean()";
+    return fail(`loss: expected one number as a Tensor, or { total, weight } of it, got ${shown(given)}`, hint);
+  }
+  if (!isNumber(given)) fail(`loss: expected one float, got ${given}`, "take the mean of what it gives: .mean()");
   const weight = scalar(target.shape[0] ?? 1, given.dtype);
   return { total: given.mul(weight), weight };
 }
+
+const isNumber = (t: unknown): t is Tensor => t instanceof Tensor && t.rank === 0 && t.isFloat;
 
 /** 0, or NaN where any of them is not finite: the one number that a loop of steps watches. */
 const soundness = (...all: Tensor[]): Tensor => all.map((t) => t.mul(0)).reduce((a, b) => a.add(b));
