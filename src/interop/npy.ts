@@ -76,7 +76,7 @@ export function readNpy(file: Uint8Array, source = "npy"): Value {
   const { descr, fortran, shape } = parseHeader(file.subarray(start, start + n), version.encoding, bad);
   const [type, bigEndian] = typeOf(descr, bad);
   const data = file.subarray(start + n);
-  const bytes = storedBytes(type, shape);
+  const bytes = storedBytes(type, shape, bad);
   if (bytes !== data.length) {
     bad(
       `'${descr}' of shape ${shapeText(shape)} takes ${bytes} bytes after the header, the file has ${data.length}`,

@@ -93,7 +93,7 @@ export function readSafetensors(file: Uint8Array, source = "safetensors", remedy
     if (!isCounts(offsets) || offsets.length !== 2) return bad(`${what} has no two data offsets`);
     const [from, to] = offsets as [number, number];
     if (from > to || to > body.length) bad(`${what} lies at ${from} … ${to}, the data have ${body.length} bytes`);
-    const bytes = storedBytes(type, shape);
+    const bytes = storedBytes(type, shape, (reason) => bad(`${what}: ${reason}`));
     if (bytes !== to - from) bad(`${what} is ${dtype}${shapeText(shape)}, ${bytes} bytes, but has ${to - from}`);
     entries.push({ name, type, shape, from, to });
   }

@@ -44,8 +44,12 @@ export const stored: { readonly [S in Stored]: Row } = {
   }),
 };
 
-/** Bytes of `type[shape]`; Infinity or NaN where the product is beyond numbers, which no file has. */
-export const storedBytes = (type: Stored, shape: Shape): number => size(shape) * stored[type].bytes;
+/** Bytes of `type[shape]`. As in NumPy, a shape is impossible where its axes that are not 0 have a product beyond numbers. */
+export function storedBytes(type: Stored, shape: Shape, bad: Bad): number {
+  const bytes = size(shape.filter((n) => n > 0)) * stored[type].bytes;
+  if (bytes > Number.MAX_SAFE_INTEGER) bad(`the shape ${shapeText(shape)} is impossible: no array is as large`);
+  return shape.includes(0) ? 0 : bytes;
+}
 
 /** A tensor from its bytes, `storedBytes` of them, little-endian and row-major. The bytes are copied. */
 export function readStored(type: Stored, shape: Shape, bytes: Uint8Array, bad: Bad): Value {

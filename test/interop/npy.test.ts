@@ -87,10 +87,10 @@ describe("headers as nobody but a stranger writes them", () => {
     "two numbers without a comma": [npy(dict("'<f4'", "(1 2)")), "its shape has no whole numbers"],
     "a size beyond numbers": [npy(dict("'<f4'", `(${"9".repeat(400)},)`)), "its shape has no whole numbers"],
     "too many axes": [npy(dict("'<f4'", `(${"1, ".repeat(65)})`), [0, 0, 0, 0]), "it has 65 axes, NumPy allows 64"],
-    "a product beyond numbers": [npy(dict("'<f4'", `(${"9007199254740991, ".repeat(64)})`)), "takes Infinity bytes"],
+    "a product beyond numbers": [npy(dict("'<f4'", `(${"9007199254740991, ".repeat(64)})`)), "is impossible"],
     "a product beyond numbers, times 0": [
-      npy(dict("'<f4'", `(${"9007199254740991, ".repeat(63)}0)`), [0]),
-      "bytes after the header, the file has 1",
+      npy(dict("'<f4'", `(${"9007199254740991, ".repeat(63)}0)`)),
+      "not a readable .npy file: the shape [9007199254740991,9007199254740991,",
     ],
     "a byte too few": [npy(dict("'<f4'", "(1,)"), [0, 0, 0]), "'<f4' of shape [1] takes 4 bytes after the header"],
     "a byte too many": [npy(dict("'|u1'", "(1,)"), [0, 0]), "of several arrays saved into one file none is read"],

@@ -158,7 +158,14 @@ describe("what is not as the format says is refused, with the file's name and th
     "out of range": [file({ a: ["F32", [1], [4, 8]] }, four), 'tensor "a" lies at 4 … 8, the data have 4 bytes'],
     backwards: [file({ a: ["F32", [1], [4, 0]] }, four), 'tensor "a" lies at 4 … 0'],
     "shape too large": [file({ a: ["F32", [2 ** 20, 2 ** 20], [0, 4]] }, four), "bytes, but has 4"],
-    "shape beyond numbers": [file({ a: ["F32", Array(40).fill(2 ** 40), [0, 4]] }, four), "bytes, but has 4"],
+    "shape beyond numbers": [
+      file({ a: ["F32", Array(40).fill(2 ** 40), [0, 4]] }, four),
+      "the shape [1099511627776,1099511627776,",
+    ],
+    "shape beyond numbers, times 0": [
+      file({ a: ["F32", [...Array(40).fill(2 ** 40), 0], [0, 0]] }, []),
+      "41 axes] is impossible: no array is as large",
+    ],
     overlap: [file({ a: one, b: one }, four), 'tensor "b" overlaps another at byte 0'],
     gap: [file({ a: ["F32", [1], [4, 8]] }, [...four, ...four]), 'tensor "a" follows a gap at byte 4'],
     "bytes left over": [file({ a: one }, [...four, 1]), "1 bytes at the end belong to no tensor"],
