@@ -320,7 +320,7 @@ function check(program: Program, inputs: readonly Tensor[], values: readonly Val
     for (let at = 0; at < v.data.length; at++) {
       const x = v.data[at]!;
       if (!(x >= 0 && x < n) && x !== except && within(at, t.shape, part)) {
-        fail(`${what}: ${t.arg || "an index"} holds ${x} at position ${at}; it must lie in 0 … ${n - 1}`);
+        fail(`${what}: ${t.arg || "an index"} holds ${x} at ${placeOf(at, t.shape)}; it must lie in 0 … ${n - 1}`);
       }
     }
   }
@@ -335,6 +335,19 @@ function within(at: number, shape: Shape, part: Check["part"]): boolean {
     rest = (rest - i) / shape[k]!;
   }
   return true;
+}
+
+/** Where element `at` is, of a tensor of this shape or of several in a row: of those the place in its own. */
+function placeOf(at: number, shape: Shape): string {
+  if (shape.length < 2) return `position ${at}`;
+  let rest = at % size(shape);
+  const index = shape.toReversed().map((n) => {
+    const i = rest % n;
+    rest = (rest - i) / n;
+    return i;
+  });
+  const step = Math.floor(at / size(shape));
+  return `[${index.reverse().join(", ")}]${step > 0 ? ` of step ${step}` : ""}`;
 }
 
 function copyIn(memory: Memory, v: Value, at: number): void {

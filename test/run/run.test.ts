@@ -272,8 +272,8 @@ describe("refusals", () => {
     const table = [1, 4, 2, 0, 3, 0, 1, 0, 1];
     expect([...(await resident(table, [2, 0])).output.data]).toEqual([21 + 50 + 31, 21 + 54 + 32]);
     // A row that no batch has chosen yet is checked too: any may be.
-    await expect(resident(table.with(3, 2), [0])).rejects.toThrow("codes holds 2 at position 3; it must lie in 0 … 1");
-    await expect(resident(table.with(5, 3), [0])).rejects.toThrow("codes holds 3 at position 5; it must lie in 0 … 2");
+    await expect(resident(table.with(3, 2), [0])).rejects.toThrow("codes holds 2 at [1, 0]; it must lie in 0 … 1");
+    await expect(resident(table.with(5, 3), [0])).rejects.toThrow("codes holds 3 at [1, 2]; it must lie in 0 … 2");
 
     const fed = (codes: number[]) =>
       run
@@ -281,8 +281,8 @@ describe("refusals", () => {
         .take(codes.length / 6, { codes: value([codes.length / 6, 2, 3], codes, "i32") });
     const two = [1, 4, 2, 0, 3, 0, 1, 0, 1, 0, 4, 2];
     expect([...(await fed(two)).output.data]).toEqual([21 + 54 + 32, 20 + 53 + 30, 21 + 50 + 31, 20 + 54 + 32]);
-    await expect(fed(two.with(10, 5))).rejects.toThrow("codes holds 5 at position 10; it must lie in 0 … 4");
-    await expect(fed(two.with(9, -1))).rejects.toThrow("codes holds -1 at position 9; it must lie in 0 … 1");
+    await expect(fed(two.with(10, 5))).rejects.toThrow("codes holds 5 at [1, 1] of step 1; it must lie in 0 … 4");
+    await expect(fed(two.with(9, -1))).rejects.toThrow("codes holds -1 at [1, 0] of step 1; it must lie in 0 … 1");
 
     // Rows left out are not looked at, so they may hold anything; a slice of chosen rows may hold any row.
     const first = run.loop((s: Tables, feed: { at: Tensor }) => ({ output: s.a.gather(feed.at.slice(0, 0, 2)) }));
