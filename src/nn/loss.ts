@@ -10,7 +10,7 @@
  * Prediction and target never broadcast against each other: [n, 1] against [n] would compare every prediction with
  * every target. Definitions, and what a mean divides by, are PyTorch's.
  */
-import { fail } from "../ir/fail.ts";
+import { fail, shown } from "../ir/fail.ts";
 import { logSoftmax, logSumExp, pick, power, relu, softplus } from "../ir/math.ts";
 import { sameShape, size } from "../ir/shape.ts";
 import { literal, scalar, Tensor } from "../ir/tensor.ts";
@@ -27,8 +27,13 @@ export type Loss<O> = {
 };
 
 function loss<O extends object = Record<never, never>>(
-  parts: (prediction: Tensor, target: Tensor, options: Partial<O>) => Parts,
+  definition: (prediction: Tensor, target: Tensor, options: Partial<O>) => Parts,
 ): Loss<O> {
+  const parts: typeof definition = (prediction, target, options) => {
+    requireTensor("prediction", prediction);
+    requireTensor("target", target);
+    return definition(prediction, target, options);
+  };
   const reduced = (
     prediction: Tensor,
     target: Tensor,
@@ -40,6 +45,14 @@ function loss<O extends object = Record<never, never>>(
     return reduction === "sum" ? total : total.div(weight);
   };
   return Object.assign(reduced, { parts: (p: Tensor, t: Tensor, options: Partial<O> = {}) => parts(p, t, options) });
+}
+
+function requireTensor(name: string, t: unknown): void {
+  if (t instanceof Tensor) return;
+  fail(
+    `loss: expected the ${name} as a Tensor, got ${shown(t)}`,
+    "a loss works inside of a step, and on Values through jit: await jit(mse)(prediction, target)",
+  );
 }
 
 /** The sum of losses of one weight each. */
@@ -146,6 +159,7 @@ export const crossEntropy = loss<CrossEntropy>((x, target, options) => {
   const w = classWeights === undefined ? undefined : weightsOf("crossEntropy: classWeights", classWeights, x);
 
   if (target.isFloat) {
+    requireProbabilities(x, target);
     if (ignoreIndex !== undefined) fail("crossEntropy: ignoreIndex needs integer targets, these are probabilities");
     const t = paired("crossEntropy", x, target)
       .mul(1 - labelSmoothing)
@@ -172,6 +186,17 @@ export const crossEntropy = loss<CrossEntropy>((x, target, options) => {
   return { total: ignored.where(0, each).sum(), weight: ignored.where(0, weight ?? scalar(1, x.dtype)).sum() };
 });
 
+/** Class numbers as floats have the shape of class numbers, and are a mistake. */
+function requireProbabilities(x: Tensor, target: Tensor): void {
+  const expected = x.shape.slice(0, -1);
+  const squeezed = sameShape(target.shape, [...expected, 1]);
+  if (!sameShape(target.shape, expected) && !squeezed) return;
+  fail(
+    `crossEntropy: the target ${target} has the shape of class numbers, and is no integer; logits ${x} need class numbers i32[${expected}] or probabilities ${x.dtype}[${x.shape}]`,
+    `make class numbers integers where they come in: value([${expected}], numbers, "i32")`,
+  );
+}
+
 function classesOf(name: string, x: Tensor): number {
   if (!x.isFloat) fail(`${name}: the logits ${x} are not floats`);
   const classes = x.shape.at(-1);
@@ -196,7 +221,8 @@ function labelsOf(name: string, x: Tensor, target: Tensor, except?: number): Ten
         : undefined;
     fail(`${name}: logits ${x} need integer targets of shape [${expected}], got ${target}`, hint);
   }
-  return target.bound(x.shape.at(-1)!, `${name}: target`, except);
+  const classes = x.shape.at(-1)!;
+  return target.bound(classes, `${name}: logits ${x} have ${classes} classes`, except);
 }
 
 /** max(0, 1 − t · x) for targets −1 and 1. Slope 0 at the margin. */

@@ -19,7 +19,7 @@
  * so they list both places.
  */
 import type { Float } from "../ir/dtype.ts";
-import { fail, modulePath, within } from "../ir/fail.ts";
+import { fail, modulePath, shown, within } from "../ir/fail.ts";
 import { type Shape, sameShape } from "../ir/shape.ts";
 import { Tensor } from "../ir/tensor.ts";
 import { type Value, value } from "../ir/value.ts";
@@ -126,7 +126,10 @@ function walk(c: Child, path: string, visit: (spec: ParamSpec | StateSpec, path:
 
 /** Params and states of a module with their first paths. */
 function inventory(net: Module): Map<ParamSpec | StateSpec, string> {
-  if (net?.kind !== "module") fail("expected a module, made by module(children, forward)");
+  if (net?.kind !== "module") {
+    const hint = typeof net === "function" ? "call it, as in linear(3, 2)" : "made by module(children, forward)";
+    fail(`expected a module, got ${shown(net)}`, hint);
+  }
   const first = new Map<ParamSpec | StateSpec, string>();
   walk(net.children, "", (spec, path) => first.has(spec) || first.set(spec, path));
   return first;
@@ -182,6 +185,9 @@ export function apply<N extends Module>(
   { training = false, key }: { training?: boolean; key?: Tensor | undefined } = {},
 ): [Output<N>, Traced<State<N>>] {
   const first = inventory(net);
+  if (typeof variables !== "object" || variables === null || !("params" in variables)) {
+    fail(`apply: expected { params, state } of Tensors, got ${shown(variables)}`, "apply(net, { params, state }, x)");
+  }
   const given = { param: match(first, "param", variables.params), state: match(first, "state", variables.state ?? {}) };
   const next = new Map<ParamSpec | StateSpec, Tensor>();
   const draws = new Map<string, number>();
@@ -218,7 +224,7 @@ export function apply<N extends Module>(
 
   const run = (m: Module, inputs: readonly Tensor[]) => {
     if (!inputs.length) fail("a module was called without an input");
-    for (const t of inputs) if (!(t instanceof Tensor)) fail(`expected a Tensor as input, got ${t}`, traceHint);
+    for (const t of inputs) if (!(t instanceof Tensor)) fail(`expected a Tensor as input, got ${shown(t)}`, traceHint);
     const [x, ...more] = inputs as readonly [Tensor, ...Tensor[]];
     return m.forward(bind(m.children, ""), x, context, ...more);
   };

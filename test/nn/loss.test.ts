@@ -192,6 +192,10 @@ describe("refused", () => {
     expect(() => nn.crossEntropy(f(4, 3), ints(5))).toThrow(
       "logits f32[4,3] need integer targets of shape [4], got i32[5]",
     );
+    expect(() => nn.crossEntropy(f(4, 3), f(4))).toThrow(
+      "the target f32[4] has the shape of class numbers, and is no integer; logits f32[4,3] need class numbers i32[4] or probabilities f32[4,3]",
+    );
+    expect(() => nn.crossEntropy(f(4, 5, 3), f(4, 5, 1))).toThrow('value([4,5], numbers, "i32")');
     expect(() => nn.crossEntropy(f(4, 1), ints(4))).toThrow("binaryCrossEntropy takes one logit");
     expect(() => nn.crossEntropy(f(4, 3), ints(4), { labelSmoothing: 2 })).toThrow("must lie in 0 … 1");
     expect(() => nn.crossEntropy(f(4, 3), ints(4), { classWeights: [1, 2] })).toThrow("one entry for each of the 3");
@@ -200,11 +204,22 @@ describe("refused", () => {
     expect(() => nn.mse(f(2), f(2), { reduction: "none" })).toThrow('unknown reduction "none"');
   });
 
+  test("what is no Tensor", () => {
+    const v = value([2], [1, 2]);
+    // any: the point is what the types forbid
+    expect(() => nn.mse(v as any, v as any)).toThrow(
+      "loss: expected the prediction as a Tensor, got a Value f32[2]\n  hint: a loss works inside of a step, and on Values through jit",
+    );
+    expect(() => nn.crossEntropy.parts(f(4, 3), [0, 1] as any)).toThrow("the target as a Tensor, got an array of 2");
+  });
+
   test("labels out of range", async () => {
     const x = value([2, 3], [1, 2, 3, 4, 5, 6]);
     const loss = (t: number[], options = {}) =>
       evaluate(({ x, t }) => nn.crossEntropy(x, t, options), { x, t: value([2], t, "i32") });
-    await expect(loss([0, 3])).rejects.toThrow("crossEntropy: target: t holds 3 at position 1; it must lie in 0 … 2");
+    await expect(loss([0, 3])).rejects.toThrow(
+      "crossEntropy: logits f32[2,3] have 3 classes: t holds 3 at position 1; it must lie in 0 … 2",
+    );
     await expect(loss([-1, 0])).rejects.toThrow("t holds -1");
     await expect(loss([-1, 0], { ignoreIndex: -1 })).resolves.toBeDefined();
   });

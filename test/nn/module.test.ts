@@ -155,7 +155,7 @@ describe("init", () => {
       ),
     ).toThrow("module: a is null");
     // @ts-expect-error not a module
-    expect(() => init(relu, 1)).toThrow("expected a module");
+    expect(() => init(relu, 1)).toThrow("expected a module, got the function relu");
   });
 });
 
@@ -252,6 +252,10 @@ describe("what apply refuses", () => {
       "apply: params has layers.0.extra, which the module does not know",
     );
     expect(run(undefined)).toThrow("apply: params has nothing at layers.0.weight");
+    expect(() => apply(net, good() as any, input([1, 3]))).toThrow(
+      // any: the point is what the types forbid
+      "apply: expected { params, state } of Tensors, got an object with layers\n  hint: apply(net, { params, state }, x)",
+    );
   });
 
   test("missing and unknown state", () => {
@@ -271,7 +275,7 @@ describe("what apply refuses", () => {
     );
     // @ts-expect-error a Value
     expect(() => apply(net, { params: good() }, value([1, 2], [1, 2]))).toThrow(
-      `expected a Tensor as input, got f32[1,2]\n  ${hint}`,
+      `expected a Tensor as input, got a Value f32[1,2]\n  ${hint}`,
     );
     expect(() => apply(net, { params: good() }, [])).toThrow("a module was called without an input");
   });

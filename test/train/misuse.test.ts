@@ -1,10 +1,13 @@
 /** What a type checker would have said: to those who have none, each mistake is told with what was got and the call. */
 import { describe, expect, test } from "vitest";
 import { DownhillError } from "../../src/ir/fail.ts";
-import { value } from "../../src/ir/value.ts";
-import { crossEntropy, init, linear, mse, relu, sequential } from "../../src/nn/index.ts";
+import type { Tensor } from "../../src/ir/tensor.ts";
+import { type Value, value } from "../../src/ir/value.ts";
+import { crossEntropy, embedding, init, linear, type Module, mse, relu, sequential } from "../../src/nn/index.ts";
 import { adam, cosine } from "../../src/optim/index.ts";
+import { jit } from "../../src/run/jit.ts";
 import { evaluate, fit, metricsOf, predict } from "../../src/train/index.ts";
+import { backends } from "../backends.ts";
 
 const x = value([6, 2], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
 const y = value([6], [0, 1, 0, 1, 2, 2], "i32");
@@ -123,6 +126,66 @@ describe("fit", () => {
     expect(await told(() => (fit as any)())).toContain(
       "fit: expected one object of options, got undefined\n  hint: fit({ net",
     );
+  });
+});
+
+describe.each(backends)("class numbers out of range, on %s", (backend) => {
+  const each = async (y: Value, net: Module, x: Value) =>
+    told(() => fit({ ...given, net, data: { train: { x, y } }, backend }));
+
+  test("of rows", async () => {
+    const text = await each(value([6], [0, 1, 0, 3, 2, 2], "i32"), net, x);
+    expect(text).toContain(
+      "crossEntropy: logits f32[6,3] have 3 classes: y holds 3 at position 3; it must lie in 0 … 2",
+    );
+  });
+
+  test("of sequences", async () => {
+    const tokens = value([3, 2], [0, 1, 2, 3, 4, 5], "i32");
+    const text = await each(value([3, 2], [0, 1, 2, -1, 0, 1], "i32"), sequential(embedding(6, 3)), tokens);
+    expect(text).toContain(
+      "crossEntropy: logits f32[3,2,3] have 3 classes: y holds -1 at [1, 1]; it must lie in 0 … 2",
+    );
+    const odd = await told(() => predict(embedding(5, 3), init(embedding(5, 3), 1), tokens, { backend }));
+    expect(odd).toContain("x holds 5 at [2, 1]; it must lie in 0 … 4");
+  });
+});
+
+test("class numbers as floats", async () => {
+  const y = value([6], [0, 1, 0, 1, 2, 2]);
+  expect(await told(() => fit({ ...given, data: { train: { x, y } }, backend: "js" }))).toContain(
+    'hint: make class numbers integers where they come in: value([6], numbers, "i32")',
+  );
+});
+
+describe("jit", () => {
+  const square = jit((t: Tensor) => t.square(), { backend: "js" });
+  const cases: Record<string, [() => Promise<unknown>, string]> = {
+    "a number": [
+      () => square(3 as any),
+      "jit: argument 1: expected a Value, numbers with a shape, got 3\n  hint: jit((x) => x.square())(value([3], [1, 2, 3])); a single number is value([], [3])",
+    ],
+    "an array": [() => square([1, 2] as any), "jit: argument 1.0: expected a Value"],
+    "a typed array in a tree": [
+      () => square({ a: new Float32Array(2) } as any),
+      "jit: argument 1.a: expected a Value, numbers with a shape, got a Float32Array of 2",
+    ],
+    nothing: [
+      () => (square as any)(undefined),
+      "jit: argument 1: expected a Value, numbers with a shape, got undefined",
+    ],
+  };
+  test.each(Object.entries(cases))("%s", async (_, [call, message]) => {
+    expect(await told(call)).toContain(message);
+  });
+
+  test("what is no function", () => {
+    expect(() => jit(3 as any)).toThrow("jit: expected a function of Tensors, got 3");
+  });
+
+  test("a loss through jit", async () => {
+    const { data } = await jit(mse, { backend: "js" })(value([2], [1, 2]), value([2], [1, 4]));
+    expect([...data]).toEqual([2]);
   });
 });
 
