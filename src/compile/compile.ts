@@ -15,7 +15,7 @@ import { layouts } from "./layout.ts";
 import { lower } from "./lower.ts";
 import { align, plan } from "./memory.ts";
 import { merge, withoutDeadStores } from "./merge.ts";
-import type { Buffer, Check, Program, Role } from "./program.ts";
+import { type Buffer, type Check, farthest, type Program, type Role } from "./program.ts";
 import { schedule, type Update } from "./schedule.ts";
 
 /** A traced step. All but `next` and `outputs` are inputs. */
@@ -28,7 +28,7 @@ export type Trace = {
   readonly watch?: Tensor;
 };
 
-/** Elements one tensor may have: indices are 32-bit. */
+/** The largest index, and elements that one tensor in memory may have: indices are 32-bit. */
 const LARGEST = 2 ** 31 - 1;
 
 /**
@@ -51,8 +51,6 @@ function build(trace: Trace, everything: boolean): Program {
   });
   const results = roots.filter((t) => taken.has(t));
   const order = topo(roots);
-  for (const t of order)
-    if (size(t.shape) > LARGEST) fail(`compile: ${t} has more than 2^31 − 1 elements (${t.origin})`);
   const given = new Set([...trace.state.map((s) => s.now), ...trace.resident, ...trace.feeds]);
   for (const t of order) {
     if (t.op === "input" && !given.has(t))
@@ -71,6 +69,8 @@ function build(trace: Trace, everything: boolean): Program {
     const factors = new Set(order.flatMap((t) => (t.op === "sum" && t.src[0]!.op === "mul" ? [t.src[0]!] : [])));
     for (const t of order) if (t.isFloat && t.op !== "const" && !isMovement(t.op) && !factors.has(t)) keep.add(t);
   }
+
+  for (const t of keep) if (size(t.shape) > LARGEST) tooLarge(t);
 
   const outputs = roots.slice(0, trace.outputs.length);
   const literals = order.filter((t) => t.op === "literal");
@@ -93,7 +93,11 @@ function build(trace: Trace, everything: boolean): Program {
   for (const t of made) if (!buffers.has(t)) give(t, "temporary", 0);
 
   const named = new Map<string, Buffer>([...buffers.values()].map((b) => [b.name, b]));
-  const lowered = made.map((t) => lower(buffers.get(t)!, buffers, lying, products.get(t)));
+  const lowered = made.map((t) => {
+    const kernel = lower(buffers.get(t)!, buffers, lying, products.get(t));
+    if (farthest(kernel) > LARGEST) tooLarge(t);
+    return kernel;
+  });
   const updates = trace.state.flatMap(({ now }, k): Update[] => {
     const next = roots[outputs.length + k]!;
     return next === now ? [] : [{ now: buffers.get(now)!, next: buffers.get(next)! }];
@@ -122,6 +126,11 @@ function build(trace: Trace, everything: boolean): Program {
     checks: checks(order),
     watch: trace.watch && outs[trace.outputs.indexOf(trace.watch)]!.at,
   };
+}
+
+/** What is never in memory, such as all products of a matrix product, may be larger, as long as no index is. */
+function tooLarge(t: Tensor): never {
+  fail(`compile: ${t}, or what it is made of, has more than 2^31 − 1 elements (${t.origin})`, "take smaller batches");
 }
 
 /** A buffer while its place is still being decided. */

@@ -49,6 +49,7 @@ type At = (t: Tensor, i: readonly Expr[], inside: Expr) => Expr;
 function reader(buffers: ReadonlyMap<Tensor, Buffer>, layouts: Layouts): At {
   const memo = new Map<Tensor, Map<string, Expr>>();
   const at: At = (t, i, inside) => {
+    if (inside.const === 0) return Expr.value(0, t.dtype);
     const known = memo.get(t) ?? new Map<string, Expr>();
     memo.set(t, known);
     const key = `${i.map((x) => x.id)} ${inside.id}`;
@@ -75,16 +76,22 @@ function compute(t: Tensor, i: readonly Expr[], inside: Expr, at: At): Expr {
   if (t.op === "cast") return convert(at(x, i, inside), t.dtype);
   if (isElementwise(t.op)) {
     const src = t.src.map((s) => at(s, i, inside));
+    if (t.op === "add") return sum(src[0]!, src[1]!, t.dtype);
     return t.op === "div" && t.isFloat ? quotient(src[0]!, src[1]!, t.dtype) : Expr.make(t.op, src, null, t.dtype);
   }
   if (!isMovement(t.op)) throw new Error(`lower: ${t.op} always has a buffer`);
   // never: the argument's type goes with the op
   const moved = movement[t.op].index(i, t.arg as never, x.shape);
   const valid = moved.inside ?? Expr.bool(true);
+  if (valid.const === 0) return Expr.value(0, t.dtype);
   const value = at(x, moved.at, inside.and(valid));
   if (valid.const || value.op === "load") return value; // a load outside is already 0
   return Expr.make("where", [valid, value, Expr.value(0, t.dtype)], null, t.dtype);
 }
+
+/** What lies beside a part of joined ones adds nothing. */
+const sum = (a: Expr, b: Expr, d: DType): Expr =>
+  a.const === 0 ? b : b.const === 0 ? a : Expr.make("add", [a, b], null, d);
 
 /** By a number that is the same in every iteration: one division before the loop, and a product in it. */
 function quotient(a: Expr, b: Expr, d: DType): Expr {

@@ -112,8 +112,22 @@ export function buffersOf(k: Kernel, named: ReadonlyMap<string, Buffer>): { writ
   };
 }
 
+/** The largest index that a kernel computes with. Those of a contraction lie within its matrices. */
+export function farthest(k: Kernel): number {
+  if (k.kind === "contraction") return 0;
+  const stores = k.kind === "nest" ? k.stores : [k.store];
+  const values = k.kind === "nest" ? k.reductions.map((r) => r.value) : [];
+  let most = 0;
+  for (const { dtype, hi } of everyIn([...values, ...stores.flatMap((s) => [s.at, s.value])])) {
+    if (dtype === "i32" && hi > most && hi !== Infinity) most = hi; // a user's integers have no bounds
+  }
+  return most;
+}
+
 /** Every distinct load below the expressions. */
-export function loadsIn(roots: readonly Expr[]): Expr[] {
+export const loadsIn = (roots: readonly Expr[]): Expr[] => [...everyIn(roots)].filter((e) => e.op === "load");
+
+function everyIn(roots: readonly Expr[]): Set<Expr> {
   const seen = new Set<Expr>();
   const stack = [...roots];
   for (let e = stack.pop(); e; e = stack.pop()) {
@@ -121,5 +135,5 @@ export function loadsIn(roots: readonly Expr[]): Expr[] {
     seen.add(e);
     stack.push(...e.src);
   }
-  return [...seen].filter((e) => e.op === "load");
+  return seen;
 }

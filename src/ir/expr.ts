@@ -141,16 +141,20 @@ export class Expr {
     return { high, low };
   }
 
-  /** lo ≤ this < hi, leaving out a side that is null or that the interval already proves. */
+  /** lo ≤ this < hi, leaving out a side that is null or that the interval already proves; false where it disproves one. */
   within(lo: number | null, hi: number | null): Expr {
     const test = (a: Expr, b: Expr) => Expr.make("lt", [a, b], null, "bool", 0, 1);
-    const above = lo === null || this.lo >= lo ? Expr.bool(true) : test(Expr.int(lo - 1), this);
-    const below = hi === null || this.hi < hi ? Expr.bool(true) : test(this, Expr.int(hi));
+    const above =
+      lo === null || this.lo >= lo ? Expr.bool(true) : this.hi < lo ? Expr.bool(false) : test(Expr.int(lo - 1), this);
+    const below =
+      hi === null || this.hi < hi ? Expr.bool(true) : this.lo >= hi ? Expr.bool(false) : test(this, Expr.int(hi));
     return above.and(below);
   }
 
   and(b: Expr): Expr {
-    return this.const ? b : b.const ? this : Expr.make("and", [this, b], null, "bool", 0, 1);
+    if (this.const !== undefined) return this.const ? b : this;
+    if (b.const !== undefined) return b.const ? this : b;
+    return Expr.make("and", [this, b], null, "bool", 0, 1);
   }
 
   /** The nearest number in 0 … n − 1, so that a stray index reads a wrong row and never foreign memory. */

@@ -96,3 +96,36 @@ describe("the peak", () => {
     }
   });
 });
+
+test("indices have 32 bits: what is in memory, or computed by an index, has a largest size; the terms of a product have none", () => {
+  const of = (output: Tensor, ...feeds: Tensor[]) => compile({ state: [], resident: [], feeds, outputs: [output] });
+  const half = 2 ** 16;
+  const [a, b] = [input([2048, 1024]), input([1024, 2048])];
+  expect(() => of(a.matmul(b), a, b)).not.toThrow(); // 2^32 products, none of them anywhere
+  const long = input([half, half]);
+  expect(() => of(long.sum(), long)).toThrow("f32[65536,65536]");
+  const [x, y] = [input([half, 1]), input([half])];
+  expect(() =>
+    of(
+      x
+        .mul(y)
+        .exp()
+        .reshape([half * half])
+        .slice(0, 0, 9),
+      x,
+      y,
+    ),
+  ).not.toThrow();
+  expect(() =>
+    of(
+      x
+        .mul(y)
+        .exp()
+        .reshape([half * half])
+        .flip(0)
+        .slice(0, 0, 9),
+      x,
+      y,
+    ),
+  ).toThrow("2^31 − 1");
+});
