@@ -71,6 +71,7 @@ export function trainCommand(terminal: Terminal, done: (code: number) => void): 
     .optionsGroup("Output:")
     .option("-o, --out <folder>", "where the run is kept; runs/<data>-<number> unless given")
     .option("--resume <run>", "go on with a run that was interrupted, with its own settings")
+    .option("--tensorboard <folder>", "charts of the training, for tensorboard --logdir <folder>")
     .option("--json", "end with one line of JSON, and nothing else on stdout")
     .option("-q, --quiet", "no progress")
     .addHelpText(

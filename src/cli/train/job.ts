@@ -11,12 +11,19 @@ import { type FitOptions, type FitResult, NonFiniteError } from "../../train/ind
 import type { DataDescription } from "../configuration.ts";
 import { fingerprint } from "../problem.ts";
 import { type Headline, silent, watching } from "../progress.ts";
+import { facts } from "../summary.ts";
 import { type Colors, interruptedCode, type Terminal } from "../terminal.ts";
 import { duration, shellWord, wrapped } from "../text.ts";
+import { type Board, boardIn, noBoard } from "./board.ts";
 import { discard, removeEmpty } from "./folder.ts";
 
 /** How a training is told. */
-export type Telling = { readonly json?: true; readonly quiet?: true };
+export type Telling = {
+  readonly json?: true;
+  readonly quiet?: true;
+  /** Folder of charts. */
+  readonly tensorboard?: string;
+};
 
 /** What `fit` is told by whoever executes the job.  any: the net is the job's own affair */
 export type Watched = Pick<FitOptions<any>, "store" | "resume" | "signal" | "onProgress" | "onEntry">;
@@ -45,9 +52,20 @@ export type Job = {
 export type Outcome = { readonly report: object; readonly text: (colors: Colors) => string };
 
 /** Trains, and says how it went. → the exit code */
-export async function execute(
+export async function execute(job: Job, telling: Telling, terminal: Terminal, signal: AbortSignal): Promise<number> {
+  const board = telling.tensorboard === undefined ? noBoard : boardIn(telling.tensorboard);
+  try {
+    return await carriedOut(job, telling, board, terminal, signal);
+  } finally {
+    const failure = board.end();
+    if (failure) terminal.err.write(`${terminal.colors.err.yellow("!")} The charts end early. ${failure}\n`);
+  }
+}
+
+async function carriedOut(
   job: Job,
-  { json, quiet }: Telling,
+  { json, quiet, tensorboard }: Telling,
+  board: Board,
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<number> {
@@ -57,12 +75,22 @@ export async function execute(
   const { backend } = await selectBackend(job.backend);
   if (job.note) say(`${colors.yellow("!")} ${job.note}\n`);
   say(`\n${job.beforehand(`${backend.name}: ${backend.about}`, colors)}`);
+  if (tensorboard !== undefined) {
+    say(`${facts([["charts", `tensorboard --logdir ${shellWord(tensorboard)}`]], colors)}\n`);
+  }
 
   const made = resumed ? [] : makeFolders(folder);
   const store = opened(job, made);
   const watch = quiet ? silent : watching(stream, colors, job.headline);
   try {
-    const { onProgress, onEntry } = watch;
+    const onProgress: Watched["onProgress"] = (progress) => {
+      watch.onProgress(progress);
+      board.onProgress(progress);
+    };
+    const onEntry: Watched["onEntry"] = (entry) => {
+      watch.onEntry(entry);
+      board.onEntry(entry);
+    };
     const result = await job.fit({ store, resume: resumed, signal, onProgress, onEntry });
     watch.end();
     if (result.stopReason === "aborted") return interrupted(job, result, terminal);
@@ -112,7 +140,7 @@ export function trainedLine(how: string, { secondsTraining, secondsCompiling }: 
 // ---- going on with a run -----------------------------------------------------------------------------------------------
 
 /** What may be given together with --resume: where the data are now, and how to tell about it. */
-const besides = ["resume", "json", "quiet", "color"];
+const besides = ["resume", "json", "quiet", "tensorboard", "color"];
 
 /** Throws where an option asks for something else than the run began with. */
 export function requireSettled(options: object, settled: Readonly<Record<string, unknown>>): void {
