@@ -12,13 +12,19 @@ type Row<A> = {
   readonly array: { new (n: number): A; new (buffer: ArrayBuffer, at?: number, n?: number): A };
 };
 
+/** `reduce` in words that all arrays share: those of their own differ, so that it could not be called where any may be. */
+type Reducible = {
+  reduce(f: (sum: number, x: number, k: number) => number, initial?: number): number;
+  reduce<T>(f: (sum: T, x: number, k: number) => T, initial: T): T;
+};
+
 /** The host array of each dtype; a bool is one byte, 0 or 1. */
 export type Arrays = {
-  f32: Float32Array<ArrayBuffer>;
-  f64: Float64Array<ArrayBuffer>;
-  i32: Int32Array<ArrayBuffer>;
-  u32: Uint32Array<ArrayBuffer>;
-  bool: Uint8Array<ArrayBuffer>;
+  f32: Float32Array<ArrayBuffer> & Reducible;
+  f64: Float64Array<ArrayBuffer> & Reducible;
+  i32: Int32Array<ArrayBuffer> & Reducible;
+  u32: Uint32Array<ArrayBuffer> & Reducible;
+  bool: Uint8Array<ArrayBuffer> & Reducible;
 };
 
 export const dtypes: { readonly [D in DType]: Row<Arrays[D]> } = {

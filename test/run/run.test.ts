@@ -25,6 +25,16 @@ const part = (f: Record<string, Value>, from: number, to: number) =>
     }),
   ) as { x: Value; y: Value };
 
+test("what a call gives is added up as it is, whatever its dtype", async () => {
+  const run = await Run.start(weights(), { backend: "js" });
+  const { loss } = (await run.loop(step).take(3, feeds(3))).output; // a Value of any dtype
+  const [a, b, c] = [...loss.data] as [number, number, number];
+  expect(loss.data.reduce((sum, x) => sum + x, 0)).toBe(a + b + c);
+  expect(loss.data.reduce((sum, x) => sum + x)).toBe(a + b + c);
+  expect(loss.data.reduce<string[]>((all, x) => [...all, `${x}`], [])).toEqual([`${a}`, `${b}`, `${c}`]);
+  expect([...loss.data.map((x) => Math.sign(x))]).toEqual([1, 1, 1]);
+});
+
 describe.each(backends)("%s", (backend) => {
   test("ten steps in one call are ten calls of one step, bit for bit", async () => {
     const f = feeds(10);
