@@ -2,44 +2,52 @@
  * Composites: the mathematics of networks in a few primitives each, with no gradient rule of their own. Each is right
  * in value and in slope at its seams (0, ties, ±large), which is what decides how it is written.
  */
-import { fail } from "./fail.ts";
+import { fail, shown } from "./fail.ts";
 import type { Range } from "./ops.ts";
-import { type Axes, axesOf, full, iota, type Like, lift, type Tensor } from "./tensor.ts";
+import { type Axes, axesOf, full, iota, type Like, lift, Tensor } from "./tensor.ts";
 
 // ---- activations -----------------------------------------------------------------------------------------------------
 
+/** x, where it is one: relu() and leakyRelu(0.2) between layers are the commonest slips of plain JavaScript. */
+function operand(name: string, x: Tensor): Tensor {
+  if (x instanceof Tensor) return x;
+  const hint = `between layers it stands as it is, ${name}, or with an option as (x) => ${name}(x, …)`;
+  return fail(`${name}: expected a Tensor, got ${shown(x)}`, hint);
+}
+
 /** max(x, 0). Slope 0 at 0, as PyTorch has it; a NaN stays one, which is why the test is for x ≤ 0. */
-export const relu = (x: Tensor): Tensor => x.le(0).where(0, x);
+export const relu = (x: Tensor): Tensor => operand("relu", x).le(0).where(0, x);
 
 /** x where positive, slope · x elsewhere. Maas et al. 2013. */
-export const leakyRelu = (x: Tensor, slope = 0.01): Tensor => x.le(0).where(x.mul(slope), x);
+export const leakyRelu = (x: Tensor, slope = 0.01): Tensor => operand("leakyRelu", x).le(0).where(x.mul(slope), x);
 
 /** x where positive, α (eˣ − 1) elsewhere; expm1 never sees what would overflow. Slope 1 at 0. Clevert et al. 2016. */
 export function elu(x: Tensor, alpha = 1): Tensor {
-  const negative = x.lt(0);
+  const negative = operand("elu", x).lt(0);
   return negative.where(negative.where(x, 0).expm1().mul(alpha), x);
 }
 
-export const tanh = (x: Tensor): Tensor => x.tanh();
+export const tanh = (x: Tensor): Tensor => operand("tanh", x).tanh();
 
 /** 1 / (1 + e⁻ˣ). exp only ever sees a non-positive number; the branches agree in value and slope at 0. */
 export function sigmoid(x: Tensor): Tensor {
-  const negative = x.lt(0);
+  const negative = operand("sigmoid", x).lt(0);
   const e = negative.where(x, x.neg()).exp();
   return negative.where(e, 1).div(e.add(1));
 }
 
 /** log(1 + eˣ) = max(x, 0) + log1p(e^−|x|). */
 export function softplus(x: Tensor): Tensor {
-  const negative = x.lt(0);
+  const negative = operand("softplus", x).lt(0);
   return negative.where(0, x).add(negative.where(x, x.neg()).exp().log1p());
 }
 
 /** x · sigmoid(x), also called swish. Elfwing et al. 2018. */
-export const silu = (x: Tensor): Tensor => x.mul(sigmoid(x));
+export const silu = (x: Tensor): Tensor => operand("silu", x).mul(sigmoid(x));
 
 /** x Φ(x); `approximate: "tanh"` is the form of GPT-2. Hendrycks & Gimpel 2016. */
 export function gelu(x: Tensor, { approximate = "none" }: { approximate?: "none" | "tanh" } = {}): Tensor {
+  operand("gelu", x);
   if (approximate === "tanh") {
     const inner = x.add(x.mul(x).mul(x).mul(0.044715)).mul(Math.sqrt(2 / Math.PI));
     return x.mul(0.5).mul(inner.tanh().add(1));
@@ -57,7 +65,7 @@ function offset(x: Tensor, over: Axes): Tensor {
 
 /** e^x / Σ e^x along `over`, the last axis unless said otherwise. */
 export function softmax(x: Tensor, over: Axes = -1): Tensor {
-  const e = x.sub(offset(x, over)).exp();
+  const e = operand("softmax", x).sub(offset(x, over)).exp();
   return e.div(e.sum(over, { keep: true }));
 }
 
@@ -70,7 +78,7 @@ export function logSumExp(x: Tensor, over: Axes = -1, { keep = false } = {}): Te
 
 /** x − logSumExp(x): accurate where softmax underflows, and far from 0, since the offset is taken off first. */
 export function logSoftmax(x: Tensor, over: Axes = -1): Tensor {
-  const shifted = x.sub(offset(x, over));
+  const shifted = operand("logSoftmax", x).sub(offset(x, over));
   return shifted.sub(shifted.exp().sum(over, { keep: true }).log());
 }
 

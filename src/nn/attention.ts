@@ -2,13 +2,14 @@
  * Attention: each place looks at others and takes a mean of what they hold, weighted by how well its query fits their
  * keys. The mathematics is a plain function of queries, keys and values; the module around it has the projections.
  */
-import { fail } from "../ir/fail.ts";
+import { fail, shown } from "../ir/fail.ts";
 import { split } from "../ir/math.ts";
 import { iota, type Tensor } from "../ir/tensor.ts";
 import { dropout } from "./dropout.ts";
 import { xavierUniform, zeros } from "./init.ts";
 import { linear, product } from "./linear.ts";
 import { module, param } from "./module.ts";
+import { checkOptions } from "./options.ts";
 import { type RotaryOptions, rotary } from "./position.ts";
 
 export type AttentionOptions = {
@@ -30,11 +31,16 @@ export type AttentionOptions = {
  * Throws where the shapes do not fit one another. Vaswani et al. 2017, eq. 1.
  */
 export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Tensor {
+  checkOptions("attention", options, ["causal", "mask", "scale", "dropout"]);
   const { causal = false, mask, dropout = (weights) => weights } = options;
+  if (typeof dropout !== "function") {
+    fail(`attention: dropout is ${shown(dropout)}`, "give a bound dropout module, as in { dropout: m.dropout }");
+  }
   requireFit(q, k, v, mask);
   const [n, h, t, d] = q.shape as [number, number, number, number];
   const [, hkv, s, dv] = v.shape as [number, number, number, number];
   const { scale = 1 / Math.sqrt(d) } = options;
+  if (!Number.isFinite(scale)) fail(`attention: the scale must be a finite number, got ${shown(scale)}`);
   // The queries of a group lie one after the other: a taller matrix, and no key is repeated.
   const grouped = [n, hkv, (h / hkv) * t];
   const product = q.reshape([...grouped, d]).matmul(k.transpose());
@@ -147,11 +153,9 @@ export type MultiheadAttentionOptions = {
  * place that may attend to nothing gives the bias of out_proj, not NaN; keys and values are of one memory.
  * Throws where width, heads and kvHeads do not divide, or the inputs do not fit. Vaswani et al. 2017, section 3.2.2.
  */
-export function multiheadAttention(
-  width: number,
-  heads: number,
-  { bias = true, dropout: rate = 0, causal = false, ...rest }: MultiheadAttentionOptions = {},
-) {
+export function multiheadAttention(width: number, heads: number, options: MultiheadAttentionOptions = {}) {
+  checkOptions("multiheadAttention", options, ["kvHeads", "bias", "dropout", "causal", "rotary"]);
+  const { bias = true, dropout: rate = 0, causal = false, ...rest } = options;
   const { widths, ...cut } = headsOf("multiheadAttention", width, heads, rest);
   const rows = widths[0] + widths[1] + widths[2];
   const children = {

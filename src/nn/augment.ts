@@ -6,11 +6,12 @@
  *
  * Draws are integers, functions of the step's key, the module's path and the image: the same on every backend.
  */
-import { fail } from "../ir/fail.ts";
+import { fail, shown } from "../ir/fail.ts";
 import { bits, chance } from "../ir/random.ts";
 import { iota, literal, type Tensor } from "../ir/tensor.ts";
 import { value } from "../ir/value.ts";
 import { type Module, module } from "./module.ts";
+import { checkOptions } from "./options.ts";
 
 type Augmentation = Module<Record<never, never>, readonly [], Tensor>;
 
@@ -21,13 +22,14 @@ type Augmentation = Module<Record<never, never>, readonly [], Tensor>;
  * As torchvision's RandomHorizontalFlip and RandomVerticalFlip. Throws unless 0 ≤ rate ≤ 1, and in training where
  * `apply` got no key.
  */
-export function randomFlip({
-  axis = "horizontal",
-  rate = 0.5,
-}: {
-  readonly axis?: "horizontal" | "vertical";
-  readonly rate?: number;
-} = {}): Augmentation {
+export function randomFlip(
+  options: { readonly axis?: "horizontal" | "vertical"; readonly rate?: number } = {},
+): Augmentation {
+  checkOptions("randomFlip", options, ["axis", "rate"]);
+  const { axis = "horizontal", rate = 0.5 } = options;
+  if (axis !== "horizontal" && axis !== "vertical") {
+    fail(`randomFlip: unknown axis ${shown(axis)}`, '"horizontal" or "vertical"');
+  }
   if (!(rate >= 0 && rate <= 1)) fail(`randomFlip: the rate must lie in 0 ≤ rate ≤ 1, got ${rate}`);
   return module({}, (_, x, { training, draw }) => {
     const [n] = imagesOf("randomFlip", x);
@@ -46,8 +48,10 @@ export function randomFlip({
  */
 export function randomCrop(
   size: number | readonly [height: number, width: number],
-  { padding = 0 }: { readonly padding?: number } = {},
+  options: { readonly padding?: number } = {},
 ): Augmentation {
+  checkOptions("randomCrop", options, ["padding"]);
+  const { padding = 0 } = options;
   const [height, width] = typeof size === "number" ? [size, size] : size;
   if (![height, width].every((k) => Number.isInteger(k) && k >= 1) || !(Number.isInteger(padding) && padding >= 0)) {
     fail(`randomCrop: size and padding are whole numbers of pixels, got [${[height, width]}] and ${padding}`);

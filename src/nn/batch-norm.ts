@@ -26,6 +26,7 @@ import {
   type Norm,
   standardised,
 } from "./norm.ts";
+import { checkOptions } from "./options.ts";
 
 type Options = {
   /** Added to the variance; 1e-5 unless given. */
@@ -101,11 +102,15 @@ export const instanceNorm3d = <const O extends InstanceNormOptions = None>(
   options?: O,
 ): Norm<InstanceNormChildren<O>> => instanceNorm("instanceNorm3d", [5], channels, options);
 
-const batchNorm = (name: string, ranks: readonly number[], channels: number, options: BatchNormOptions = {}) =>
-  normaliser(name, ranks, channels, { affine: true, trackRunningStats: true, ...options }, 0);
+const batchNorm = (name: string, ranks: readonly number[], channels: number, options: BatchNormOptions = {}) => {
+  checkOptions(name, options, ["epsilon", "momentum", "affine", "trackRunningStats"]);
+  return normaliser(name, ranks, channels, { affine: true, trackRunningStats: true, ...options }, 0);
+};
 
-const instanceNorm = (name: string, ranks: readonly number[], channels: number, options: InstanceNormOptions = {}) =>
-  normaliser(name, ranks, channels, { affine: false, trackRunningStats: false, ...options }, 2);
+const instanceNorm = (name: string, ranks: readonly number[], channels: number, options: InstanceNormOptions = {}) => {
+  checkOptions(name, options, ["epsilon", "momentum", "affine", "trackRunningStats"]);
+  return normaliser(name, ranks, channels, { affine: false, trackRunningStats: false, ...options }, 2);
+};
 
 /** Statistics over axis 0, where `first` is 0, and over all axes from 2 on. */
 // any: which children there are depends on the options, which the types above follow

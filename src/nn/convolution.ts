@@ -9,6 +9,7 @@ import type { Range } from "../ir/ops.ts";
 import { input, type Tensor } from "../ir/tensor.ts";
 import { fans, uniform } from "./init.ts";
 import { type Init, type Module, module, type ParamSpec, param } from "./module.ts";
+import { checkOptions } from "./options.ts";
 import {
   bothSides,
   counts,
@@ -95,8 +96,11 @@ export const convTranspose2d = transposed("convTranspose2d", 2);
 /** `convTranspose1d` over three axes.   x: f32[n, c, d, h, w] → f32[n, o, d', h', w'] */
 export const convTranspose3d = transposed("convTranspose3d", 3);
 
+const common = ["stride", "dilation", "groups", "bias", "weightInit", "biasInit"] as const;
+
 function convolution(name: string, rank: number): Make<ConvolutionOptions> {
   return (inChannels, outChannels, kernel, options = {}) => {
+    checkOptions(name, options, [...common, "padding", "paddingMode"]);
     const { stride = 1, dilation = 1, groups = 1, padding = 0, paddingMode = "zeros" } = options;
     const along = taps(name, rank, { kernel, stride, dilation });
     const around = paddingOf(name, padding, along);
@@ -118,6 +122,7 @@ function convolution(name: string, rank: number): Make<ConvolutionOptions> {
 
 function transposed(name: string, rank: number): Make<TransposedOptions> {
   return (inChannels, outChannels, kernel, options = {}) => {
+    checkOptions(name, options, [...common, "padding", "outputPadding"]);
     const { stride = 1, dilation = 1, groups = 1, padding = 0, outputPadding = 0 } = options;
     const along = taps(name, rank, { kernel, stride, dilation });
     const around = bothSides(name, padding, rank);

@@ -3,6 +3,7 @@ import { fail } from "../ir/fail.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { normal } from "./init.ts";
 import { type Init, type Module, module, type ParamSpec, param } from "./module.ts";
+import { checkOptions } from "./options.ts";
 
 /**
  * Row x of the weight.   x: int[..] → f32[.., width], weight: f32[n, width], standard normal at first as in PyTorch
@@ -12,8 +13,10 @@ import { type Init, type Module, module, type ParamSpec, param } from "./module.
 export const embedding = (
   n: number,
   width: number,
-  { weightInit = normal() }: { readonly weightInit?: Init } = {},
+  options: { readonly weightInit?: Init } = {},
 ): Module<{ weight: ParamSpec }, readonly [], Tensor> => {
+  checkOptions("embedding", options, ["weightInit"]);
+  const { weightInit = normal() } = options;
   for (const k of [n, width]) {
     if (!(Number.isInteger(k) && k > 0)) fail(`embedding(${n}, ${width}): sizes must be whole numbers from 1 on`);
   }

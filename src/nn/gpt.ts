@@ -9,6 +9,7 @@ import { embedding } from "./embedding.ts";
 import { normal, zeros } from "./init.ts";
 import { linear, product } from "./linear.ts";
 import { type Module, module, type ParamSpec } from "./module.ts";
+import { checkOptions } from "./options.ts";
 import { positionEmbedding, sinusoidal } from "./position.ts";
 import { type NormName, normOf } from "./transformer.ts";
 
@@ -55,6 +56,10 @@ export type GptOptions = {
  * they come in as data.
  */
 export function gpt(options: GptOptions) {
+  checkOptions("gpt", options ?? null, [
+    ...(["vocabulary", "context", "layers", "heads", "width", "dropout", "bias", "kvHeads", "tie"] as const),
+    ...(["positions", "norm", "epsilon", "activation"] as const),
+  ]);
   const { vocabulary, context, layers, width, dropout: rate = 0, tie = true } = options;
   const { positions = "learned", norm = "layer" } = options;
   for (const n of [vocabulary, context, layers]) {

@@ -9,9 +9,15 @@ import { type Shape, size } from "../ir/shape.ts";
 import * as random from "../random.ts";
 import type { Init } from "./module.ts";
 
-/** Every element from its position. */
-const fill = (shape: Shape, f: (i: number) => number): Float64Array =>
-  Float64Array.from({ length: size(shape) }, (_, i) => f(i));
+/** Every element from its position. Throws where there are more than memory holds. */
+function fill(shape: Shape, f: (i: number) => number): Float64Array {
+  try {
+    return Float64Array.from({ length: size(shape) }, (_, i) => f(i));
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return fail(`init: [${shape}] are ${size(shape)} numbers, more than there is memory for`, "choose smaller sizes");
+  }
+}
 
 export const zeros: Init = (shape) => fill(shape, () => 0);
 export const ones: Init = (shape) => fill(shape, () => 1);

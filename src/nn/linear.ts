@@ -3,6 +3,7 @@ import { fail } from "../ir/fail.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { uniform } from "./init.ts";
 import { type Init, type Module, module, type ParamSpec, param } from "./module.ts";
+import { checkOptions } from "./options.ts";
 
 type Options = { readonly weightInit?: Init; readonly biasInit?: Init };
 type Linear<C> = Module<C, readonly [], Tensor>;
@@ -31,8 +32,10 @@ export function linear(
 export function linear(
   inputs: number,
   outputs: number,
-  { bias = true, weightInit, biasInit }: Options & { readonly bias?: boolean } = {},
+  options: Options & { readonly bias?: boolean } = {},
 ): Linear<{ weight: ParamSpec; bias: ParamSpec }> | Linear<{ weight: ParamSpec }> {
+  checkOptions("linear", options, ["bias", "weightInit", "biasInit"]);
+  const { bias = true, weightInit, biasInit } = options;
   for (const n of [inputs, outputs]) {
     if (!(Number.isInteger(n) && n > 0)) fail(`linear(${inputs}, ${outputs}): sizes must be whole numbers from 1 on`);
   }

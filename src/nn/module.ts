@@ -25,6 +25,7 @@ import { Tensor } from "../ir/tensor.ts";
 import { type Value, value } from "../ir/value.ts";
 import { foldIn, type Key, key as rootKey } from "../random.ts";
 import * as tree from "../tree.ts";
+import { checkOptions } from "./options.ts";
 
 /** The first numbers of a tensor: as many as the shape has elements, row-major, a pure function of its arguments. */
 export type Init = (shape: Shape, key: Key) => ArrayLike<number>;
@@ -182,8 +183,16 @@ export function apply<N extends Module>(
   net: N,
   variables: { readonly params: Traced<Params<N>>; readonly state?: Traced<State<N>> },
   x: Tensor | readonly Tensor[],
-  { training = false, key }: { training?: boolean; key?: Tensor | undefined } = {},
+  options: { training?: boolean; key?: Tensor | undefined } = {},
 ): [Output<N>, Traced<State<N>>] {
+  if ((options as unknown) instanceof Tensor) {
+    fail(
+      `apply: ${options} is in the place of the options`,
+      "several inputs are one list: apply(net, { params }, [x, y])",
+    );
+  }
+  checkOptions("apply", options, ["training", "key"]);
+  const { training = false, key } = options;
   const first = inventory(net);
   if (typeof variables !== "object" || variables === null || !("params" in variables)) {
     fail(`apply: expected { params, state } of Tensors, got ${shown(variables)}`, "apply(net, { params, state }, x)");
@@ -224,7 +233,12 @@ export function apply<N extends Module>(
 
   const run = (m: Module, inputs: readonly Tensor[]) => {
     if (!inputs.length) fail("a module was called without an input");
-    for (const t of inputs) if (!(t instanceof Tensor)) fail(`expected a Tensor as input, got ${shown(t)}`, traceHint);
+    for (const t of inputs as readonly unknown[]) {
+      if (t instanceof Tensor) continue;
+      const several = Array.isArray(t) && t.length > 0 && t.every((each) => each instanceof Tensor);
+      if (several) fail(`expected a Tensor as input, got ${t.length}: ${t.join(", ")}`, severalHint);
+      fail(`expected a Tensor as input, got ${shown(t)}`, traceHint);
+    }
     const [x, ...more] = inputs as readonly [Tensor, ...Tensor[]];
     return m.forward(bind(m.children, ""), x, context, ...more);
   };
@@ -257,6 +271,8 @@ export function apply<N extends Module>(
   }
 }
 
+const severalHint =
+  "a layer before gives several, as lstm gives [y, h, c]: take one in a forward of your own, m.head(m.lstm(x)[0])";
 const traceHint = "apply works on the Tensors of a step that is being traced; outside there are only Values";
 
 /** The given tensors by what they are for. Throws where the tree is not the module's. */

@@ -5,12 +5,13 @@
  * A variance is Σ (x − mean)² / n, biased as in PyTorch. The mean comes first: E[x²] − E[x]² would lose every digit
  * where the mean is large.
  */
-import { fail } from "../ir/fail.ts";
+import { fail, shown } from "../ir/fail.ts";
 import { variance } from "../ir/math.ts";
 import { axes, type Shape, sameShape, size } from "../ir/shape.ts";
 import { scalar, type Tensor } from "../ir/tensor.ts";
 import { ones, zeros } from "./init.ts";
 import { type Module, module, type ParamSpec, param } from "./module.ts";
+import { checkOptions } from "./options.ts";
 
 export type Norm<C> = Module<C, readonly [], Tensor>;
 export type Affine = { weight: ParamSpec; bias: ParamSpec };
@@ -38,12 +39,11 @@ export function layerNorm<const O extends LayerNormOptions = None>(
   shape: number | Shape,
   options?: O,
 ): Norm<LayerNormChildren<O>>;
-export function layerNorm(
-  shape: number | Shape,
-  { epsilon = 1e-5, affine = true, bias = true }: LayerNormOptions = {},
-): Norm<any> {
+export function layerNorm(shape: number | Shape, options: LayerNormOptions = {}): Norm<any> {
+  checkOptions("layerNorm", options, ["epsilon", "affine", "bias"]);
+  const { epsilon = 1e-5, affine = true, bias = true } = options;
   const last = typeof shape === "number" ? [shape] : shape;
-  checkSizes(`layerNorm([${last}])`, last);
+  checkLast("layerNorm", last);
   checkEpsilon("layerNorm", epsilon);
   const children = {
     ...(affine && { weight: param(last, ones) }),
@@ -72,10 +72,12 @@ export function rmsNorm<
 >(shape: number | Shape, options?: O): Norm<If<O["affine"], { weight: ParamSpec }>>;
 export function rmsNorm(
   shape: number | Shape,
-  { epsilon, affine = true }: { readonly epsilon?: number; readonly affine?: boolean } = {},
+  options: { readonly epsilon?: number; readonly affine?: boolean } = {},
 ): Norm<any> {
+  checkOptions("rmsNorm", options, ["epsilon", "affine"]);
+  const { epsilon, affine = true } = options;
   const last = typeof shape === "number" ? [shape] : shape;
-  checkSizes(`rmsNorm([${last}])`, last);
+  checkLast("rmsNorm", last);
   checkEpsilon("rmsNorm", epsilon);
   return module({ ...(affine && { weight: param(last, ones) }) }, (m, x) => {
     checkDtype("rmsNorm", x, m.weight);
@@ -100,8 +102,10 @@ export function groupNorm<
 export function groupNorm(
   groups: number,
   channels: number,
-  { epsilon = 1e-5, affine = true }: { readonly epsilon?: number; readonly affine?: boolean } = {},
+  options: { readonly epsilon?: number; readonly affine?: boolean } = {},
 ): Norm<any> {
+  checkOptions("groupNorm", options, ["epsilon", "affine"]);
+  const { epsilon = 1e-5, affine = true } = options;
   checkSizes(`groupNorm(${groups}, ${channels})`, [groups, channels]);
   if (channels % groups) fail(`groupNorm(${groups}, ${channels}): ${groups} groups do not divide ${channels} channels`);
   checkEpsilon("groupNorm", epsilon);
@@ -170,6 +174,14 @@ export function checkChannels(what: string, x: Tensor, channels: number): void {
 
 export function checkSizes(call: string, sizes: readonly number[]): void {
   if (!sizes.every((n) => Number.isInteger(n) && n > 0)) fail(`${call}: sizes must be whole numbers from 1 on`);
+}
+
+/** Sizes of at least one axis: over none, each number would be its own mean. */
+function checkLast(what: string, last: readonly number[]): void {
+  if (!Array.isArray(last) || last.length === 0) {
+    fail(`${what}: the shape is the size of the last axis, or a list of sizes of the last ones, got ${shown(last)}`);
+  }
+  checkSizes(`${what}([${last}])`, last);
 }
 
 export function checkEpsilon(what: string, epsilon: number | undefined): void {

@@ -6,6 +6,7 @@ import { fail } from "../ir/fail.ts";
 import type { Range } from "../ir/ops.ts";
 import { literal, type Tensor } from "../ir/tensor.ts";
 import { value } from "../ir/value.ts";
+import { checkOptions } from "./options.ts";
 import { bothSides, counts, expectSpatial, type PerAxis, perAxis, type Taps, taps, windows } from "./spatial.ts";
 
 type Pool = (x: Tensor) => Tensor;
@@ -72,13 +73,16 @@ export const adaptiveMaxPool3d = adaptive("adaptiveMaxPool3d", 3, largest, large
 
 function maxPool(name: string, rank: number) {
   return (kernel: PerAxis, options: MaxPoolOptions = {}): Pool => {
+    checkOptions(name, options, ["stride", "padding", "dilation", "ceilMode"]);
     const sliding = windowsOf(name, rank, kernel, options, Number.NEGATIVE_INFINITY);
     return (x) => sliding(x).amax(last(rank));
   };
 }
 
 function avgPool(name: string, rank: number) {
-  return (kernel: PerAxis, { countIncludePad = true, ...options }: AvgPoolOptions = {}): Pool => {
+  return (kernel: PerAxis, options: AvgPoolOptions = {}): Pool => {
+    checkOptions(name, options, ["stride", "padding", "ceilMode", "countIncludePad"]);
+    const { countIncludePad = true } = options;
     const sliding = windowsOf(name, rank, kernel, options, 0);
     return (x) => {
       let y = sliding(x).sum(last(rank));

@@ -8,6 +8,7 @@ import { literal, type Tensor } from "../ir/tensor.ts";
 import { value } from "../ir/value.ts";
 import { normal } from "./init.ts";
 import { type Init, type Module, module, type ParamSpec, param } from "./module.ts";
+import { checkOptions } from "./options.ts";
 
 /**
  * x + weight[0 … t − 1]: one learned vector for each place.   x: f32[.., t, width] → same, weight: f32[context, width]
@@ -18,8 +19,10 @@ import { type Init, type Module, module, type ParamSpec, param } from "./module.
 export function positionEmbedding(
   context: number,
   width: number,
-  { weightInit = normal() }: { readonly weightInit?: Init } = {},
+  options: { readonly weightInit?: Init } = {},
 ): Module<{ weight: ParamSpec }, readonly [], Tensor> {
+  checkOptions("positionEmbedding", options, ["weightInit"]);
+  const { weightInit = normal() } = options;
   requireSizes("positionEmbedding", context, width);
   return module({ weight: param([context, width], weightInit) }, (m, x) => {
     requireRoom("positionEmbedding", x, context, width);
@@ -37,8 +40,10 @@ export function positionEmbedding(
 export function sinusoidal(
   context: number,
   width: number,
-  { base = 10_000 }: { readonly base?: number } = {},
+  options: { readonly base?: number } = {},
 ): Module<Record<never, never>, readonly [], Tensor> {
+  checkOptions("sinusoidal", options, ["base"]);
+  const { base = 10_000 } = options;
   requireSizes("sinusoidal", context, width);
   if (width % 2)
     fail(`sinusoidal(${context}, ${width}): the width must be even: each frequency has a sine and a cosine`);
@@ -67,7 +72,9 @@ export type RotaryOptions = {
  * Su et al. 2021, whose pairs are neighbours ("interleaved", also GPT-J's). The default is the layout of GPT-NeoX and of
  * Hugging Face's Llama; weights trained with one are wrong with the other. Throws where d is odd.
  */
-export function rotary(x: Tensor, { base = 10_000, layout = "half" }: RotaryOptions = {}): Tensor {
+export function rotary(x: Tensor, options: RotaryOptions = {}): Tensor {
+  checkOptions("rotary", options, ["base", "layout"]);
+  const { base = 10_000, layout = "half" } = options;
   if (x.rank < 2 || !x.isFloat) fail(`rotary: expected f32[.., t, d], got ${x}`);
   if (layout !== "half" && layout !== "interleaved") {
     fail(`rotary: unknown layout "${layout}"`, '"half" (GPT-NeoX, Llama) or "interleaved" (GPT-J, the paper)');

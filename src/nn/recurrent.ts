@@ -19,6 +19,7 @@ import { dropout } from "./dropout.ts";
 import { uniform } from "./init.ts";
 import { type Module, module, type ParamSpec, param } from "./module.ts";
 import { checkDtype, checkSizes, type If } from "./norm.ts";
+import { checkOptions } from "./options.ts";
 
 // ---- one step --------------------------------------------------------------------------------------------------------
 
@@ -142,9 +143,14 @@ type WithHAndC =
 export const rnn = (
   inputs: number,
   hidden: number,
-  { nonlinearity = "tanh", ...options }: RnnOptions = {},
-): Module<Layers, WithH, readonly [y: Tensor, h: Tensor]> =>
-  recurrent(elman("rnn", nonlinearity), inputs, hidden, options);
+  options: RnnOptions = {},
+): Module<Layers, WithH, readonly [y: Tensor, h: Tensor]> => {
+  checkOptions("rnn", options, [...known, "nonlinearity"]);
+  const { nonlinearity = "tanh", ...rest } = options;
+  return recurrent(elman("rnn", nonlinearity), inputs, hidden, rest);
+};
+
+const known = ["layers", "bias", "bidirectional", "dropout"] as const;
 
 /**
  * Long short-term memory.   x: f32[n, t, inputs] → [y: f32[n, t, directions · hidden], h, c]
@@ -165,13 +171,10 @@ export const gru = (
 ): Module<Layers, WithH, readonly [y: Tensor, h: Tensor]> => recurrent(gated("gru"), inputs, hidden, options);
 
 // any: outputs and names of weights differ by kind and layers, as the types above say
-function recurrent(
-  kind: Kind,
-  inputs: number,
-  hidden: number,
-  { layers = 1, bias = true, bidirectional = false, dropout: rate = 0 }: RecurrentOptions,
-): Module<any, any, any> {
+function recurrent(kind: Kind, inputs: number, hidden: number, options: RecurrentOptions): Module<any, any, any> {
   const { name } = kind;
+  checkOptions(name, options, known);
+  const { layers = 1, bias = true, bidirectional = false, dropout: rate = 0 } = options;
   checkSizes(`${name}(${inputs}, ${hidden}, { layers: ${layers} })`, [inputs, hidden, layers]);
   if (rate !== 0 && layers === 1) fail(`${name}: dropout ${rate} stands between layers, and there is one layer`);
   const ways = bidirectional ? ["", "_reverse"] : [""];
@@ -249,8 +252,10 @@ export const rnnCell = <const O extends CellOptions & Pick<RnnOptions, "nonlinea
   inputs: number,
   hidden: number,
   options?: O,
-): Cell<O, None | readonly [h: Tensor], Tensor> =>
-  cell(elman("rnnCell", options?.nonlinearity ?? "tanh"), inputs, hidden, options);
+): Cell<O, None | readonly [h: Tensor], Tensor> => {
+  checkOptions<CellOptions & Pick<RnnOptions, "nonlinearity">>("rnnCell", options, ["bias", "nonlinearity"]);
+  return cell(elman("rnnCell", options?.nonlinearity ?? "tanh"), inputs, hidden, options?.bias);
+};
 
 /** One step of lstm.   x: f32[n, inputs], h? and c?: f32[n, hidden] → [h, c] */
 export const lstmCell = <const O extends CellOptions = Record<never, never>>(
@@ -258,17 +263,22 @@ export const lstmCell = <const O extends CellOptions = Record<never, never>>(
   hidden: number,
   options?: O,
 ): Cell<O, None | readonly [h: Tensor, c: Tensor], readonly [h: Tensor, c: Tensor]> =>
-  cell(longShortTerm("lstmCell"), inputs, hidden, options);
+  cell(longShortTerm("lstmCell"), inputs, hidden, biasOf("lstmCell", options));
 
 /** One step of gru.   x: f32[n, inputs], h?: f32[n, hidden] → h */
 export const gruCell = <const O extends CellOptions = Record<never, never>>(
   inputs: number,
   hidden: number,
   options?: O,
-): Cell<O, None | readonly [h: Tensor], Tensor> => cell(gated("gruCell"), inputs, hidden, options);
+): Cell<O, None | readonly [h: Tensor], Tensor> => cell(gated("gruCell"), inputs, hidden, biasOf("gruCell", options));
+
+function biasOf(name: string, options: CellOptions | undefined): boolean | undefined {
+  checkOptions(name, options, ["bias"]);
+  return options?.bias;
+}
 
 // any: what comes out differs by kind, as the types above say
-function cell(kind: Kind, inputs: number, hidden: number, { bias = true }: CellOptions = {}): Module<any, any, any> {
+function cell(kind: Kind, inputs: number, hidden: number, bias = true): Module<any, any, any> {
   const { name } = kind;
   checkSizes(`${name}(${inputs}, ${hidden})`, [inputs, hidden]);
   return module(weightsOf(kind, inputs, hidden, bias), (m: any, x: Tensor, _, ...given: readonly Tensor[]) => {

@@ -3,6 +3,7 @@ import { fail } from "../ir/fail.ts";
 import { sameShape } from "../ir/shape.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { type Module, module } from "./module.ts";
+import { checkOptions } from "./options.ts";
 import type { Layer } from "./sequential.ts";
 
 type Residual<C> = Module<C, readonly [], Tensor>;
@@ -18,7 +19,9 @@ export function residual<B extends Layer, S extends Layer>(
   body: B,
   options: { readonly shortcut: S },
 ): Residual<{ readonly body: B; readonly shortcut: S }>;
-export function residual(body: Layer, { shortcut }: { readonly shortcut?: Layer } = {}): Residual<any> {
+export function residual(body: Layer, options: { readonly shortcut?: Layer } = {}): Residual<any> {
+  checkOptions("residual", options, ["shortcut"]);
+  const { shortcut } = options;
   return module({ body, ...(shortcut && { shortcut }) }, (m: any, x) => {
     const [y, around]: [Tensor, Tensor] = [m.body(x), shortcut ? m.shortcut(x) : x];
     if (!sameShape(y.shape, around.shape) || y.dtype !== around.dtype) {

@@ -2,7 +2,7 @@
  * What convolution and pooling share: windows that slide over the spatial axes of [n, c, ..s], how many there are, and
  * what is said about sizes that do not fit.
  */
-import { fail } from "../ir/fail.ts";
+import { fail, shown } from "../ir/fail.ts";
 import type { Range, Window } from "../ir/ops.ts";
 import { axes } from "../ir/shape.ts";
 import { full, type Tensor } from "../ir/tensor.ts";
@@ -21,7 +21,8 @@ export function perAxis(what: string, option: string, given: PerAxis, rank: numb
   const list = typeof given === "number" ? Array<number>(rank).fill(given) : given;
   if (!Array.isArray(list) || list.length !== rank || !list.every((n) => Number.isInteger(n) && n >= least)) {
     const lists = rank === 1 ? "a list of one" : `a list of ${rank}`;
-    fail(`${what}: ${option} must be a whole number from ${least} on or ${lists}, got ${JSON.stringify(given)}`);
+    const text = Array.isArray(given) ? `[${given.map((n) => (typeof n === "number" ? n : shown(n)))}]` : shown(given);
+    fail(`${what}: ${option} must be a whole number from ${least} on or ${lists}, got ${text}`);
   }
   return list;
 }

@@ -11,6 +11,7 @@ import { dropout } from "./dropout.ts";
 import { linear } from "./linear.ts";
 import { module } from "./module.ts";
 import { layerNorm, rmsNorm } from "./norm.ts";
+import { checkOptions } from "./options.ts";
 
 export type TransformerBlockOptions = MultiheadAttentionOptions & {
   /** Width of the hidden layer; 4 · width unless given. */
@@ -48,6 +49,10 @@ type NormOptions = { readonly bias?: boolean; readonly epsilon?: number | undefi
  * `dropout` is the rate for attention weights, hidden units and both changes; `bias` is that of all layers and norms.
  */
 export function transformerBlock(width: number, heads: number, options: TransformerBlockOptions = {}) {
+  checkOptions("transformerBlock", options, [
+    ...(["mlp", "activation", "norm", "epsilon", "placement"] as const),
+    ...(["kvHeads", "bias", "dropout", "causal", "rotary"] as const),
+  ]);
   const { mlp = 4 * width, activation = gelu, norm = "layer", placement = "pre", epsilon, ...attending } = options;
   const { bias = true, dropout: rate = 0 } = attending;
   if (placement !== "pre" && placement !== "post") {
