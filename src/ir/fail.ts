@@ -43,13 +43,15 @@ export function shown(x: unknown): string {
   if (typeof x !== "object" || x === null) return String(x);
   if (Array.isArray(x)) return `an array of ${x.length}`;
   if (x instanceof Promise) return "a Promise, which must be awaited";
-  if (ArrayBuffer.isView(x)) return `a ${x.constructor.name} of ${"length" in x ? x.length : x.byteLength}`;
+  if (ArrayBuffer.isView(x)) return `${named(x.constructor.name)} of ${"length" in x ? x.length : x.byteLength}`;
   const proto = Object.getPrototypeOf(x);
-  if (proto !== Object.prototype && proto !== null) return `a ${proto.constructor.name}${ownText(x)}`;
+  if (proto !== Object.prototype && proto !== null) return `${named(proto.constructor.name)}${ownText(x)}`;
   const names = Object.keys(x);
   if (names.length === 0) return "an empty object";
   return `an object with ${names.slice(0, 5).join(", ")}${names.length > 5 ? " …" : ""}`;
 }
+
+const named = (name: string): string => `${/^[AEIOU]/.test(name) ? "an" : "a"} ${name}`;
 
 /** Of a Tensor or a Value: its dtype and shape. */
 const ownText = (x: object): string => (x.toString === Object.prototype.toString ? "" : ` ${x}`);

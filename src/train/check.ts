@@ -14,6 +14,16 @@ const isNamed = (x: unknown): x is Named => typeof x === "object" && x !== null 
 const fitCall =
   "fit({ net, loss: crossEntropy, optimizer: adam(), lr: 0.001, data: { train: { x, y }, validation: { x, y } }, epochs: 10 })";
 
+/** Objects that fit calls, and by what. */
+const handed: Readonly<Record<string, readonly string[]>> = {
+  store: ["save", "load", "saveModel", "log"],
+  signal: ["addEventListener", "removeEventListener"],
+};
+const handedHint: Readonly<Record<string, string>> = {
+  store: 'a folder is RunFolder.create("runs/a", { seed, configuration, data }) of downhill/train/folder',
+  signal: "controller.signal of an AbortController",
+};
+
 /** Throws where the options of `fit` are not of the kinds they must be: what got past no type checker. */
 export function requireFitOptions(options: unknown): void {
   if (!isNamed(options)) fail(`fit: expected one object of options, got ${shown(options)}`, fitCall);
@@ -39,6 +49,11 @@ export function requireFitOptions(options: unknown): void {
     );
   }
   if (metrics !== undefined) requireMetrics("fit: metrics", metrics);
+  for (const [name, methods] of Object.entries(handed)) {
+    const given = options[name];
+    if (given === undefined || (isNamed(given) && methods.every((m) => typeof given[m] === "function"))) continue;
+    fail(`fit: ${name}: expected what has ${methods.join(", ")}, got ${shown(given)}`, handedHint[name]);
+  }
   if (start !== undefined) requireModel("fit: start", start, "start: { params, state }, as init(net, seed) gives them");
 }
 

@@ -4,7 +4,7 @@
  * that the rows say, so that a text of n tokens is n numbers and not n windows.
  */
 import type { DType } from "../ir/dtype.ts";
-import { fail } from "../ir/fail.ts";
+import { fail, shown } from "../ir/fail.ts";
 import { iota, type Tensor } from "../ir/tensor.ts";
 import { Value } from "../ir/value.ts";
 import type * as tree from "../tree.ts";
@@ -60,11 +60,18 @@ export type WindowOptions = {
  * An epoch is a pass over all windows, and with stride 1 sees every token `context` times: say `steps` for how long to
  * train. Tokens at the end that fill no window are left out. Throws where there is not one window.
  */
-export function windows(tokens: Value, { context, stride = 1 }: WindowOptions): Examples {
+export function windows(tokens: Value, options: WindowOptions): Examples {
   const integers: readonly DType[] = ["i32", "u32"];
-  if (!integers.includes(tokens.dtype) || tokens.shape.length !== 1) {
-    fail(`windows: the tokens are ${tokens}; they must be integers in a row, i32[n]`);
+  if (!(tokens instanceof Value) || !integers.includes(tokens.dtype) || tokens.shape.length !== 1) {
+    fail(
+      `windows: the tokens are ${shown(tokens)}; they must be integers in a row, i32[n]`,
+      'value([tokens.length], tokens, "i32")',
+    );
   }
+  if (typeof options !== "object" || options === null) {
+    fail(`windows: expected an object of options, got ${shown(options)}`, "windows(tokens, { context: 64 })");
+  }
+  const { context, stride = 1 } = options;
   for (const [name, n] of Object.entries({ context, stride })) {
     if (!Number.isInteger(n) || n < 1) fail(`windows: ${name} must be a whole number from 1, got ${n}`);
   }

@@ -6,7 +6,7 @@
  * Without any row, everything is NaN.
  */
 import type { Task } from "../data/target.ts";
-import { fail } from "../ir/fail.ts";
+import { fail, shown } from "../ir/fail.ts";
 import type { Value } from "../ir/value.ts";
 
 type Numbers = ArrayLike<number>;
@@ -215,6 +215,10 @@ function ranking(z: Value): Numbers {
 /** All metrics of a task, or those named. Throws at a name it does not have. */
 export function metricsOf(task: Task, names?: readonly string[]): readonly Metric[] {
   const all = metrics[task];
+  if (!all) fail(`metrics: there is no task ${shown(task)}; there are ${Object.keys(metrics).join(", ")}`);
+  if (names !== undefined && !Array.isArray(names)) {
+    fail(`metrics: expected a list of names, got ${shown(names)}`, 'metricsOf("binary", ["auc"])');
+  }
   return (
     names?.map((name) => {
       const known = all.map((m) => m.name).join(", ");

@@ -2,13 +2,14 @@
  * Text from a language model: its logits become a distribution, the distribution a token, and the token the end of the
  * sequence that the model sees next.
  */
-import { fail } from "../ir/fail.ts";
+import { fail, shown } from "../ir/fail.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { type Value, value } from "../ir/value.ts";
 import { apply, type Module } from "../nn/index.ts";
 import { foldIn, integer, key } from "../random.ts";
 import type { Backend, BackendName } from "../run/backend.ts";
 import { type Result, Run } from "../run/run.ts";
+import { requireModel, requireNet, requireObject } from "./check.ts";
 import type { Model } from "./checkpoint.ts";
 
 export type Sampling = {
@@ -128,11 +129,22 @@ export type GenerateOptions = Sampling & {
 export async function* generate(
   net: Module,
   model: Model,
-  { prompt, tokens, context, seed = 0, backend = "auto", ...sampling }: GenerateOptions,
+  options: GenerateOptions,
 ): AsyncGenerator<number, void, undefined> {
+  requireNet("generate: net", net);
+  requireModel("generate: model", model, generateCall);
+  requireObject("generate", options, generateCall);
+  const { prompt, tokens, context, seed = 0, backend = "auto", ...sampling } = options;
   requireSampling(sampling);
   for (const [name, n] of Object.entries({ tokens, context })) {
     if (!Number.isInteger(n) || n < 1) fail(`generate: ${name} must be a whole number from 1, got ${n}`);
+  }
+  const given: unknown = prompt;
+  if (!(Array.isArray(given) || ArrayBuffer.isView(given)) || !Array.from(prompt).every(Number.isInteger)) {
+    fail(
+      `generate: the prompt must be tokens, whole numbers in a list, got ${shown(given)}`,
+      typeof given === "string" ? "prompt: tokenizer.encode(text)" : generateCall,
+    );
   }
   if (prompt.length === 0) fail("generate: the prompt is empty", "begin with at least one token, such as a line end");
   const random = foldIn(key(seed), "sample");
@@ -156,6 +168,8 @@ export async function* generate(
     }
   }
 }
+
+const generateCall = "generate(net, { params, state }, { prompt: tokenizer.encode(text), tokens: 200, context: 64 })";
 
 /** The logits at one place of a window.   window: i32[t], last: i32[] → f32[vocabulary] */
 const nextStep =

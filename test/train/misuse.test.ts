@@ -6,7 +6,7 @@ import { type Value, value } from "../../src/ir/value.ts";
 import { crossEntropy, embedding, init, linear, type Module, mse, relu, sequential } from "../../src/nn/index.ts";
 import { adam, cosine } from "../../src/optim/index.ts";
 import { jit } from "../../src/run/jit.ts";
-import { evaluate, fit, metricsOf, predict } from "../../src/train/index.ts";
+import { evaluate, fit, generate, metricsOf, predict, windows } from "../../src/train/index.ts";
 import { backends } from "../backends.ts";
 
 const x = value([6, 2], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
@@ -105,6 +105,16 @@ describe("fit", () => {
       "fit: start: expected { params, state }, got an object with params: it has no state",
       "init(net, seed)",
     ],
+    "store: a path": [
+      { store: "runs/a" },
+      'fit: store: expected what has save, load, saveModel, log, got "runs/a"',
+      'RunFolder.create("runs/a"',
+    ],
+    "signal: its controller": [
+      { signal: new AbortController() },
+      "fit: signal: expected what has addEventListener, removeEventListener, got an AbortController",
+      "controller.signal",
+    ],
     "metrics: names": [
       { data: { train: { x, y }, validation: { x, y } }, metrics: ["accuracy"] },
       'fit: metrics: expected a list of metrics, got one with "accuracy" in it',
@@ -156,6 +166,34 @@ test("class numbers as floats", async () => {
   expect(await told(() => fit({ ...given, data: { train: { x, y } }, backend: "js" }))).toContain(
     'hint: make class numbers integers where they come in: value([6], numbers, "i32")',
   );
+});
+
+describe("texts", () => {
+  const model = init(embedding(3, 3), 1);
+  const options = { prompt: [0], tokens: 2, context: 4 };
+  const first = async (...args: unknown[]) => (generate as any)(...args).next(); // any: what the types forbid
+  const cases: Record<string, [() => Promise<unknown>, string]> = {
+    "a prompt of text": [
+      () => first(embedding(3, 3), model, { ...options, prompt: "abc" }),
+      'the prompt must be tokens, whole numbers in a list, got "abc"\n  hint: prompt: tokenizer.encode(text)',
+    ],
+    "a prompt of fractions": [() => first(embedding(3, 3), model, { ...options, prompt: [0.5] }), "got an array of 1"],
+    "no options": [() => first(embedding(3, 3), model), "generate: expected an object of options, got undefined"],
+    "params for a model": [() => first(embedding(3, 3), model.params, options), "generate: model: expected { params"],
+    "tokens as an array": [async () => windows([1, 2, 3] as any, { context: 2 }), "the tokens are an array of 3;"],
+    "windows without a context": [
+      async () => (windows as any)(value([3], [0, 1, 2], "i32")),
+      "windows: expected an object of options, got undefined\n  hint: windows(tokens, { context: 64 })",
+    ],
+  };
+  test.each(Object.entries(cases))("%s", async (_, [call, message]) => {
+    expect(await told(call)).toContain(message);
+  });
+});
+
+test("metricsOf", () => {
+  expect(() => metricsOf("multi" as any)).toThrow('no task "multi"; there are binary, multiclass, regression');
+  expect(() => metricsOf("binary", "auc" as any)).toThrow('expected a list of names, got "auc"');
 });
 
 describe("jit", () => {
