@@ -2,7 +2,7 @@
  * IDX, the format of MNIST and its relatives: two zero bytes, a type code, the number of axes, the sizes as big-endian
  * u32, then the elements, big-endian. Nothing is allocated before the sizes are checked against the bytes present.
  */
-import { fail } from "../ir/fail.ts";
+import { fail, requireBytes } from "../ir/fail.ts";
 import type { Shape } from "../ir/shape.ts";
 import { Value } from "../ir/value.ts";
 
@@ -37,6 +37,7 @@ const readers: Readonly<Record<number, Reader>> = {
  * last element.
  */
 export function parseIdx(bytes: Uint8Array, source = "idx"): Idx {
+  requireBytes("parseIdx", bytes);
   if (bytes[0] === 0x1f && bytes[1] === 0x8b) {
     fail(`${source}: these bytes are gzip, not IDX`, "unpack them first, or read the file by its path");
   }

@@ -4,7 +4,7 @@
  *   const x = decodeImage(bytes, { channels: 3 });     // f32[3, h, w] in [0, 1]
  *   const small = resize(x, [32, 32]);
  */
-import { fail } from "../ir/fail.ts";
+import { fail, requireBytes } from "../ir/fail.ts";
 import { Value } from "../ir/value.ts";
 import { decodeJpeg, type JpegHeader, jpegHeader } from "./jpeg.ts";
 import { decodePng, type PngHeader, pngHeader, pngSignature } from "./png.ts";
@@ -47,6 +47,7 @@ type Opened =
  * four colours, of 12 bits, lossless, or arithmetic-coded.
  */
 export function decodeImage(bytes: Uint8Array, options: ImageOptions = {}): Value<"f32"> {
+  requireBytes("decodeImage", bytes);
   const { source = "image", background = 1, channels } = options;
   if (!(background >= 0 && background <= 1)) fail(`decodeImage: the background must lie in [0, 1], got ${background}`);
   if (channels !== undefined && channels !== 1 && channels !== 3) {

@@ -1,11 +1,12 @@
 /** Text from bytes, with errors that say what is wrong with it. */
-import { fail } from "../ir/fail.ts";
+import { fail, requireBytes } from "../ir/fail.ts";
 
 /**
  * UTF-8 as text, without a byte order mark at its beginning. Ends of lines stay as they are. Throws where there is
  * nothing, at a NUL, which text does not have and binary files do, and at bytes that are no UTF-8.
  */
 export function parseText(bytes: Uint8Array, source = "text"): string {
+  requireBytes("parseText", bytes);
   const nul = bytes.indexOf(0);
   if (nul >= 0) fail(`${source}: byte ${nul} is 0: this is a binary file, not a text`, "save it as UTF-8 text");
   let text: string;

@@ -7,7 +7,7 @@
  * Source: NEP 1 and numpy/lib/_format_impl.py. Nothing is allocated before the shape is checked against the bytes present.
  */
 import { type DType, dtypes } from "../ir/dtype.ts";
-import { fail } from "../ir/fail.ts";
+import { fail, requireBytes } from "../ir/fail.ts";
 import { type Shape, strides } from "../ir/shape.ts";
 import { Value } from "../ir/value.ts";
 import { readStored, type Stored, shapeText, stored, storedBytes } from "../train/stored.ts";
@@ -61,6 +61,7 @@ const refused: Readonly<Record<string, string>> = {
  * element, and where the dtype is none of numbers.
  */
 export function readNpy(file: Uint8Array, source = "npy"): Value {
+  requireBytes("readNpy", file);
   const bad = (reason: string, hint?: string): never => fail(`${source}: not a readable .npy file: ${reason}`, hint);
   if (file.length < 10) bad(`it has ${file.length} bytes, the shortest has more than 10`);
   if (magic.some((byte, k) => file[k] !== byte)) bad(`it does not start with \\x93NUMPY`);

@@ -1,5 +1,5 @@
 /** NumPy's .npz: arrays by name, a zip archive of .npy files. */
-import { fail } from "../ir/fail.ts";
+import { fail, requireBytes } from "../ir/fail.ts";
 import type { Value } from "../ir/value.ts";
 import type { Tensors } from "../train/safetensors.ts";
 import { readNpy, writeNpy } from "./npy.ts";
@@ -17,6 +17,7 @@ export type NpzOptions = {
  * anything else, and where it would inflate to more than `limit` bytes.
  */
 export function readNpz(file: Uint8Array, source = "npz", { limit }: NpzOptions = {}): Tensors {
+  requireBytes("readNpz", file);
   const bad = (reason: string, hint?: string): never => fail(`${source}: not a readable .npz file: ${reason}`, hint);
   const tensors = new Map<string, Value>();
   for (const { name, read } of openZip(file, limit ?? Math.max(2 ** 26, 32 * file.length), bad)) {

@@ -24,6 +24,13 @@ export function within<T>(name: string, body: () => T): T {
   }
 }
 
+/** Throws unless it is bytes: most often the name of a file is given in their place. */
+export function requireBytes(what: string, given: unknown): void {
+  if (given instanceof Uint8Array) return;
+  const hint = typeof given === "string" ? `${what}(readFileSync(${shown(given)}))` : "such as readFileSync gives";
+  fail(`${what}: expected the bytes of a file, a Uint8Array, got ${shown(given)}`, hint);
+}
+
 /** The module path in force, such as `net.layers.0`; empty outside of any module. */
 export const modulePath = (): string => path.join(".");
 

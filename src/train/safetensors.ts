@@ -9,7 +9,7 @@
  * little-endian.  Source: https://github.com/huggingface/safetensors, "Format"; limits as in its Rust implementation.
  */
 import { type DType, dtypes } from "../ir/dtype.ts";
-import { DownhillError, fail } from "../ir/fail.ts";
+import { DownhillError, fail, requireBytes } from "../ir/fail.ts";
 import type { Value } from "../ir/value.ts";
 import { readStored, type Stored, shapeText, stored, storedBytes } from "./stored.ts";
 
@@ -66,6 +66,7 @@ export function writeSafetensors(
  * is not as the format says.
  */
 export function readSafetensors(file: Uint8Array, source = "safetensors", remedy?: string): Safetensors {
+  requireBytes("readSafetensors", file);
   const bad = (reason: string): never => fail(`${source}: not a readable safetensors file: ${reason}`, remedy);
   if (file.length < 8) bad(`it has ${file.length} bytes, the format begins with 8`);
   const n = Number(new DataView(file.buffer, file.byteOffset, 8).getBigUint64(0, true));

@@ -57,7 +57,7 @@ export function toOnnx<N extends Module>(
   if (batch !== undefined && batch !== "dynamic" && !(Number.isInteger(batch) && batch >= 1)) {
     fail(`toOnnx: batch: expected a whole number from 1, or "dynamic", got ${batch}`);
   }
-  const given = Object.entries(inputs);
+  const given = Object.entries(inputs ?? {});
   if (given.length === 0) fail("toOnnx: the net has no input", "name what it takes: { x: { shape: [1, 784] } }");
   if (given.some(([title]) => title === "")) fail("toOnnx: an input has no name");
 
