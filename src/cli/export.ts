@@ -12,7 +12,7 @@ import { writeSafetensors } from "../train/index.ts";
 import { type Configuration, describedRun, trainedImages, trainedTable, trainedText } from "./configuration.ts";
 import * as parse from "./options.ts";
 import type { Terminal } from "./terminal.ts";
-import { bytes } from "./text.ts";
+import { bytes, wrapped } from "./text.ts";
 import { writeWhole } from "./write.ts";
 
 const formats = ["onnx", "safetensors", "npz"] as const;
@@ -220,7 +220,7 @@ const writers: Record<Format, (subject: Subject, options: Options) => Written> =
 
 function shown(file: string, size: number, about: About, { bold, dim }: Terminal["colors"]["out"]): string {
   const port = (title: string) => (p: Port) =>
-    `  ${title}  ${p.name} [${p.shape.join(", ")}]\n${" ".repeat(10)}${dim(p.about)}`;
+    `  ${title}  ${p.name} [${p.shape.join(", ")}]\n${" ".repeat(10)}${dim(wrapped(p.about, 70, " ".repeat(10)))}`;
   const { inputs = [], outputs = [], parameters } = about;
   const lines = [...inputs.map(port("input ")), ...outputs.map(port("output"))];
   if (parameters !== undefined) lines.push(`  ${parameters} tensors, by PyTorch's names`);
