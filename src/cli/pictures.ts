@@ -3,8 +3,9 @@
  * Everything here is a function of the files and of a few settings that run.json keeps, so that a run is found again.
  */
 import { createHash } from "node:crypto";
-import { statSync } from "node:fs";
-import { basename } from "node:path";
+import { closeSync, existsSync, openSync, readSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { constants, gunzipSync } from "node:zlib";
 import { readBytes, readIdx } from "../data/files.ts";
 import { idxImages, idxLabels } from "../data/idx.ts";
 import { type ClassFiles, classFiles, imageFiles, imageHeaders, readImages } from "../data/image-folder.ts";
@@ -12,6 +13,7 @@ import { resize } from "../data/images.ts";
 import { split } from "../data/split.ts";
 import { fail } from "../ir/fail.ts";
 import { Value } from "../ir/value.ts";
+import { shellWord } from "./text.ts";
 
 /** Which files, and how they are read: plain JSON, kept in run.json. */
 export type PictureChoices = {
@@ -62,7 +64,10 @@ export function galleryOf(data: string, choices: PictureChoices): Gallery {
     return parts(data, shape, found.classes, { x, y: found.y }, undefined, choices);
   }
   if (labels === undefined) {
-    fail(`${data}: which image shows what?`, "name the file of labels with --labels, or sort images into folders");
+    fail(
+      `${data}: these are images in IDX, but which image shows what? The file of labels is missing: --labels`,
+      `downhill train ${shellWord(data)} --labels ${labelsBeside(data)}`,
+    );
   }
   const whole = idxPair(data, labels, choices.size);
   const test = testImages === undefined ? undefined : idxPair(testImages, testLabels!, choices.size);
@@ -97,7 +102,10 @@ export function labelledAt(
   classes: readonly string[],
 ): Labelled {
   if (!isFolder(data)) {
-    if (labels === undefined) fail(`${data}: which image shows what?`, "name the file of labels with --labels");
+    if (labels === undefined) {
+      const hint = isIdx(data) ? `add --labels ${labelsBeside(data)}` : "sort images into a folder for each class";
+      fail(`${data}: which image shows what?`, hint);
+    }
     const y = idxLabels(readIdx(labels));
     requireKnown(y, classes.length, labels);
     const { x } = picturesAt(data, shape);
@@ -184,11 +192,28 @@ function pick({ x, y }: Labelled, rows: Int32Array): Labelled {
 
 // ---- IDX ---------------------------------------------------------------------------------------------------------------
 
-/** By its first bytes: two zeros, a type, the number of axes. */
-function isIdx(path: string): boolean {
-  if (isFolder(path)) return false;
-  const [a, b, type = 0, axes] = readBytes(path);
-  return a === 0 && b === 0 && type >= 0x08 && type <= 0x0e && axes === 3;
+/** By its first bytes, unpacked: two zeros, a type, the number of axes. */
+export function isIdx(path: string): boolean {
+  const [a, b, type = 0, axes = 0] = firstBytes(path);
+  return a === 0 && b === 0 && type >= 0x08 && type <= 0x0e && axes >= 1 && axes <= 8;
+}
+
+/** A few bytes of a file, however large it is; none where there is no file, or a damaged one: its reader says so. */
+function firstBytes(path: string): Uint8Array {
+  if (!statSync(path, { throwIfNoEntry: false })?.isFile()) return new Uint8Array();
+  try {
+    const file = openSync(path, "r");
+    try {
+      const bytes = new Uint8Array(4096);
+      const head = bytes.subarray(0, readSync(file, bytes));
+      const packed = head[0] === 0x1f && head[1] === 0x8b;
+      return packed ? gunzipSync(head, { finishFlush: constants.Z_SYNC_FLUSH }) : head;
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    return new Uint8Array();
+  }
 }
 
 /** f32[n, 1, h, w] */
@@ -200,6 +225,13 @@ function idxBatch(path: string): Value<"f32"> {
   const { shape, data } = idxImages(idx);
   if (shape[0] === 0) fail(`${path}: there is no image in it`);
   return new Value("f32", [shape[0]!, 1, shape[1]!, shape[2]!], data);
+}
+
+/** The file of labels by MNIST's names, where it is there. */
+function labelsBeside(images: string): string {
+  const name = basename(images).replace(/images([-.])idx3/, "labels$1idx1");
+  const path = join(dirname(images), name);
+  return path !== join(images) && existsSync(path) ? shellWord(path) : "<file of labels, in IDX>";
 }
 
 function idxPair(images: string, labels: string, size: number | undefined): Labelled {

@@ -6,14 +6,14 @@ import { optimizers, schedules } from "../optim/index.ts";
 import { backendNames } from "../run/select.ts";
 import { describedRun, type Kind, named } from "./configuration.ts";
 import * as parse from "./options.ts";
-import { isFolder } from "./pictures.ts";
+import { isFolder, isIdx } from "./pictures.ts";
 import { models } from "./recipe.ts";
 import type { Terminal } from "./terminal.ts";
 import { freshImages, type ImagesOptions, resumedImages } from "./train/images.ts";
 import { execute, flag, type Job, type Telling } from "./train/job.ts";
 import { freshTable, resumedTable, type TableOptions } from "./train/table.ts";
 import { freshText, resumedText, type TextOptions } from "./train/text.ts";
-import { augmentations } from "./vision.ts";
+import { augmentations, visionModels } from "./vision.ts";
 
 type Options = Omit<TableOptions, "model"> &
   TextOptions &
@@ -116,6 +116,7 @@ function fresh(data: string | undefined, options: Options): Promise<Job> {
     fail("train: name a data file", "downhill train data.csv --target column, or downhill train novel.txt");
   }
   const kind = kindOf(data, options);
+  requireModelOf(kind, options.model, data);
   requireOwn(kind, options, data);
   if (kind === "images") return freshImages(data, options as ImagesOptions);
   return kind === "text" ? freshText(data, options) : freshTable(data, options as TableOptions);
@@ -129,13 +130,34 @@ function resumed(data: string | undefined, folder: string, options: Options): Pr
 }
 
 /**
- * Labels are those of images, and so is a folder. Else by the model, else by the name of the file; a column to predict is
- * one of a table, whatever its name.
+ * Labels are those of images, and so are a folder and IDX, which its first bytes tell. Else by what is asked for: a column
+ * to predict is one of a table, tokens are those of a text. Else by the name of the file, and gpt takes any other name.
  */
 function kindOf(data: string, { model, target, tokenizer, labels }: Options): Kind {
-  if (model === "cnn" || labels !== undefined || (isFolder(data) && target === undefined)) return "images";
-  if (model !== undefined) return model === "gpt" ? "text" : "table";
-  return tokenizer !== undefined || (/\.txt(\.gz)?$/i.test(data) && target === undefined) ? "text" : "table";
+  if (labels !== undefined || isIdx(data) || (isFolder(data) && target === undefined)) return "images";
+  if (tokenizer !== undefined) return "text";
+  if (target !== undefined || /\.[ct]sv(\.gz)?$/i.test(data)) return "table";
+  return /\.txt(\.gz)?$/i.test(data) || model === "gpt" ? "text" : "table";
+}
+
+/** Models that each kind of data has. */
+const modelsOf: Record<Kind, readonly string[]> = { table: models, text: ["gpt"], images: visionModels };
+
+/** Throws where this kind of data has no such model. */
+function requireModelOf(kind: Kind, model: string | undefined, name: string): void {
+  const known = modelsOf[kind];
+  if (model === undefined || known.includes(model)) return;
+  const [one, all] = named[kind];
+  const hints: Record<Kind, string> = {
+    table: model === "gpt" ? "to train on it as a text, say --tokenizer char" : "choose one of these",
+    text: model === "cnn" ? "leave --model out" : "if it is a table, say which column to predict with --target",
+    images: "choose one of these",
+  };
+  fail(
+    `--model ${model} is no model of ${all} (${known.length > 1 ? "they are" : "it is"} ${known.join(", ")}), ` +
+      `and ${name} is trained as ${one}`,
+    hints[kind],
+  );
 }
 
 /** Options that not every kind of data has. */

@@ -65,6 +65,11 @@ const cases: Record<string, [argv: string[], message: RegExp]> = {
   ],
   "an unknown optimizer": [train("good.csv", "--optimizer", "adamm"), /Did you mean adam\?/],
   "an unknown model": [train("good.csv", "--model", "lineer"), /Did you mean linear\?/],
+  "images' model of a table": [
+    train("good.csv", "--model", "cnn"),
+    /--model cnn is no model of tables \(they are mlp, linear\), and good\.csv is trained as a table/,
+  ],
+  "a text's model of a table": [["train", "good.csv", "--model", "gpt"], /gpt is no model of tables[\s\S]*--tokenizer/],
   "an unknown schedule": [train("good.csv", "--schedule", "cosin"), /Did you mean cosine\?/],
   "an unknown backend": [train("good.csv", "--backend", "nativ"), /Did you mean native\?/],
   "an unknown task": [train("good.csv", "--task", "regresion"), /Did you mean regression\?/],

@@ -186,6 +186,13 @@ describe("a trained model", () => {
 describe("refused with what to do", () => {
   const cases: readonly (readonly [string, readonly string[], string])[] = [
     ["no labels", ["train-images-idx3-ubyte.gz", "--model", "cnn"], "which image shows what?"],
+    [
+      "no labels, and nothing that says images",
+      ["train-images-idx3-ubyte.gz"],
+      "--labels hint: downhill train train-images-idx3-ubyte.gz --labels <file of labels, in IDX>",
+    ],
+    ["IDX is no text", ["train-images-idx3-ubyte.gz", "--tokenizer", "char"], "--tokenizer is an option of texts"],
+    ["gpt", ["sky", "--model", "gpt"], "--model gpt is no model of images (they are cnn, mlp, linear), and sky is"],
     ["labels of a folder", ["sky", "--labels", "train-labels-idx1-ubyte"], "are the names of the folders in it"],
     [
       "half a test",

@@ -229,6 +229,8 @@ describe("mistakes", () => {
     ],
     ["an option of tables", train("hills.txt", "--hidden", "8"), /--hidden is an option of tables/],
     ["epochs of a text", train("hills.txt", "--epochs", "2"), /--epochs is an option of tables.*--steps/],
+    ["a table's model", train("hills.txt", "--model", "mlp"), /mlp is no model of texts \(it is gpt\).*--target/],
+    ["images' model", train("hills.txt", "--model", "cnn"), /cnn is no model of texts \(it is gpt\)/],
     ["an option of texts", ["train", "good.csv", "-t", "kind", "--heads", "2"], /--heads is an option of texts/],
     ["sampling from a table's run", ["sample", "a-table"], /was trained on a table.*downhill predict/],
     ["predicting with a text's run", ["predict", "hills", "good.csv"], /was trained on a text.*downhill sample/],
