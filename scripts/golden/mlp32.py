@@ -16,14 +16,7 @@ import torch
 import torch.nn.functional as F
 
 from emit import write
-
-
-def uniforms(seed, count):
-    s, out = seed, []
-    for _ in range(count):
-        s = (s * 1664525 + 1013904223) % 2**32
-        out.append(s / 2**32)
-    return np.array(out)
+from formula import labels, uniforms
 
 
 def weights(seed, shape, fan_in):
@@ -32,10 +25,6 @@ def weights(seed, shape, fan_in):
 
 def data(seed, shape):
     return uniforms(seed, int(np.prod(shape))).astype(np.float32).reshape(shape)
-
-
-def labels(seed, count, classes):
-    return np.floor(uniforms(seed, count) * classes).astype(np.int64)
 
 
 def sums(parameters):
