@@ -10,7 +10,7 @@ import { readBytes, readIdx } from "../data/files.ts";
 import { idxImages, idxLabels } from "../data/idx.ts";
 import { type ClassFiles, classFiles, imageFiles, imageHeaders, readImages } from "../data/image-folder.ts";
 import { resize } from "../data/images.ts";
-import { split } from "../data/split.ts";
+import { type Split, split } from "../data/split.ts";
 import { fail } from "../ir/fail.ts";
 import { Value } from "../ir/value.ts";
 import { shellWord } from "./text.ts";
@@ -48,8 +48,19 @@ const largest = 64;
 /** Whether images are meant: a folder, or files of labels. */
 export const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 
-/** Throws what the readers throw, and where labels are missing, too many or too few, or of a single class. */
-export function galleryOf(data: string, choices: PictureChoices): Gallery {
+/** What is known of images before their pixels are read; `train`: how many there are to train on. */
+export type Outline = {
+  readonly shape: PictureShape;
+  readonly classes: readonly string[];
+  readonly images: number;
+  readonly train: number;
+};
+
+/**
+ * Throws what the readers throw, and where labels are missing, too many or too few, or of a single class. `check` is called
+ * before memory is taken for pixels, and may throw.
+ */
+export function galleryOf(data: string, choices: PictureChoices, check: (outline: Outline) => void): Gallery {
   const { labels, testImages, testLabels } = choices;
   if ((testImages === undefined) !== (testLabels === undefined)) {
     fail("--test-images and --test-labels belong together", "give both, or hold out a part with --test-fraction");
@@ -60,6 +71,9 @@ export function galleryOf(data: string, choices: PictureChoices): Gallery {
     const found = classFiles(data);
     requireClasses(data, found.classes.length);
     const shape = shapeOf(found, choices.size);
+    const images = found.files.length;
+    const train = partition(found.y, choices).train.length;
+    check({ shape, classes: found.classes, images, train });
     const x = readImages(found.files, { ...shape, size: [shape.height, shape.width] });
     return parts(data, shape, found.classes, { x, y: found.y }, undefined, choices);
   }
@@ -69,14 +83,19 @@ export function galleryOf(data: string, choices: PictureChoices): Gallery {
       `downhill train ${shellWord(data)} --labels ${labelsBeside(data)}`,
     );
   }
-  const whole = idxPair(data, labels, choices.size);
-  const test = testImages === undefined ? undefined : idxPair(testImages, testLabels!, choices.size);
+  const whole = idxPair(data, labels);
+  const test = testImages === undefined ? undefined : idxPair(testImages, testLabels!);
   const classes = whole.y.data.reduce((a, b) => Math.max(a, b), 0) + 1;
   requireClasses(labels, classes);
   if (test) requireKnown(test.y, classes, testLabels!);
-  const [, channels, height, width] = whole.x.shape as readonly [number, 1, number, number];
+  const [n, channels, h, w] = whole.x.shape as readonly [number, 1, number, number];
+  const [height, width] = [choices.size ?? h, choices.size ?? w];
+  const shape = { channels, height, width };
+  const train = partition(whole.y, choices).train.length;
   const names = Array.from({ length: classes }, (_, k) => String(k));
-  return parts(data, { channels, height, width }, names, whole, test, choices);
+  check({ shape, classes: names, images: n + (test?.y.data.length ?? 0), train });
+  const brought = ({ x, y }: Labelled) => ({ x: sized(x, [height, width]), y });
+  return parts(data, shape, names, brought(whole), test && brought(test), choices);
 }
 
 /** Images of any place, as a trained network takes them; their names, where they are files. */
@@ -156,12 +175,9 @@ function parts(
   classes: readonly string[],
   whole: Labelled,
   test: Labelled | undefined,
-  { seed, testFraction }: PictureChoices,
+  choices: PictureChoices,
 ): Gallery {
-  const n = whole.y.data.length;
-  const held = test ? 0 : testFraction;
-  const validation = n * (1 - held) < few ? 0 : 0.1;
-  const rows = split(n, { seed, test: held, validation, classes: whole.y.data });
+  const rows = partition(whole.y, choices);
   return {
     source: data,
     shape,
@@ -170,6 +186,14 @@ function parts(
     validation: rows.validation.length > 0 ? pick(whole, rows.validation) : undefined,
     test: test ?? pick(whole, rows.test),
   };
+}
+
+/** Which images are to train on, to watch it, and held out where no others are given for that. */
+function partition(y: Labelled["y"], { testImages, testFraction, seed }: PictureChoices): Split {
+  const n = y.data.length;
+  const held = testImages === undefined ? testFraction : 0;
+  const validation = n * (1 - held) < few ? 0 : 0.1;
+  return split(n, { seed, test: held, validation, classes: y.data });
 }
 
 /** Images to train on below which none are kept back to watch training. */
@@ -234,11 +258,11 @@ function labelsBeside(images: string): string {
   return path !== join(images) && existsSync(path) ? shellWord(path) : "<file of labels, in IDX>";
 }
 
-function idxPair(images: string, labels: string, size: number | undefined): Labelled {
+function idxPair(images: string, labels: string): Labelled {
   const x = idxBatch(images);
   const y = idxLabels(readIdx(labels));
   requireAlike(x, y, images, labels);
-  return { x: size === undefined ? x : sized(x, [size, size]), y };
+  return { x, y };
 }
 
 function sized(x: Value<"f32">, size: readonly [number, number]): Value<"f32"> {

@@ -1,4 +1,5 @@
 /** Networks that tell images apart, and how the command line trains them: the defaults, from size, channels and number. */
+import { totalmem } from "node:os";
 import { fail } from "../ir/fail.ts";
 import {
   batchNorm2d,
@@ -18,7 +19,7 @@ import {
 import { type OptimizerName, optimizers, type ScheduleName } from "../optim/index.ts";
 import type { Labelled, PictureShape } from "./pictures.ts";
 import { mostBytes } from "./recipe.ts";
-import { counted } from "./text.ts";
+import { counted, significant } from "./text.ts";
 
 export const visionModels = ["cnn", "mlp", "linear"] as const;
 export type VisionModel = (typeof visionModels)[number];
@@ -105,11 +106,11 @@ export function visionParameters(net: VisionArchitecture): number {
   return pairs([channels, ...hidden], (a, b) => (9 * a + 2) * b) + (features(net) + 1) * outputs;
 }
 
-/** Throws where wishes contradict each other or the images. */
+/** Throws where wishes contradict each other or the images. Of no images mean and deviation are 0 and 1. */
 export function visionArchitecture(
   wishes: VisionWishes,
   shape: PictureShape,
-  train: Labelled,
+  train: Labelled | undefined,
   outputs: number,
 ): VisionArchitecture {
   const { model = "cnn", augment = [] } = wishes;
@@ -127,7 +128,7 @@ export function visionArchitecture(
   const net = {
     ...shape,
     model,
-    ...moments(train.x),
+    ...(train ? moments(train.x) : { mean: ofEach(shape, 0), deviation: ofEach(shape, 1) }),
     augment,
     hidden,
     dropout: wishes.dropout ?? (model === "linear" ? 0 : 0.2),
@@ -141,6 +142,43 @@ export function visionArchitecture(
     );
   }
   return net;
+}
+
+const ofEach = ({ channels }: PictureShape, x: number): number[] => Array.from({ length: channels }, () => x);
+
+/**
+ * Bytes that training takes beside the images, before anything is compiled. Parameters, gradients and two averages; then
+ * of a batch the pixels and, of each block, 6.5 times what its convolution gives: itself, what follows it, its windows
+ * and the gradients of all these, as compiled programs have them at their peak. Evaluation keeps no more than 1.5 times
+ * the largest block. A few tens of per cent too much, never too little.
+ */
+export function visionBytes(net: VisionArchitecture, batch: number): number {
+  const { model, channels, height, width, hidden } = net;
+  const pixels = height * width;
+  const blocks = hidden.map((n, k) => (model === "cnn" ? (n * pixels) / 4 ** k : n));
+  const kept = channels * pixels + 6.5 * blocks.reduce((a, b) => a + b, 0);
+  const seen = channels * pixels + 1.5 * Math.max(0, ...blocks);
+  return 4 * (4 * visionParameters(net) + Math.max(batch * kept, evaluationBatch(net) * seen));
+}
+
+/** Bytes of memory that this process may have: the machine's, or those of its container. */
+const memory = (): number => Math.min(totalmem(), process.constrainedMemory() || Infinity);
+
+/**
+ * Throws where memory does not hold so many images, once as they are read and once where the program is, and the training
+ * of this network: the system would end the process without a word.
+ */
+export function requireRoom(net: VisionArchitecture, batch: number, images: number, there = memory()): void {
+  const { channels, height, width } = net;
+  const data = 2 * 4 * images * channels * height * width;
+  const training = visionBytes(net, batch);
+  if (data + training <= there) return;
+  const gb = (n: number) => `${significant(n / 1e9, 2)} GB`;
+  fail(
+    `training on ${counted(images, "image")} of ${height} × ${width} pixels takes about ${gb(data + training)} of memory: ` +
+      `${gb(data)} for the images, ${gb(training)} for the network with batches of ${batch}; there are ${gb(there)}`,
+    data > there ? "use a smaller --size, or fewer images" : "use a smaller --size, --batch or --hidden",
+  );
 }
 
 /** 16, 32, 64 … channels, as the image becomes smaller. */

@@ -211,6 +211,7 @@ describe("refused with what to do", () => {
     ],
     ["options of others", ["sky", "--drop", "x"], "--drop is an option of tables, and sky is trained as images"],
     ["too small", ["sky", "--size", "1"], "images of 1 × 1 pixels cannot be halved 1 time"],
+    ["no memory for it", ["sky", "--size", "200000"], "40 images of 200000 × 200000 pixels takes about"],
     ["too many blocks", ["sky", "--hidden", "2,2,2,2"], "images of 8 × 8 pixels cannot be halved 4 times"],
     ["a batch of more", ["sky", "--batch", "33"], "--batch 33: that is more than the 32 images to train on"],
     ["layers of none", ["sky", "--model", "linear", "--hidden", "3"], "a linear model has no hidden layers"],

@@ -17,6 +17,7 @@ import type { Colors } from "../terminal.ts";
 import { brief, counted, grouped, shellWord, stem } from "../text.ts";
 import {
   evaluationBatch,
+  requireRoom,
   type VisionWishes,
   visionArchitecture,
   visionNet,
@@ -43,7 +44,11 @@ export async function freshImages(data: string, options: ImagesOptions): Promise
   const folder = options.out ?? freeFolder(stem(data));
   requireFree(folder);
   const choices = { testFraction, seed, ...(size !== undefined && { size }), ...pairs(options) };
-  const gallery = galleryOf(data, choices);
+  const gallery = galleryOf(data, choices, ({ shape, classes, images, train }) => {
+    const { task } = new ClassTarget("class", classes);
+    const net = visionArchitecture(options, shape, undefined, outputsFor(task, classes.length));
+    requireRoom(net, visionRecipe(options, shape, train).batch, images);
+  });
   const target = new ClassTarget("class", gallery.classes);
   const outputs = outputsFor(target.task, gallery.classes.length);
   const { backend, note } = await selectBackend(options.backend ?? "auto");
@@ -71,7 +76,7 @@ export async function resumedImages(data: string | undefined, folder: string, op
   const { choices, recipe, architecture, backend, target } = configuration;
   requireSettled({ ...options, ...pairs(options) }, { ...architecture, ...recipe, ...choices, backend, out: folder });
   const source = sameData(data, folder, described, (path) => galleryFingerprint(path, choices));
-  const gallery = galleryOf(source, choices);
+  const gallery = galleryOf(source, choices, ({ images }) => requireRoom(architecture, recipe.batch, images));
   if (target.task === "regression") fail(`${folder}: run.json is damaged: its target is a quantity`);
   const open = () => RunFolder.open(folder);
   return jobOf(gallery, new ClassTarget(target.name, target.labels), configuration, {
