@@ -196,7 +196,8 @@ function inputsOf(
     ["memory", memory],
   ] as const) {
     if (t && !(t.isFloat && t.rank === 3 && t.shape[2] === width)) {
-      fail(`multiheadAttention: ${name} is ${t}, expected f32[n, t, ${width}]`);
+      const hint = name === "memory" ? "if it is a mask, it must be bool, true where attention is allowed" : undefined;
+      fail(`multiheadAttention: ${name} is ${t}, expected f32[n, ${name === "x" ? "t" : "s"}, ${width}]`, hint);
     }
   }
   if (memory && memory.shape[0] !== x.shape[0]) {

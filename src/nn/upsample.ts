@@ -1,4 +1,5 @@
 /** Upsampling: what pooling or a stride made small, made large again. */
+import { fail, shown } from "../ir/fail.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { expectSpatial, type PerAxis, perAxis } from "./spatial.ts";
 
@@ -6,10 +7,12 @@ import { expectSpatial, type PerAxis, perAxis } from "./spatial.ts";
  * Each element `scale` times along each spatial axis, or along axis k `scale[k]` times: nearest neighbour.
  *   f32[n, c, h, w] → f32[n, c, scale·h, scale·w], and so for one or three axes
  *
- * Throws where a scale is no whole number from 1 on, and where x has other axes or is no float.
+ * Throws where a scale is no whole number from 1 on, where anything else is given, such as PyTorch's mode, and where x
+ * has other axes or is no float.
  */
-export const upsample = (scale: PerAxis): ((x: Tensor) => Tensor) => {
-  perAxis("upsample", "the scale", scale, typeof scale === "number" ? 1 : scale.length, 1);
+export const upsample = (scale: PerAxis, ...more: readonly never[]): ((x: Tensor) => Tensor) => {
+  if (more.length) fail(`upsample: it takes the scale alone, got also ${shown(more[0])}`, "nearest neighbour is all");
+  perAxis("upsample", "the scale", scale, Array.isArray(scale) ? scale.length : 1, 1);
   return (x) => {
     const rank = typeof scale === "number" ? Math.max(1, x.rank - 2) : scale.length;
     expectSpatial("upsample", x, rank);

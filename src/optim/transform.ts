@@ -3,12 +3,11 @@
  * tree. A rule is written for one tensor; `leafwise` lifts it to trees, `chain` puts transforms one after the other, and
  * only `update` moves the parameters: p − lr · direction.
  */
-import { fail } from "../ir/fail.ts";
+import { fail, shown } from "../ir/fail.ts";
 import { type Shape, sameShape } from "../ir/shape.ts";
 import { Tensor } from "../ir/tensor.ts";
 import { Value, value } from "../ir/value.ts";
 import { leaves, type Mapped, map, mapWithPath, paths } from "../tree.ts";
-import { show } from "./hyper.ts";
 
 /** What a transform remembers, on the host: a tree below the parameters' paths. No state is `{}`, which has no leaf. */
 export interface State {
@@ -160,6 +159,10 @@ export function only(where: Where, transform: Transform, describe = where.name |
  * their gradients nothing is computed, and `update` may be given a tree without them.
  *
  * It goes around the whole rule: `freeze(under("trunk"), chain(clipGlobalNorm(1), adamW()))`.
+ *
+ * State is no parameter: the running statistics of batch norms in a frozen part move on with every training step, as in
+ * PyTorch unless the part is in `eval()`. Where they must stay, run that part outside training, once, and train the rest
+ * on what it gives: `predict(trunk, { params: params.trunk, state: state.trunk }, x)`.
  * `init` throws where there is no such parameter, or none is left.
  */
 export function freeze(where: Where, rule: Optimizer): Optimizer {
@@ -196,7 +199,7 @@ export function scaleLr(where: Where, factor: number, rule: Optimizer): Optimize
   requireTransform("scaleLr", rule);
   if (!(typeof factor === "number" && factor > 0 && Number.isFinite(factor))) {
     const hint = factor === 0 ? "freeze(where, rule) keeps parameters as they are" : undefined;
-    fail(`scaleLr: the factor must be a finite number > 0, got ${show(factor)}`, hint);
+    fail(`scaleLr: the factor must be a finite number > 0, got ${given(factor)}`, hint);
   }
   const describe = `scaleLr(${where.name || "some"}, ${factor}, ${rule.describe})`;
   return {
@@ -257,16 +260,26 @@ export function update<P>(rule: Optimizer, gradients: P, state: TracedState, con
 
 function requireWhere(what: string, where: unknown): void {
   if (typeof where === "function") return;
-  const hint = typeof where === "string" ? `under(${JSON.stringify(where)})` : 'such as under("trunk") or matrices';
-  fail(`${what}: which parameters is said by a function of path and shape, got ${show(where)}`, hint);
+  const hint = typeof where === "string" ? `under(${JSON.stringify(where)})` : calls[what];
+  fail(`${what}: which parameters is said by a function of path and shape, got ${given(where)}`, hint);
 }
 
 /** Types say so too, but not to JavaScript; and `adam` in place of `adam()` is soon written. */
 function requireTransform(what: string, t: unknown): void {
-  if (typeof (t as Partial<Transform> | undefined)?.update === "function") return;
+  if (typeof (t as Partial<Transform> | null | undefined)?.update === "function") return;
   if (typeof t === "function") fail(`${what}: ${t.name || "a function"} makes a transform and is none`, "call it");
-  fail(`${what}: expected a transform such as adam(), got ${Array.isArray(t) ? "a list" : show(t)}`);
+  fail(`${what}: expected a transform such as adam(), got ${given(t)}`, calls[what]);
 }
+
+const calls: Readonly<Record<string, string>> = {
+  only: 'only(under("head"), clipGlobalNorm(1))',
+  freeze: 'freeze(under("trunk"), adam())',
+  scaleLr: 'scaleLr(under("trunk"), 0.1, adam())',
+};
+
+/** A rule by its name, so that arguments in the wrong order are seen to be. */
+const given = (x: unknown): string =>
+  typeof (x as Partial<Transform> | null | undefined)?.update === "function" ? (x as Transform).describe : shown(x);
 
 function requireDirection(t: Transform): void {
   if (t.gives === "step")

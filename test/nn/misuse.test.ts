@@ -70,6 +70,29 @@ test("sizes beyond any memory", () => {
   );
 });
 
+test("upsample has no mode", () => {
+  expect(() => loose.upsample(2, { mode: "bilinear" })).toThrow(
+    "upsample: it takes the scale alone, got also an object with mode",
+  );
+  expect(() => loose.upsample()).toThrow("upsample: the scale");
+});
+
+test("a mask that is not bool", () => {
+  const net = nn.multiheadAttention(4, 2);
+  const params = {
+    in_proj_weight: input([12, 4]),
+    in_proj_bias: input([12]),
+    out_proj: { weight: input([4, 4]), bias: input([4]) },
+    dropout: {},
+  };
+  for (const dtype of ["f32", "i32"] as const) {
+    const mask = input([2, 3], dtype);
+    expect(() => loose.apply(net, { params }, [input([2, 3, 4]), mask])).toThrow(
+      `multiheadAttention: memory is ${mask}, expected f32[n, s, 4]\n  hint: if it is a mask, it must be bool`,
+    );
+  }
+});
+
 describe("what is no layer", () => {
   test("in sequential", () => {
     const list = [nn.linear(3, 2), nn.relu];

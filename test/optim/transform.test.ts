@@ -324,9 +324,23 @@ describe("parts of a network", () => {
       /expected a transform such as adam\(\), got undefined/,
     );
     expect(() => scaleLr(0.1 as never, 0.1, sgd())).toThrow(/said by a function of path and shape, got 0\.1/);
-    expect(() => chain([sgd()] as never)).toThrow(/chain: expected a transform such as adam\(\), got a list/);
+    expect(() => chain([sgd()] as never)).toThrow(/chain: expected a transform such as adam\(\), got an array of 1/);
     expect(() => only(matrices, clipValue as never)).toThrow(/only: clipValue makes a transform/);
     expect(() => scaleLr(matrices, 0, sgd())).toThrow(/finite number > 0, got 0.*freeze/s);
     expect(() => scaleLr(matrices, Number.NaN, sgd())).toThrow(/finite number > 0, got NaN/);
+  });
+
+  test("arguments in another order are told by what they are", () => {
+    expect(() => freeze(sgd() as never, under("trunk") as never)).toThrow(
+      'freeze: which parameters is said by a function of path and shape, got sgd(torch)\n  hint: freeze(under("trunk"), adam())',
+    );
+    expect(() => scaleLr(matrices, sgd() as never, 0.1 as never)).toThrow(
+      'scaleLr: expected a transform such as adam(), got 0.1\n  hint: scaleLr(under("trunk"), 0.1, adam())',
+    );
+    const v = value([2], [1, 2]);
+    expect(() => freeze(v as never, sgd())).toThrow(`path and shape, got a Value ${v}`);
+    expect(() => freeze(matrices, v as never)).toThrow(`such as adam(), got a Value ${v}`);
+    expect(() => freeze(null as never, null as never)).toThrow("got null");
+    expect(() => freeze(matrices, null as never)).toThrow("got null");
   });
 });
