@@ -7,6 +7,7 @@ import { readText } from "../data/files.ts";
 import { bpe, characters, parseTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import { fail } from "../ir/fail.ts";
 import { type Value, value } from "../ir/value.ts";
+import { counted } from "./text.ts";
 
 export type TextChoices = {
   /** "char", "bpe", or the path of a tokenizer.json. */
@@ -81,5 +82,24 @@ export function requireWindow({ tokens }: Passage, context: number, what: string
   fail(
     `${what} is ${n === 1 ? "1 token" : `${n} tokens`}, too few for a context of ${context}, which takes ${context + 1}`,
     "use a longer text, or a smaller --context",
+  );
+}
+
+/** Throws where a batch is more windows than there are. */
+export function requireWindows({ source, train }: Corpus, context: number, batch: number): void {
+  const n = train.tokens.data.length - context;
+  if (batch <= n) return;
+  fail(
+    `--batch ${batch}: the part of ${source} to train on has ${counted(n, "window")} of ${context} tokens`,
+    "use a smaller batch, or a longer text",
+  );
+}
+
+/** Throws where the tokenizer knows one token only: what comes next is no question then. */
+export function requireChoice({ source, tokenizer }: Corpus): void {
+  if (tokenizer.size > 1) return;
+  fail(
+    `${source}: all its characters are the same one, ${JSON.stringify(tokenizer.decode([0]))}: there is nothing to predict`,
+    "use a text of at least two different characters",
   );
 }

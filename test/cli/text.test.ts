@@ -191,6 +191,7 @@ describe("mistakes", () => {
     file("empty.txt", "");
     file("binary.txt", Uint8Array.from([72, 105, 0, 1, 2]));
     file("latin1.txt", Uint8Array.from([72, 0xe9, 10]));
+    file("same.txt", "a".repeat(500));
     file("short.txt", "so short");
     file("broken.json", '{"model": 3}');
     file("good.csv", flowers(60));
@@ -214,7 +215,12 @@ describe("mistakes", () => {
     ["heads that do not divide the width", train("hills.txt", "--heads", "3"), /--heads 3: the width of 8/],
     ["a network beyond memory", train("hills.txt", "--width", "100000"), /--width 100000: .*GB of memory/],
     ["all windows at once", train("hills.txt", "--batch", "full"), /--batch full/],
-    ["more windows than there are", train("hills.txt", "--batch", "1000"), /batch: 1000 is more than the data/],
+    [
+      "more windows than there are",
+      train("hills.txt", "--batch", "1000"),
+      /--batch 1000: the part of hills\.txt to train on has 370 windows of 8 tokens hint: use a smaller batch, or a longer/,
+    ],
+    ["one character", train("same.txt"), /same\.txt: all its characters are the same one, "a": there is nothing to pr/],
     ["a vocabulary below the bytes", train("hills.txt", "--vocabulary", "100"), /vocabulary of 100 is too small/],
     [
       "a vocabulary of characters",

@@ -7,7 +7,16 @@ import { selectBackend } from "../../run/select.ts";
 import { RunFolder } from "../../train/folder.ts";
 import { type Entry, type FitResult, fit, generate, windows } from "../../train/index.ts";
 import { command, describedText, type TextConfiguration } from "../configuration.ts";
-import { type Corpus, corpusOf, requireWindow, type TextChoices, tokenizerFile, tokenizerOf } from "../corpus.ts";
+import {
+  type Corpus,
+  corpusOf,
+  requireChoice,
+  requireWindow,
+  requireWindows,
+  type TextChoices,
+  tokenizerFile,
+  tokenizerOf,
+} from "../corpus.ts";
 import {
   evaluationBatch,
   type LanguageScore,
@@ -118,8 +127,10 @@ function jobOf(
 ): Job {
   const { context } = configuration.architecture;
   const share = configuration.choices.testFraction;
+  requireChoice(corpus);
   requireWindow(corpus.train, context, `the part of ${corpus.source} to train on`);
   requireWindow(corpus.test, context, `the last ${percent(share)} of ${corpus.source}`);
+  requireWindows(corpus, context, configuration.recipe.batch);
   return {
     ...kept,
     backend: configuration.backend,
