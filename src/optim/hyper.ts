@@ -82,7 +82,7 @@ export function requireLr(what: string, lr: unknown): void {
   if (!positive.holds(lr)) fail(`${what}: lr must be ${positive.text}, got ${show(lr)}`);
 }
 
-const show = (x: unknown): string =>
+export const show = (x: unknown): string =>
   typeof x === "object" || typeof x === "string"
     ? JSON.stringify(x)
     : typeof x === "function"
