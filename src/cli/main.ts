@@ -13,7 +13,7 @@ import { exportCommand } from "./export.ts";
 import { infoCommand } from "./info.ts";
 import { predictCommand } from "./predict.ts";
 import { sampleCommand } from "./sample.ts";
-import { processTerminal, type Terminal } from "./terminal.ts";
+import { processTerminal, type Terminal, widthOf } from "./terminal.ts";
 import { trainCommand } from "./train.ts";
 import { version } from "./version.ts";
 
@@ -49,8 +49,8 @@ function program(terminal: Terminal, done: (code: number) => void): Command {
     command.exitOverride().configureOutput({
       writeOut: (text) => terminal.out.write(text),
       writeErr: (text) => terminal.err.write(text),
-      getOutHelpWidth: () => helpWidth(terminal.out.columns),
-      getErrHelpWidth: () => helpWidth(terminal.err.columns),
+      getOutHelpWidth: () => widthOf(terminal.out),
+      getErrHelpWidth: () => widthOf(terminal.err),
       getOutHasColors: () => terminal.colors.out.isColorSupported,
       getErrHasColors: () => terminal.colors.err.isColorSupported,
       outputError: (text, write) => write(terminal.colors.err.red(text)),
@@ -59,8 +59,6 @@ function program(terminal: Terminal, done: (code: number) => void): Command {
   }
   return top;
 }
-
-const helpWidth = (columns: number | undefined): number => Math.min(columns ?? 80, 100);
 
 const examples = `
 Examples:

@@ -14,7 +14,7 @@ import * as parse from "./options.ts";
 import { picturesAt } from "./pictures.ts";
 import { csvOptions } from "./problem.ts";
 import { warningText } from "./summary.ts";
-import type { Terminal } from "./terminal.ts";
+import { type Terminal, widthOf } from "./terminal.ts";
 import { flag } from "./train/job.ts";
 import { evaluationBatch } from "./vision.ts";
 import { writeWhole } from "./write.ts";
@@ -99,7 +99,7 @@ export function load(run: string, data: string, options: UseOptions, { err, colo
   const table = readCsv(data, csvOptions(reading, kindsOf(trained, withTarget)));
   const { x, warnings } = encoder.transform(table, { unseen });
   const worth = warnings.filter(({ kind }) => kind !== ("extra-columns" satisfies Warning["kind"]) || !withTarget);
-  if (worth.length > 0) err.write(warningText(worth, colors.err));
+  if (worth.length > 0) err.write(warningText(worth, colors.err, widthOf(err)));
   return { trained, target, table, x };
 }
 

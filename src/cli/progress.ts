@@ -4,7 +4,7 @@
  */
 import cliProgress from "cli-progress";
 import type { Entry, Progress } from "../train/index.ts";
-import type { Colors, Stream } from "./terminal.ts";
+import { type Colors, type Stream, widthOf } from "./terminal.ts";
 import { brief, duration, shortened, significant } from "./text.ts";
 
 export type Watch = {
@@ -54,11 +54,10 @@ function staying(stream: Stream, headline: Headline): Watch {
         epochs === undefined ? outOf("step", entry.step, steps) : outOf("epoch", entry.epoch, epochs),
         `loss ${significant(entry.trainLoss)}`,
         ...(measured === undefined ? [] : [`${headline.name} ${significant(measured)}`]),
-        `lr ${brief(entry.lr)}`,
-        ...pace(headline, stepsPerSecond),
+        ...(headline.perStep ? pace(headline, stepsPerSecond) : [`lr ${brief(entry.lr)}`]), // both are more than 80 columns
         duration(seconds),
       ];
-      stream.write(`  ${parts.join("   ")}\n`);
+      stream.write(`  ${parts.join("  ")}\n`);
     },
     end: () => {},
   };
@@ -68,7 +67,7 @@ function moving(stream: Stream, { cyan, dim }: Colors, headline: Headline): Watc
   let latest: Progress | undefined;
   let loss: number | undefined;
   let measured: number | undefined;
-  const width = () => Math.min(stream.columns ?? 80, 100) - 1;
+  const width = () => widthOf(stream) - 1;
 
   const line = (): string => {
     if (!latest) return "  compiling …";

@@ -11,9 +11,10 @@ import { brief, columns, counted, grouped, shortened, significant, wrapped } fro
 /** The most classes of which a confusion matrix is shown whole. */
 const mostShown = 12;
 
-/** "data", "target", … and what there is to say about each. */
-export function facts(rows: readonly (readonly [string, string])[], { dim }: Colors): string {
-  return rows.map(([name, what]) => `  ${dim(name.padEnd(9))} ${wrapped(what, 66, " ".repeat(12))}\n`).join("");
+/** "data", "target", … and what there is to say about each, in lines of at most `width` characters. */
+export function facts(rows: readonly (readonly [string, string])[], { dim }: Colors, width: number): string {
+  const filled = (what: string) => wrapped(what, width - 14, " ".repeat(12));
+  return rows.map(([name, what]) => `  ${dim(name.padEnd(9))} ${filled(what)}\n`).join("");
 }
 
 /** Before training: the data, what was done to the columns, the network and how it will be trained. */
@@ -22,6 +23,7 @@ export function beforehand(
   configuration: TableConfiguration,
   backend: string,
   colors: Colors,
+  width: number,
 ): string {
   const { table, split, target, reason } = problem;
   const { recipe, architecture, choices } = configuration;
@@ -60,6 +62,7 @@ export function beforehand(
       ["backend", backend],
     ],
     colors,
+    width,
   );
 }
 
@@ -97,7 +100,7 @@ const summed: Partial<Record<Warning["kind"], (n: number, names: string) => stri
 };
 
 /** Warnings, several of one kind as one. */
-export function warningText(warnings: readonly Warning[], { yellow }: Colors): string {
+export function warningText(warnings: readonly Warning[], { yellow }: Colors, width = 80): string {
   const lines: string[] = [];
   const told = new Set<Warning["kind"]>();
   for (const { kind, message, column } of warnings) {
@@ -109,7 +112,7 @@ export function warningText(warnings: readonly Warning[], { yellow }: Colors): s
     const some = names.length > 4 ? `${names.slice(0, 4).join(", ")} and ${names.length - 4} more` : names.join(", ");
     lines.push(sum ? sum(alike.length, some) : message);
   }
-  return lines.map((line) => `  ${yellow("!")} ${wrapped(line, 74, "    ")}\n`).join("");
+  return lines.map((line) => `  ${yellow("!")} ${wrapped(line, width - 6, "    ")}\n`).join("");
 }
 
 /** A score in full: for classes a confusion matrix and precision, recall, F1 of each. */

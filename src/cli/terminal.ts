@@ -11,6 +11,9 @@ export type Stream = {
   readonly columns?: number;
 };
 
+/** Columns that a line may fill: those of a terminal, up to 100 where lines become hard to read, and 80 elsewhere. */
+export const widthOf = ({ columns }: Stream): number => Math.max(40, Math.min(columns ?? 80, 100));
+
 export type Colors = ReturnType<typeof createColors>;
 
 export type Terminal = {

@@ -58,6 +58,35 @@ export function wrapped(text: string, width: number, indent: string): string {
   return lines.join(`\n${indent}`);
 }
 
+/**
+ * Lines that take at most `width` columns of a terminal, of a text that may be in any script or in none: cut after a space
+ * where there is one, else anywhere. What would move a terminal's cursor is shown as a space or as �.
+ */
+export function folded(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let [line, taken, spaceAt] = ["", 0, 0];
+  for (const character of text.replaceAll("\t", "  ").replace(/\p{Cc}/gu, "\ufffd")) {
+    const columns = columnsOf(character);
+    if (taken + columns > width && line !== "") {
+      const at = spaceAt > 0 ? spaceAt : line.length;
+      lines.push(line.slice(0, at).trimEnd());
+      line = line.slice(at);
+      taken = [...line].reduce((sum, c) => sum + columnsOf(c), 0);
+      spaceAt = 0;
+    }
+    line += character;
+    taken += columns;
+    if (character === " ") spaceAt = line.length;
+  }
+  return [...lines, line];
+}
+
+/** Two for East Asian scripts and emoji, none for marks that stand on another character. */
+const columnsOf = (character: string): number => (mark.test(character) ? 0 : wide.test(character) ? 2 : 1);
+const mark = /\p{Mn}|\p{Me}|\p{Cf}/u;
+const wide =
+  /\p{Script=Han}|\p{Script=Hiragana}|\p{Script=Katakana}|\p{Script=Hangul}|\p{Emoji_Presentation}|[\u3000-\u303f\uff00-\uff60]/u;
+
 /** Rows of cells under each other: the first column to the left, the others to the right. */
 export function columns(rows: readonly (readonly string[])[], gap = "  "): string[] {
   const widths: number[] = [];

@@ -8,6 +8,7 @@ import {
   languageRecipe,
   languageSchedule,
 } from "../../src/cli/language.ts";
+import { folded } from "../../src/cli/text.ts";
 import type { Value } from "../../src/ir/value.ts";
 import { init } from "../../src/nn/index.ts";
 import * as tree from "../../src/tree.ts";
@@ -99,6 +100,44 @@ describe("train", () => {
     const moving = plain.split(/[\r\n]+/).filter((l) => /step \d+\/16/.test(l));
     expect(moving.length).toBeGreaterThan(0);
     for (const l of moving) expect(l.length).toBeLessThan(80);
+  });
+});
+
+describe("widths", () => {
+  const longest = (text: string) => Math.max(...text.split("\n").map((l) => l.length));
+
+  test("every line of a training, on narrow and wide terminals and in a pipe", async () => {
+    file("endless.txt", "the hills go down and down again, ".repeat(30));
+    const train = [
+      "train",
+      "endless.txt",
+      "--steps",
+      "2000",
+      ...small,
+      "--width",
+      "4",
+      "--context",
+      "4",
+      "--batch",
+      "1",
+    ];
+    const piped = await downhill([...train, "--backend", "js", "--out", "piped"]);
+    expect(longest(piped.out)).toBeLessThanOrEqual(80);
+    expect(piped.out.split("\n").filter((l) => l.startsWith("  │ ")).length).toBeGreaterThan(2);
+    const narrow = await downhill(["train", "hills.txt", "--out", "narrow", "--quiet", ...quick], { columns: 60 });
+    const told = narrow.out.slice(0, narrow.out.indexOf("The model is in"));
+    expect(longest(told)).toBeLessThanOrEqual(60);
+    const broad = await downhill(["train", "hills.txt", "--out", "broad", "--quiet", ...quick], { columns: 100 });
+    expect(longest(broad.out)).toBeGreaterThan(80);
+  });
+
+  test("folded: at spaces, else anywhere, in columns of the terminal", () => {
+    expect(folded("down and down again", 9)).toEqual(["down and", "down", "again"]);
+    expect(folded("abcdefgh", 3)).toEqual(["abc", "def", "gh"]);
+    expect(folded("日本語の文", 5)).toEqual(["日本", "語の", "文"]);
+    expect(folded("e\u0301e\u0301e\u0301", 2)).toEqual(["e\u0301e\u0301", "e\u0301"]);
+    expect(folded("a\u001b[2Jb\tc", 80)).toEqual(["a\ufffd[2Jb  c"]);
+    expect(folded("", 5)).toEqual([""]);
   });
 });
 

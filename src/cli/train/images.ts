@@ -109,7 +109,7 @@ function jobOf(
   return {
     ...kept,
     backend: configuration.backend,
-    beforehand: (backend, colors) => `${beforehand(gallery, configuration, backend, colors)}\n`,
+    beforehand: (backend, colors, width) => `${beforehand(gallery, configuration, backend, colors, width)}\n`,
     headline: { name: metric!.name, of: ({ metrics }: Entry) => metrics?.[metric!.name] },
     fit: (watched) => fitting(gallery, target, configuration, watched),
     done: ({ epochs }) => counted(epochs, "epoch"),
@@ -124,7 +124,8 @@ function jobOf(
       const [train, test] = [await of(gallery.train), await of(gallery.test)];
       return {
         report: report(configuration, target, kept.folder, result, train, test),
-        text: (colors) => afterwards(gallery, configuration, target, kept.folder, result, train, test, colors),
+        text: (colors, width) =>
+          afterwards(gallery, configuration, target, kept.folder, result, train, test, colors, width),
       };
     },
   };
@@ -156,7 +157,13 @@ function fitting(
 
 // ---- what is said ------------------------------------------------------------------------------------------------------
 
-function beforehand(gallery: Gallery, configuration: ImagesConfiguration, backend: string, colors: Colors): string {
+function beforehand(
+  gallery: Gallery,
+  configuration: ImagesConfiguration,
+  backend: string,
+  colors: Colors,
+  columns: number,
+): string {
   const { source, classes, train, validation, test } = gallery;
   const { architecture, recipe, choices } = configuration;
   const { model, channels, height, width, hidden, dropout, augment } = architecture;
@@ -187,6 +194,7 @@ function beforehand(gallery: Gallery, configuration: ImagesConfiguration, backen
       ["backend", backend],
     ],
     colors,
+    columns,
   );
 }
 
@@ -228,12 +236,13 @@ function afterwards(
   train: Score,
   test: Score,
   colors: Colors,
+  width: number,
 ): string {
   const { bold, dim, green } = colors;
   const labels = choices.labels === undefined ? "" : ` --labels ${shellWord(relative("", choices.labels))}`;
   const run = shellWord(folder);
   return [
-    trainedLine(counted(result.epochs, "epoch"), result),
+    trainedLine(counted(result.epochs, "epoch"), result, width),
     "",
     bold("Held-out test images"),
     scoreText(target, test, colors),

@@ -12,7 +12,7 @@ import type { DataDescription } from "../configuration.ts";
 import { fingerprint } from "../problem.ts";
 import { type Headline, silent, watching } from "../progress.ts";
 import { facts } from "../summary.ts";
-import { type Colors, interruptedCode, type Terminal } from "../terminal.ts";
+import { type Colors, interruptedCode, type Terminal, widthOf } from "../terminal.ts";
 import { duration, shellWord, wrapped } from "../text.ts";
 import { type Board, boardIn, noBoard } from "./board.ts";
 import { discard, removeEmpty } from "./folder.ts";
@@ -38,7 +38,7 @@ export type Job = {
   /** The run's folder, made or found. */
   readonly open: () => RunFolder;
   /** What is said before training: data, model, recipe. `backend` is what that says about itself. */
-  readonly beforehand: (backend: string, colors: Colors) => string;
+  readonly beforehand: (backend: string, colors: Colors, width: number) => string;
   /** What the moving line shows of each entry. */
   readonly headline: Headline;
   readonly fit: (watched: Watched) => Promise<FitResult<any>>;
@@ -49,7 +49,7 @@ export type Job = {
 };
 
 /** The line of --json, and what a person reads, with the number that everybody looks for in its last line. */
-export type Outcome = { readonly report: object; readonly text: (colors: Colors) => string };
+export type Outcome = { readonly report: object; readonly text: (colors: Colors, width: number) => string };
 
 /** Trains, and says how it went. → the exit code */
 export async function execute(job: Job, telling: Telling, terminal: Terminal, signal: AbortSignal): Promise<number> {
@@ -71,12 +71,13 @@ async function carriedOut(
 ): Promise<number> {
   const { folder, resumed } = job;
   const [stream, colors] = json ? [terminal.err, terminal.colors.err] : [terminal.out, terminal.colors.out];
+  const width = widthOf(stream);
   const say = (text: string) => stream.write(text);
   const { backend } = await selectBackend(job.backend);
   if (job.note) say(`${colors.yellow("!")} ${job.note}\n`);
-  say(`\n${job.beforehand(`${backend.name}: ${backend.about}`, colors)}`);
+  say(`\n${job.beforehand(`${backend.name}: ${backend.about}`, colors, width)}`);
   if (tensorboard !== undefined) {
-    say(`${facts([["charts", `tensorboard --logdir ${shellWord(tensorboard)}`]], colors)}\n`);
+    say(`${facts([["charts", `tensorboard --logdir ${shellWord(tensorboard)}`]], colors, width)}\n`);
   }
 
   const made = resumed ? [] : makeFolders(folder);
@@ -96,7 +97,7 @@ async function carriedOut(
     if (result.stopReason === "aborted") return interrupted(job, result, terminal);
     const { report, text } = await job.measure(result);
     if (json) terminal.out.write(`${JSON.stringify(report)}\n`);
-    say(text(colors));
+    say(text(colors, width));
     return 0;
   } catch (error) {
     watch.end();
@@ -132,9 +133,14 @@ function interrupted({ folder, done }: Job, result: FitResult<any>, { err, color
 }
 
 /** "Trained 20 epochs in 3.1 s (and 0.4 s to compile), kept the model of epoch 12." */
-export function trainedLine(how: string, { secondsTraining, secondsCompiling }: FitResult<any>, more = ""): string {
+export function trainedLine(
+  how: string,
+  { secondsTraining, secondsCompiling }: FitResult<any>,
+  width: number,
+  more = "",
+): string {
   const compiling = secondsCompiling >= 0.1 ? ` (and ${duration(secondsCompiling)} to compile)` : "";
-  return wrapped(`Trained ${how} in ${duration(secondsTraining)}${compiling}${more}.`, 80, "");
+  return wrapped(`Trained ${how} in ${duration(secondsTraining)}${compiling}${more}.`, width, "");
 }
 
 // ---- going on with a run -----------------------------------------------------------------------------------------------

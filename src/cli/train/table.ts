@@ -139,9 +139,9 @@ function jobOf(
   return {
     ...kept,
     backend: configuration.backend,
-    beforehand: (backend, colors) =>
-      `${beforehand(problem, configuration, backend, colors)}\n` +
-      (warnings.length > 0 ? `${warningText(warnings, colors)}\n` : ""),
+    beforehand: (backend, colors, width) =>
+      `${beforehand(problem, configuration, backend, colors, width)}\n` +
+      (warnings.length > 0 ? `${warningText(warnings, colors, width)}\n` : ""),
     headline: headlineOf(problem, parts.validation),
     fit: (watched) => fitting(problem, configuration, parts, watched),
     done: ({ epochs }) => `${epochs} epochs`,
@@ -149,7 +149,7 @@ function jobOf(
       const found = await scores(problem, configuration, result, parts);
       return {
         report: report(configuration, kept.folder, result, found),
-        text: (colors) => afterwards(problem, kept.folder, result, found, colors),
+        text: (colors, width) => afterwards(problem, kept.folder, result, found, colors, width),
       } satisfies Outcome;
     },
   };
@@ -230,6 +230,7 @@ function afterwards(
   result: Fitted,
   { train, test }: Found,
   colors: Colors,
+  width: number,
 ): string {
   const { bold, dim, green } = colors;
   const { stopReason, best, epochs } = result;
@@ -239,7 +240,7 @@ function afterwards(
       : `, ${stopReason === "early stopping" ? "stopped early, " : ""}kept the model of epoch ${best.epoch}`;
   const file = shellWord(table.source);
   return [
-    trainedLine(`${epochs} epochs`, result, early),
+    trainedLine(`${epochs} epochs`, result, width, early),
     "",
     bold("Held-out test rows"),
     scoreText(target, test, colors),

@@ -32,7 +32,7 @@ import {
 import { fingerprint } from "../problem.ts";
 import { facts } from "../summary.ts";
 import type { Colors } from "../terminal.ts";
-import { brief, counted, grouped, shellWord, significant, stem } from "../text.ts";
+import { brief, counted, folded, grouped, shellWord, significant, stem } from "../text.ts";
 import { discard, freeFolder, requireFree } from "./folder.ts";
 import { type Job, requireSettled, sameData, trainedLine, type Watched } from "./job.ts";
 
@@ -134,7 +134,7 @@ function jobOf(
   return {
     ...kept,
     backend: configuration.backend,
-    beforehand: (backend, colors) => `${beforehand(corpus, configuration, backend, colors)}\n`,
+    beforehand: (backend, colors, columns) => `${beforehand(corpus, configuration, backend, colors, columns)}\n`,
     headline: {
       name: "held-out loss",
       of: ({ validationLoss }: Entry) => validationLoss,
@@ -149,7 +149,7 @@ function jobOf(
       const sample = await sampleOf(corpus, configuration, result);
       return {
         report: report(corpus, configuration, kept.folder, result, score, sample),
-        text: (colors) => afterwards(corpus, kept.folder, result, score, sample, colors),
+        text: (colors, columns) => afterwards(corpus, kept.folder, result, score, sample, colors, columns),
       };
     },
   };
@@ -193,7 +193,13 @@ async function sampleOf({ tokenizer }: Corpus, configuration: TextConfiguration,
 
 // ---- what is said ------------------------------------------------------------------------------------------------------
 
-function beforehand(corpus: Corpus, configuration: TextConfiguration, backend: string, colors: Colors): string {
+function beforehand(
+  corpus: Corpus,
+  configuration: TextConfiguration,
+  backend: string,
+  colors: Colors,
+  columns: number,
+): string {
   const { source, tokenizer, train, test } = corpus;
   const { architecture, recipe, choices } = configuration;
   const { layers, heads, width, context, dropout } = architecture;
@@ -222,6 +228,7 @@ function beforehand(corpus: Corpus, configuration: TextConfiguration, backend: s
       ["backend", backend],
     ],
     colors,
+    columns,
   );
 }
 
@@ -265,16 +272,18 @@ function afterwards(
   score: LanguageScore,
   sample: string,
   colors: Colors,
+  columns: number,
 ): string {
   const { bold, dim, green } = colors;
   const run = shellWord(folder);
   return [
-    trainedLine(counted(result.steps, "step"), result),
+    trainedLine(counted(result.steps, "step"), result, columns),
     "",
     bold("A sample"),
     ...sample
       .trim()
-      .split("\n")
+      .split(/\r?\n/)
+      .flatMap((line) => folded(line, columns - 5))
       .map((line) => `  ${dim("│")} ${line}`),
     "",
     `The model is in ${bold(join(folder, "model.safetensors"))}; to use it:`,
