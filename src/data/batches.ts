@@ -2,8 +2,9 @@
  * Which rows a step sees. One option covers batch (`"full"`), mini-batch (64) and stochastic descent (1); the order of
  * an epoch is a function of (seed, epoch), so going on in the middle of one needs nothing but their numbers.
  */
-import { fail } from "../ir/fail.ts";
+import { fail, shown } from "../ir/fail.ts";
 import { permutation } from "../random.ts";
+import { requireCount, requireOptions } from "./given.ts";
 
 export type BatchOptions = {
   /** Rows per step. */
@@ -27,11 +28,17 @@ export type Batches = {
   readonly order: (epoch: number) => Int32Array<ArrayBuffer>;
 };
 
+const batchesCall = "batches(1000, { batch: 32, seed: 1 })";
+
 /** The plan of an epoch. Throws when the batch is not a whole number from 1 to `rows`. */
-export function batches(rows: number, { batch, seed, shuffle = true, dropLast = false }: BatchOptions): Batches {
+export function batches(rows: number, options: BatchOptions): Batches {
+  requireCount("batches: rows", rows, batchesCall);
+  requireOptions("batches", options, batchesCall);
+  const { batch, seed, shuffle = true, dropLast = false } = options;
   if (rows < 1) fail("batches: there are no rows to train on");
   const size = batch === "full" ? rows : batch;
-  if (!Number.isInteger(size) || size < 1) fail(`batch: expected a whole number from 1, or "full", got ${batch}`);
+  if (!Number.isInteger(size) || size < 1)
+    fail(`batch: expected a whole number from 1, or "full", got ${shown(batch)}`);
   if (size > rows) {
     const plural = rows === 1 ? "is 1 row" : `are ${rows} rows`;
     fail(`batch: ${size} is more than the data: there ${plural} to train on`, 'use a smaller batch, or "full"');

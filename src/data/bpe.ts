@@ -8,6 +8,7 @@
  * then the lower second one. The result is its `tokenizer.json`; reading and using one is tokenizer.ts.
  */
 import { fail } from "../ir/fail.ts";
+import { requireOptions, requireText } from "./given.ts";
 import { wellFormed } from "./text.ts";
 import type { TokenizerJson } from "./tokenizer.ts";
 
@@ -28,7 +29,11 @@ const words = /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(
  * Learn byte-level BPE from a text: the content of a `tokenizer.json`. Throws where the text is empty or the vocabulary
  * has no room beside the 256 bytes.
  */
-export function trainBpe(text: string, { vocabulary, minFrequency = 2 }: BpeOptions): TokenizerJson {
+export function trainBpe(text: string, options: BpeOptions): TokenizerJson {
+  const call = "bpe(text, { vocabulary: 1000 })";
+  requireText("bpe", text, call);
+  requireOptions("bpe", options, call);
+  const { vocabulary, minFrequency = 2 } = options;
   if (!Number.isInteger(vocabulary) || vocabulary < 257) {
     fail(
       `bpe: a vocabulary of ${vocabulary} is too small: the 256 bytes are tokens, and at least one more must fit`,

@@ -3,6 +3,7 @@
  * `tokenizer.json` that is byte-pair encoding with no pair to join, so that other programs read it as well.
  */
 import { fail } from "../ir/fail.ts";
+import { requireText, requireTokens } from "./given.ts";
 import { at, wellFormed } from "./text.ts";
 import type { Tokenizer, TokenizerJson } from "./tokenizer.ts";
 
@@ -11,6 +12,7 @@ import type { Tokenizer, TokenizerJson } from "./tokenizer.ts";
  * surrogate pair is U+FFFD, as where text is written as UTF-8. Throws where the text is empty.
  */
 export function characters(text: string): Tokenizer {
+  requireText("characters", text, 'characters(readFileSync(path, "utf8"))');
   if (text === "") fail("characters: the text is empty, so there are no characters");
   const found = new Set(wellFormed(text));
   return charactersOf([...found].sort((a, b) => a.codePointAt(0)! - b.codePointAt(0)!));
@@ -23,6 +25,7 @@ export function charactersOf(known: readonly string[]): Tokenizer {
     kind: "characters",
     size: known.length,
     encode(text, { unknown = "refuse" } = {}) {
+      requireText("encode", text);
       const tokens = new Int32Array(text.length);
       let n = 0;
       let k = 0;
@@ -34,12 +37,12 @@ export function charactersOf(known: readonly string[]): Tokenizer {
       }
       return tokens.slice(0, n);
     },
-    decode: (tokens) =>
-      Array.from(
-        tokens,
-        (id, k) =>
-          known[id] ?? fail(`decode: token ${id} at position ${k}; this tokenizer has 0 … ${known.length - 1}`),
-      ).join(""),
+    decode(tokens) {
+      requireTokens(tokens);
+      const refused = (id: number, k: number) =>
+        fail(`decode: token ${id} at position ${k}; this tokenizer has 0 … ${known.length - 1}`);
+      return Array.from(tokens, (id, k) => known[id] ?? refused(id, k)).join("");
+    },
     toJSON: () => asJson(ids),
   };
 }

@@ -3,7 +3,8 @@
  * here are the two guesses a reader has to make, delimiter and header, and the errors.
  */
 import { CsvError, type Options, parse } from "csv-parse/sync";
-import { DownhillError, fail } from "../ir/fail.ts";
+import { DownhillError, fail, shown } from "../ir/fail.ts";
+import { requireOptions } from "./given.ts";
 import { isMissing, numberIn, type Table, type TableOptions, tableFromCells } from "./table.ts";
 
 export type CsvOptions = TableOptions & {
@@ -28,6 +29,10 @@ const sampled = 50;
  * length, a quote that does not close, duplicate names, binary content, and what `tableFromCells` refuses.
  */
 export function parseCsv(input: string | Uint8Array, options: CsvOptions = {}): Table {
+  if (typeof input !== "string" && !(input instanceof Uint8Array)) {
+    fail(`parseCsv: expected text or the bytes of a file, got ${shown(input)}`, "parseCsv(readFileSync(path))");
+  }
+  requireOptions("parseCsv", options, 'parseCsv(text, { delimiter: ";" })');
   const source = options.source ?? "csv";
   const text = typeof input === "string" ? input : decode(input, source);
   const nul = text.indexOf("\0");
@@ -35,7 +40,7 @@ export function parseCsv(input: string | Uint8Array, options: CsvOptions = {}): 
     fail(`${source}: line ${lineAt(text, nul)} holds a NUL character`, "this is not a text file; export it as CSV");
   }
   if (text.trim() === "") fail(`${source}: the file is empty`);
-  if (options.delimiter !== undefined && options.delimiter.length !== 1) {
+  if (options.delimiter !== undefined && (typeof options.delimiter !== "string" || options.delimiter.length !== 1)) {
     fail(`delimiter: expected one character, got ${JSON.stringify(options.delimiter)}`);
   }
   const delimiter = options.delimiter ?? guessDelimiter(text);

@@ -6,8 +6,9 @@
  *               clipped
  *   category    one 0/1 column per category, the rarest pooled as "other" when there are many; missing is a category
  */
-import { fail } from "../ir/fail.ts";
+import { fail, shown } from "../ir/fail.ts";
 import { type Value, value } from "../ir/value.ts";
+import { isList, isNamed, requireOptions, requireTable } from "./given.ts";
 import { listed, nearest } from "./near.ts";
 import {
   type CategoricalColumn,
@@ -111,6 +112,15 @@ const identifying = 0.9;
 
 /** Fit the encoding of the feature columns. Throws when no usable column is left. */
 export function fitEncoder(table: Table, options: FitOptions = {}): { encoder: Encoder; warnings: Warning[] } {
+  requireTable("fitEncoder", table);
+  requireOptions("fitEncoder", options, 'fitEncoder(table, { exclude: ["target"] })');
+  for (const name of ["rows", "exclude", "keep"] as const) {
+    if (options[name] === undefined || isList(options[name])) continue;
+    fail(
+      `fitEncoder: ${name}: expected a list, got ${shown(options[name])}`,
+      'fitEncoder(table, { exclude: ["target"] })',
+    );
+  }
   const { exclude = [], keep = [] } = options;
   const rows = options.rows ?? Int32Array.from({ length: table.rows }, (_, row) => row);
   if (rows.length === 0) fail(`${table.source}: no training rows to fit the encoding on`);
@@ -143,6 +153,7 @@ export class Encoder {
   readonly featureNames: readonly string[];
 
   constructor(json: EncoderJson) {
+    if (!isNamed(json)) fail(`encoder: expected what toJSON gave, got ${shown(json)}`, "JSON.parse(text)");
     if (json.version !== 1) {
       fail(`encoder: version ${json.version} is not known to this release, which reads version 1`);
     }
@@ -170,6 +181,7 @@ export class Encoder {
    * training never saw.
    */
   transform(table: Table, { rows, unseen = "error" }: TransformOptions = {}): Encoded {
+    requireTable("transform", table);
     const at = rows ?? Int32Array.from({ length: table.rows }, (_, row) => row);
     const width = this.featureNames.length;
     const x = new Float32Array(at.length * width);
@@ -192,6 +204,7 @@ export class Encoder {
 
   /** The categorical columns as integers, as an embedding wants them. Throws as `transform` does. */
   codes(table: Table, { rows, unseen = "error" }: TransformOptions = {}): Codes {
+    requireTable("codes", table);
     const at = rows ?? Int32Array.from({ length: table.rows }, (_, row) => row);
     const categorical = this.#json.columns.filter((code) => code.kind === "categorical");
     const sizes = categorical.map((code) => code.categories.length + 1);

@@ -2,9 +2,10 @@
  * IDX, the format of MNIST and its relatives: two zero bytes, a type code, the number of axes, the sizes as big-endian
  * u32, then the elements, big-endian. Nothing is allocated before the sizes are checked against the bytes present.
  */
-import { fail, requireBytes } from "../ir/fail.ts";
+import { fail, requireBytes, shown } from "../ir/fail.ts";
 import type { Shape } from "../ir/shape.ts";
 import { Value } from "../ir/value.ts";
+import { isList, isNamed, requireOptions } from "./given.ts";
 
 export type IdxType = "u8" | "i8" | "i16" | "i32" | "f32" | "f64";
 type Elements = Uint8Array | Int8Array | Int16Array | Int32Array | Float32Array | Float64Array;
@@ -69,11 +70,20 @@ export function parseIdx(bytes: Uint8Array, source = "idx"): Idx {
   return { source, type: reader.type, shape, data: reader.read(view, start, n) };
 }
 
+function requireIdx(what: string, idx: unknown): void {
+  if (isNamed(idx) && Array.isArray(idx.shape) && isList(idx.data)) return;
+  fail(`${what}: expected what parseIdx gives, got ${shown(idx)}`, `${what}(parseIdx(readFileSync(path)))`);
+}
+
 /**
  * Elements as f32 of the same shape, times `scale`: 1/255 unless given, so that bytes become 0 … 1.
  * `idxImages(idx): f32[n, h, w]`.
  */
-export function idxImages(idx: Idx, { scale = 1 / 255 }: { readonly scale?: number } = {}): Value<"f32"> {
+export function idxImages(idx: Idx, options: { readonly scale?: number } = {}): Value<"f32"> {
+  requireIdx("idxImages", idx);
+  requireOptions("idxImages", options, "idxImages(idx, { scale: 1 / 255 })");
+  const { scale = 1 / 255 } = options;
+  if (!Number.isFinite(scale)) fail(`idxImages: scale: expected a number, got ${shown(scale)}`);
   return new Value(
     "f32",
     idx.shape,
@@ -83,6 +93,7 @@ export function idxImages(idx: Idx, { scale = 1 / 255 }: { readonly scale?: numb
 
 /** Class numbers, `i32[n]`. Throws when there is more than one axis, or a number is not a whole one from 0. */
 export function idxLabels(idx: Idx): Value<"i32"> {
+  requireIdx("idxLabels", idx);
   if (idx.shape.length !== 1) fail(`${idx.source}: labels are one axis, this is ${idx.type}[${idx.shape}]`);
   const wrong = idx.data.findIndex((x: number) => !(Number.isInteger(x) && x >= 0));
   if (wrong >= 0) fail(`${idx.source}: label ${wrong} is ${idx.data[wrong]}, not a class number`);

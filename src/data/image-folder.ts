@@ -11,9 +11,10 @@
 import { type Dirent, readdirSync, statSync } from "node:fs";
 import { totalmem } from "node:os";
 import { join } from "node:path";
-import { fail } from "../ir/fail.ts";
+import { fail, shown } from "../ir/fail.ts";
 import { Value } from "../ir/value.ts";
 import { readBytes } from "./files.ts";
+import { requireOptions, requireText } from "./given.ts";
 import { decodeImage, type Fit, type ImageHeader, type ImageOptions, imageHeader, resize } from "./images.ts";
 
 export type ReadImagesOptions = Omit<ImageOptions, "source"> & {
@@ -46,12 +47,15 @@ export type ImageFolder = ClassFiles & {
  * `resize` throw, naming the file.
  */
 export function readImageFolder(path: string, options: ReadImagesOptions = {}): ImageFolder {
+  requireText("readImageFolder: path", path, folderCall);
+  requireOptions("readImageFolder", options, folderCall);
   const found = classFiles(path);
   return { x: readImages(found.files, options), ...found };
 }
 
 /** What `readImageFolder` would read. Throws what it says about folders. */
 export function classFiles(path: string): ClassFiles {
+  requireText("classFiles: path", path, 'classFiles("photos")');
   const classes = classFolders(path);
   const found = classes.map((name) => imageFiles(join(path, name)));
   const empty = found.findIndex((files) => files.length === 0);
@@ -72,6 +76,8 @@ export function classFiles(path: string): ClassFiles {
  * Throws where `files` is empty, and what `readImageFolder` throws about images.
  */
 export function readImages(files: readonly string[], options: ReadImagesOptions = {}): Value<"f32"> {
+  requireFiles("readImages", files);
+  requireOptions("readImages", options, 'readImages(["1.png", "2.png"], { size: 32 })');
   if (files.length === 0) fail("readImages: no file was given");
   const headers = imageHeaders(files, options);
   const [height, width] = sizeOf(files, headers, options.size);
@@ -89,9 +95,22 @@ export function readImages(files: readonly string[], options: ReadImagesOptions 
 /** Size and channels of each file, without decoding it. Throws what `imageHeader` throws. */
 export const imageHeaders = (
   files: readonly string[],
-  { maxPixels }: Pick<ReadImagesOptions, "maxPixels"> = {},
-): ImageHeader[] =>
-  files.map((source) => imageHeader(readBytes(source), { source, ...(maxPixels !== undefined && { maxPixels }) }));
+  options: Pick<ReadImagesOptions, "maxPixels"> = {},
+): ImageHeader[] => {
+  requireFiles("imageHeaders", files);
+  requireOptions("imageHeaders", options, 'imageHeaders(["1.png"], { maxPixels: 2 ** 20 })');
+  const { maxPixels } = options;
+  return files.map((source) =>
+    imageHeader(readBytes(source), { source, ...(maxPixels !== undefined && { maxPixels }) }),
+  );
+};
+
+const folderCall = 'readImageFolder("photos", { size: 32 }), where photos has a folder for each class';
+
+function requireFiles(what: string, files: unknown): void {
+  if (Array.isArray(files) && files.every((file) => typeof file === "string")) return;
+  fail(`${what}: expected a list of paths, got ${shown(files)}`, `${what}(["1.png", "2.png"])`);
+}
 
 function classFolders(path: string): string[] {
   const entries = list(path);
@@ -105,13 +124,15 @@ function classFolders(path: string): string[] {
 }
 
 /** The image files below a folder, at any depth, sorted by path. Throws where the folder cannot be read. */
-export const imageFiles = (folder: string): string[] =>
-  list(folder)
+export const imageFiles = (folder: string): string[] => {
+  requireText("imageFiles: folder", folder, 'imageFiles("photos")');
+  return list(folder)
     .flatMap((entry) => {
       const path = join(folder, entry.name);
       return entry.isDirectory() ? imageFiles(path) : isImage(entry.name) && !isFolder(path) ? [path] : [];
     })
     .sort();
+};
 
 /** What is not hidden, sorted by name. */
 function list(folder: string): Dirent[] {
@@ -140,8 +161,8 @@ function sizeOf(
 ): readonly [number, number] {
   if (size !== undefined) {
     const both = typeof size === "number" ? ([size, size] as const) : size;
-    if (both.every((n) => Number.isSafeInteger(n) && n >= 1)) return both;
-    fail(`the size of images must be whole and at least 1, got ${size}`);
+    if (Array.isArray(both) && both.length === 2 && both.every((n) => Number.isSafeInteger(n) && n >= 1)) return both;
+    fail(`the size of images must be whole and at least 1, got ${shown(size)}`);
   }
   const { height, width } = headers[0]!;
   const other = headers.findIndex((header) => header.height !== height || header.width !== width);

@@ -4,8 +4,9 @@
  *   const x = decodeImage(bytes, { channels: 3 });     // f32[3, h, w] in [0, 1]
  *   const small = resize(x, [32, 32]);
  */
-import { fail, requireBytes } from "../ir/fail.ts";
+import { fail, requireBytes, shown } from "../ir/fail.ts";
 import { Value } from "../ir/value.ts";
+import { requireOptions } from "./given.ts";
 import { decodeJpeg, type JpegHeader, jpegHeader } from "./jpeg.ts";
 import { decodePng, type PngHeader, pngHeader, pngSignature } from "./png.ts";
 import { lies, planes } from "./raster.ts";
@@ -48,10 +49,12 @@ type Opened =
  */
 export function decodeImage(bytes: Uint8Array, options: ImageOptions = {}): Value<"f32"> {
   requireBytes("decodeImage", bytes);
+  requireOptions("decodeImage", options, "decodeImage(bytes, { channels: 3 })");
   const { source = "image", background = 1, channels } = options;
-  if (!(background >= 0 && background <= 1)) fail(`decodeImage: the background must lie in [0, 1], got ${background}`);
+  if (!(background >= 0 && background <= 1))
+    fail(`decodeImage: the background must lie in [0, 1], got ${shown(background)}`);
   if (channels !== undefined && channels !== 1 && channels !== 3) {
-    fail(`decodeImage: images have 1 or 3 channels, got ${channels}`);
+    fail(`decodeImage: images have 1 or 3 channels, got ${shown(channels)}`);
   }
   const opened = open(bytes, source, options.maxPixels);
   const raster =
@@ -60,10 +63,10 @@ export function decodeImage(bytes: Uint8Array, options: ImageOptions = {}): Valu
 }
 
 /** Size and channels of a PNG or JPEG file from its header. Throws what can be known to be wrong without decoding. */
-export function imageHeader(
-  bytes: Uint8Array,
-  { source = "image", maxPixels }: Pick<ImageOptions, "source" | "maxPixels"> = {},
-): ImageHeader {
+export function imageHeader(bytes: Uint8Array, options: Pick<ImageOptions, "source" | "maxPixels"> = {}): ImageHeader {
+  requireBytes("imageHeader", bytes);
+  requireOptions("imageHeader", options, "imageHeader(bytes, { maxPixels: 2 ** 20 })");
+  const { source = "image", maxPixels } = options;
   const { format, header, orientation } = open(bytes, source, maxPixels);
   const [height, width] = lies(orientation) ? [header.width, header.height] : [header.height, header.width];
   return { format, channels: header.channels, height, width };

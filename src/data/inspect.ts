@@ -2,7 +2,9 @@
  * What a careful person would look for before believing a test score: rows that are in both parts, a column that gives
  * the answer away, classes that hardly occur, too few rows.
  */
+import { fail, shown } from "../ir/fail.ts";
 import { permutation } from "../random.ts";
+import { isList, isNamed, requireOptions, requireTable } from "./given.ts";
 import type { Split } from "./split.ts";
 import { type Column, columnOf, missingAt, type Table, textAt } from "./table.ts";
 import type { Task } from "./target.ts";
@@ -17,7 +19,14 @@ export type InspectOptions = {
 };
 
 /** Warnings about a table and its split, the gravest first. The target has no missing cells. */
-export function inspect(table: Table, { target, task, split, ignored = [] }: InspectOptions): Warning[] {
+export function inspect(table: Table, options: InspectOptions): Warning[] {
+  const call = 'inspect(table, { target: "city", task: "multiclass", split: split(table.rows, { seed: 1 }) })';
+  requireTable("inspect", table, "{ target, task, split }");
+  requireOptions("inspect", options, call);
+  const { target, task, split, ignored = [] } = options;
+  if (!isNamed(split) || !isList(split.train) || !isList(split.validation) || !isList(split.test)) {
+    fail(`inspect: split: expected what split gives, got ${shown(split)}`, call);
+  }
   const y = columnOf(table, target);
   const features = table.columns.filter((column) => column.name !== target && !ignored.includes(column.name));
   return [

@@ -4,8 +4,9 @@
  *
  * Source: Pillow's `Image.resize(…, BILINEAR)`, in floats; torchvision's `resize(…, antialias=True)` is the same.
  */
-import { fail } from "../ir/fail.ts";
+import { fail, shown } from "../ir/fail.ts";
 import { Value } from "../ir/value.ts";
+import { requireOptions } from "./given.ts";
 
 /** "crop": scaled until it covers the size, and what stands out is cut off on both sides. "stretch": axes on their own. */
 export type Fit = "crop" | "stretch";
@@ -20,11 +21,13 @@ type Taps = { readonly from: number; readonly weights: readonly number[] };
  * `fit` is "crop" unless given, torchvision's `Resize(s)` and `CenterCrop(s)`: proportions stay, and of a long image the
  * ends are lost. Throws unless the sizes are whole and at least 1.
  */
-export function resize(
-  x: Value<"f32">,
-  size: readonly [number, number],
-  { fit = "crop" }: ResizeOptions = {},
-): Value<"f32"> {
+export function resize(x: Value<"f32">, size: readonly [number, number], options: ResizeOptions = {}): Value<"f32"> {
+  const call = "resize(decodeImage(bytes), [32, 32])";
+  if (!(x instanceof Value)) fail(`resize: expected an image, f32[c, h, w], got ${shown(x)}`, call);
+  if (!Array.isArray(size)) fail(`resize: a size is [height, width], got ${shown(size)}`, call);
+  requireOptions("resize", options, 'resize(x, [32, 32], { fit: "crop" })');
+  const { fit = "crop" } = options;
+  if (fit !== "crop" && fit !== "stretch") fail(`resize: fit: expected "crop" or "stretch", got ${shown(fit)}`);
   const [height, width] = size;
   if (x.shape.length !== 3) fail(`resize: an image is f32[c, h, w], got ${x}`);
   if (![height, width].every((n) => Number.isSafeInteger(n) && n >= 1)) {

@@ -2,8 +2,9 @@
  * Train, validation and test rows: drawn by seed, so a file sorted by class splits as well as a shuffled one, and, when
  * stratified, with every class's proportional share in each part.
  */
-import { fail } from "../ir/fail.ts";
+import { fail, shown } from "../ir/fail.ts";
 import { foldIn, key, shuffled } from "../random.ts";
+import { isList, requireCount, requireOptions } from "./given.ts";
 
 export type SplitOptions = {
   readonly seed: number;
@@ -28,7 +29,12 @@ export type Split = {
  * that leave nothing to train on.
  */
 export function split(rows: number, options: SplitOptions): Split {
+  requireCount("split: rows", rows, splitCall);
+  requireOptions("split", options, splitCall);
   const { seed, test = 0.2, validation = 0, classes } = options;
+  if (classes !== undefined && !isList(classes)) {
+    fail(`split: classes: expected the class of each row, got ${shown(classes)}`, "i32 labels: { classes: y.data }");
+  }
   checkShare("test", test);
   checkShare("validation", validation);
   if (test + validation >= 1) fail(`split: test ${test} and validation ${validation} leave nothing for training`);
@@ -100,8 +106,10 @@ function byClass(classes: ArrayLike<number>): number[][] {
   return [...groups].sort(([a], [b]) => a - b).map(([, group]) => group);
 }
 
+const splitCall = "split(table.rows, { seed: 1, test: 0.2 })";
+
 const sum = (x: readonly number[]): number => x.reduce((a, b) => a + b, 0);
 
 function checkShare(name: string, share: number): void {
-  if (!(share >= 0 && share < 1)) fail(`split: the ${name} share must be at least 0 and below 1, got ${share}`);
+  if (!(share >= 0 && share < 1)) fail(`split: the ${name} share must be at least 0 and below 1, got ${shown(share)}`);
 }

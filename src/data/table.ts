@@ -3,7 +3,8 @@
  * a column of numbers with a few stray words is an error, because reading it as categories would quietly throw its
  * meaning away.
  */
-import { fail } from "../ir/fail.ts";
+import { fail, shown } from "../ir/fail.ts";
+import { isList, isNamed, requireColumn, requireOptions, requireTable, requireText } from "./given.ts";
 import { listed, nearest } from "./near.ts";
 
 export type Kind = "numeric" | "categorical";
@@ -51,7 +52,10 @@ type Origin = Pick<Cells, "source" | "lines">;
 const markers = new Set(["", "na", "n/a", "null", "none", "?", "nan"]);
 
 /** An empty cell, NA, N/A, null, None, ? or NaN, in any case. */
-export const isMissing = (cell: string): boolean => cell.length < 5 && markers.has(cell.toLowerCase());
+export function isMissing(cell: string): boolean {
+  requireText("isMissing", cell, 'isMissing("NA"); of a column it is missingAt(column, row)');
+  return cell.length < 5 && markers.has(cell.toLowerCase());
+}
 
 const decimalNumber = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
 const infinity = /^[+-]?inf(?:inity)?$/i;
@@ -64,14 +68,25 @@ export function numberIn(cell: string, decimal: "." | "," = "."): number | undef
 }
 
 /** "data.csv: line 7", or "table: row 7" (from 1) where the source has no lines. */
-export const place = ({ source, lines }: Origin, row: number): string =>
-  `${source}: ${lines ? `line ${lines[row]}` : `row ${row + 1}`}`;
+export function place(origin: Origin, row: number): string {
+  if (!isNamed(origin) || !Number.isInteger(row)) {
+    fail(`place: expected a table and the number of a row, got ${shown(origin)} and ${shown(row)}`, "place(table, 0)");
+  }
+  return `${origin.source}: ${origin.lines ? `line ${origin.lines[row]}` : `row ${row + 1}`}`;
+}
 
 /**
  * Text cells to a table. Throws, naming line and column: duplicate or missing names, no rows, an infinite number, a
  * word among numbers, numbers with a comma.
  */
 export function tableFromCells(cells: Cells, options: TableOptions = {}): Table {
+  if (!isNamed(cells) || !isList(cells.names) || !isList(cells.columns)) {
+    fail(
+      `tableFromCells: expected cells, got ${shown(cells)}`,
+      'tableFromCells({ source: "file", names: ["age"], columns: [["31", "27"]], lines: null })',
+    );
+  }
+  requireTableOptions("tableFromCells: options", options);
   checkNames(cells.source, cells.names);
   const rows = cells.columns[0]?.length ?? 0;
   if (rows === 0) fail(`${cells.source}: no rows of data`);
@@ -90,6 +105,14 @@ export function tableOf(
   columns: Readonly<Record<string, ArrayLike<Cell>>>,
   options: TableOptions & { readonly source?: string } = {},
 ): Table {
+  requireTableOptions("tableOf: options", options);
+  const odd = isNamed(columns) ? Object.values(columns).find((cells) => !isList(cells)) : columns;
+  if (!isNamed(columns) || odd !== undefined) {
+    fail(
+      `tableOf: expected lists of cells by the names of their columns, got ${isNamed(columns) ? `one that is ${shown(odd)}` : shown(columns)}`,
+      'tableOf({ age: [31, 27], city: ["Bern", null] })',
+    );
+  }
   const source = options.source ?? "table";
   const names = Object.keys(columns);
   checkNames(source, names);
@@ -114,6 +137,8 @@ export function tableOf(
 
 /** The column of that name. Throws with the nearest name, or all names, where there is none. */
 export function columnOf(table: Table, name: string): Column {
+  requireTable("columnOf", table, '"age"');
+  requireText("columnOf: name", name, 'columnOf(table, "age")');
   const found = table.columns.find((column) => column.name === name);
   if (found) return found;
   const names = table.columns.map((column) => column.name);
@@ -125,19 +150,40 @@ export function columnOf(table: Table, name: string): Column {
 }
 
 /** The table without some of its columns. */
-export const without = (table: Table, names: readonly string[]): Table => ({
-  ...table,
-  columns: table.columns.filter((column) => !names.includes(column.name)),
-});
+export function without(table: Table, names: readonly string[]): Table {
+  requireTable("without", table, '["age"]');
+  if (!Array.isArray(names)) fail(`without: expected a list of names, got ${shown(names)}`, 'without(table, ["age"])');
+  return { ...table, columns: table.columns.filter((column) => !names.includes(column.name)) };
+}
 
 /** Whether a cell is missing. */
-export const missingAt = (column: Column, row: number): boolean =>
-  column.kind === "numeric" ? Number.isNaN(column.values[row]) : column.values[row] === null;
+export function missingAt(column: Column, row: number): boolean {
+  requireColumn("missingAt", column, "0");
+  requireRow("missingAt", column, row);
+  return column.kind === "numeric" ? Number.isNaN(column.values[row]) : column.values[row] === null;
+}
 
 /** A cell as text, as a person would write it; null when missing. */
 export function textAt(column: Column, row: number): string | null {
+  requireColumn("textAt", column, "0");
+  requireRow("textAt", column, row);
   if (column.kind === "categorical") return column.values[row]!;
   return Number.isNaN(column.values[row]) ? null : String(column.values[row]);
+}
+
+function requireRow(what: string, column: Column, row: number): void {
+  if (column.values[row] === undefined) {
+    fail(`${what}: column "${column.name}" has rows 0 … ${column.values.length - 1}, got ${shown(row)}`);
+  }
+}
+
+function requireTableOptions(what: string, options: TableOptions): void {
+  requireOptions(what, options, '{ missing: ["-"], kinds: { zip: "categorical" }, decimal: "," }');
+  const { missing, kinds } = options;
+  if (missing !== undefined && !Array.isArray(missing)) {
+    fail(`${what}: missing: expected a list of markers, got ${shown(missing)}`, 'missing: ["-"]');
+  }
+  if (kinds !== undefined) requireOptions(`${what}: kinds`, kinds, 'kinds: { zip: "categorical" }');
 }
 
 function checkNames(source: string, names: readonly string[]): void {

@@ -2,8 +2,9 @@
  * What is to be predicted: classes as numbers from 0, or a quantity standardised. Either is plain JSON, and either
  * leads back to what the file said.
  */
-import { fail } from "../ir/fail.ts";
+import { fail, shown } from "../ir/fail.ts";
 import { type Value, value } from "../ir/value.ts";
+import { isList, isNamed, requireColumn, requireOptions, requireTable } from "./given.ts";
 import { listed, nearest } from "./near.ts";
 import { type Column, columnOf, missingAt, place, type Table, textAt } from "./table.ts";
 
@@ -24,6 +25,8 @@ export type TargetJson =
       readonly sd: number;
     };
 
+const tasks: readonly Task[] = ["binary", "multiclass", "regression"];
+
 export type Inferred = { readonly task: Task; readonly reason: string };
 
 /**
@@ -32,6 +35,7 @@ export type Inferred = { readonly task: Task; readonly reason: string };
  * even share) and at least 20 rows each on average, up to k = 100. Every other number is a quantity.
  */
 export function inferTask(column: Column): Inferred {
+  requireColumn("inferTask", column);
   const counts = new Map<string | number, number>();
   let rows = 0;
   for (const cell of column.values) {
@@ -62,6 +66,9 @@ export class ClassTarget {
   readonly #index: Map<string, number>;
 
   constructor(name: string, labels: readonly (string | number)[]) {
+    if (!isList(labels) || labels.length === 0) {
+      fail(`ClassTarget: expected a list of labels, got ${shown(labels)}`, 'new ClassTarget("city", ["Bern", "Rome"])');
+    }
     this.name = name;
     this.labels = labels;
     this.#index = new Map(labels.map((label, k) => [String(label), k]));
@@ -112,6 +119,10 @@ export class NumberTarget {
   readonly sd: number;
 
   constructor(name: string, mean: number, sd: number) {
+    if (!Number.isFinite(mean) || !Number.isFinite(sd)) {
+      const hint = 'new NumberTarget("price", 120, 15)';
+      fail(`NumberTarget: expected mean and sd as numbers, got ${shown(mean)} and ${shown(sd)}`, hint);
+    }
     this.name = name;
     this.mean = mean;
     this.sd = sd;
@@ -147,8 +158,17 @@ export type Target = ClassTarget | NumberTarget;
 export function fitTarget(
   table: Table,
   name: string,
-  { task, rows }: { readonly task?: Task; readonly rows?: ArrayLike<number> } = {},
+  options: { readonly task?: Task; readonly rows?: ArrayLike<number> } = {},
 ): Target {
+  requireTable("fitTarget", table, '"city"');
+  requireOptions("fitTarget", options, 'fitTarget(table, "city", { task: "multiclass" })');
+  const { task, rows } = options;
+  if (task !== undefined && !tasks.includes(task)) {
+    fail(`fitTarget: there is no task ${shown(task)}`, `tasks are ${listed(tasks)}`);
+  }
+  if (rows !== undefined && !isList(rows)) {
+    fail(`fitTarget: rows: expected numbers of rows, got ${shown(rows)}`, "rows: split(table.rows, { seed: 1 }).train");
+  }
   const column = columnOf(table, name);
   const all = everyRow(table);
   refuseMissing(table, column);
@@ -188,6 +208,7 @@ export function fitTarget(
 
 /** A target from what its `toJSON` gave. Throws at another version. */
 export function targetFromJson(json: TargetJson): Target {
+  if (!isNamed(json)) fail(`targetFromJson: expected what toJSON gave, got ${shown(json)}`, "JSON.parse(text)");
   if (json.version !== 1) fail(`target: version ${json.version} is not known to this release, which reads version 1`);
   return json.task === "regression"
     ? new NumberTarget(json.name, json.mean, json.sd)

@@ -5,9 +5,10 @@
  * own, `downhill/data/tokenizer`.
  */
 import { Tokenizer as Library } from "@huggingface/tokenizers";
-import { DownhillError, fail } from "../ir/fail.ts";
+import { DownhillError, fail, shown } from "../ir/fail.ts";
 import { type BpeOptions, trainBpe } from "./bpe.ts";
 import { charactersOf } from "./characters.ts";
+import { isList, isNamed, requireText, requireTokens } from "./given.ts";
 import { wellFormed } from "./text.ts";
 
 export { type BpeOptions, trainBpe } from "./bpe.ts";
@@ -56,6 +57,11 @@ export function tokenizerFromJson(json: unknown, source = "tokenizer.json"): Tok
 
 /** The same from the text of the file. */
 export function parseTokenizer(text: string, source = "tokenizer.json"): Tokenizer {
+  requireText(
+    "parseTokenizer",
+    text,
+    'parseTokenizer(readFileSync("tokenizer.json", "utf8")); of JSON: tokenizerFromJson',
+  );
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -68,16 +74,13 @@ export function parseTokenizer(text: string, source = "tokenizer.json"): Tokeniz
 const notOne = 'a tokenizer is kept as Hugging Face\'s tokenizer.json, with "model", "pre_tokenizer", "decoder" …';
 
 function requireTokenizer(json: unknown, source: string): asserts json is TokenizerJson {
-  const model = isRecord(json) ? json.model : undefined;
-  const vocab = isRecord(model) ? model.vocab : undefined;
-  if (!isRecord(vocab) && !Array.isArray(vocab)) {
+  const model = isNamed(json) ? json.model : undefined;
+  const vocab = isNamed(model) ? model.vocab : undefined;
+  if (!isNamed(vocab) && !Array.isArray(vocab)) {
     fail(`${source}: this is no tokenizer.json: it has no model with a vocab`, notOne);
   }
   if (!(Array.isArray(vocab) ? vocab.length : Object.keys(vocab).length)) fail(`${source}: its vocabulary is empty`);
 }
-
-const isRecord = (x: unknown): x is Readonly<Record<string, unknown>> =>
-  typeof x === "object" && x !== null && !Array.isArray(x);
 
 /** Its characters, where that is all it knows. */
 function charactersIn({ model, normalizer, pre_tokenizer, added_tokens }: TokenizerJson): string[] | undefined {
@@ -104,6 +107,7 @@ function foreign(json: TokenizerJson, source: string): Tokenizer {
     kind: kindOf(json),
     size,
     encode(text, { unknown = "refuse" } = {}) {
+      requireText("encode", text);
       const whole = wellFormed(text);
       if (whole === "") return new Int32Array();
       const { ids } = library.encode(whole, { add_special_tokens: false });
@@ -115,6 +119,7 @@ function foreign(json: TokenizerJson, source: string): Tokenizer {
       return Int32Array.from(known);
     },
     decode(tokens) {
+      requireTokens(tokens);
       const ids = Array.from(tokens);
       ids.forEach((id, k) => {
         if (library.id_to_token(id) === undefined) {
@@ -151,6 +156,12 @@ export class TextStream {
 
   /** `before`: tokens of whole characters that are already there. Some decoders treat the first token otherwise. */
   constructor(tokenizer: Tokenizer, before: ArrayLike<number> = []) {
+    if (!isNamed(tokenizer) || typeof tokenizer.decode !== "function" || !isList(before)) {
+      fail(
+        `TextStream: expected a tokenizer and tokens, got ${shown(tokenizer)} and ${shown(before)}`,
+        "new TextStream(tokenizer, tokenizer.encode(prompt))",
+      );
+    }
     this.tokenizer = tokenizer;
     this.tokens = Array.from(before).slice(-context);
     this.written = this.tokenizer.decode(this.tokens);
