@@ -99,6 +99,8 @@ const remedies: readonly (readonly [RegExp, string])[] = [
   [/read the file with the decimal mark ","/, "read the file with --decimal ,"],
   [/say that there is no header/, "say --no-header"],
   [/if this line is the header, say so/, "if this line is the header, say --header"],
+  [/make it smaller first, or raise maxPixels/, "make it smaller first: magick large.png -resize 1024x1024 small.png"],
+  [/give a smaller size, one channel, or fewer images/, "use fewer images, or in training a smaller --size"],
   [/train a regression on it/, "train a regression on it: --task regression"],
   [
     /the learning rate may be too large: try .*/,

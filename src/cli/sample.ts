@@ -1,6 +1,7 @@
 /** `downhill sample`: what a trained language model writes, token by token. */
 import { Command } from "commander";
 import { TextStream, type Tokenizer } from "../data/tokenizer.ts";
+import { DownhillError, fail } from "../ir/fail.ts";
 import type { BackendName } from "../run/backend.ts";
 import { backendNames } from "../run/select.ts";
 import { generate, type Sampling } from "../train/index.ts";
@@ -72,6 +73,16 @@ async function sample(run: string, options: Options, { out }: Terminal, signal: 
 
 /** Throws where the prompt holds what the tokenizer does not know. */
 function beginning(prompt: string, tokenizer: Tokenizer, opening: readonly number[]): ArrayLike<number> {
-  const tokens = tokenizer.encode(prompt);
+  const tokens = encoded(prompt, tokenizer);
   return tokens.length > 0 ? tokens : opening;
+}
+
+function encoded(prompt: string, tokenizer: Tokenizer): ArrayLike<number> {
+  try {
+    return tokenizer.encode(prompt);
+  } catch (error) {
+    if (!(error instanceof DownhillError)) throw error;
+    const [what] = error.message.split("\n");
+    return fail(`--prompt: ${what}`, "use characters that are in the text of training");
+  }
 }

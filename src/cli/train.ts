@@ -92,7 +92,10 @@ Examples:
     });
 }
 
-const augmentsOf = (text: string) => text.split(",").map((word) => parse.oneOf(augmentations)(word.trim()));
+/** Each once, however often it is named. */
+const augmentsOf = (text: string) => [
+  ...new Set(text.split(",").map((word) => parse.oneOf(augmentations)(word.trim()))),
+];
 
 /** How a table is read. */
 function readingOptions(make: Command): Command {

@@ -150,7 +150,12 @@ test("what is there stays, unless forced; what cannot be is said", async () => {
   expect(await refused("flowers", "--out", "m.npz", "--probabilities")).toMatch(/--probabilities belongs to --to onnx/);
   expect(await refused("flowers", "--out", "m.npz", "--to", "onxx")).toMatch(/Did you mean onnx/);
   expect(await refused("nowhere", "--out", "m.npz")).toMatch(/nowhere/);
-  expect(await refused("flowers", "--out", "no/such/folder/m.npz")).toMatch(/cannot be written/);
+  expect(await refused("flowers", "--out", "no/such/folder/m.npz")).toMatch(
+    /^error: no\/such\/folder\/m\.npz: there is no folder no\/such\/folder\s+hint: .*mkdir -p no\/such\/folder\n$/,
+  );
+  const unwritable = await refused("flowers", "--out", "/proc/m.npz");
+  expect(unwritable).toMatch(/\/proc\/m\.npz: cannot be written/);
+  expect(unwritable).not.toContain(".tmp");
   expect(existsSync("m.npz")).toBe(false);
   expect(readdirSync(".").filter((name) => name.endsWith(".tmp"))).toEqual([]);
 });

@@ -41,7 +41,7 @@ const filled = (text: string) => text.replace(/\s+/g, " ");
 
 beforeAll(async () => {
   photos("sky", 20);
-  const { code, err } = await downhill(["train", "sky", "--out", "first", "--augment", "crop", ...quick]);
+  const { code, err } = await downhill(["train", "sky", "--out", "first", "--augment", "crop,crop", ...quick]);
   expect({ code, err }).toEqual({ code: 0, err: "" });
 });
 
@@ -212,6 +212,11 @@ describe("refused with what to do", () => {
     ["options of others", ["sky", "--drop", "x"], "--drop is an option of tables, and sky is trained as images"],
     ["too small", ["sky", "--size", "1"], "images of 1 × 1 pixels cannot be halved 1 time"],
     ["no memory for it", ["sky", "--size", "200000"], "40 images of 200000 × 200000 pixels takes about"],
+    [
+      "too many pixels",
+      ["large"],
+      "pixels are more than the 33554432 that an image may have hint: make it smaller first: mag",
+    ],
     ["too many blocks", ["sky", "--hidden", "2,2,2,2"], "images of 8 × 8 pixels cannot be halved 4 times"],
     ["a batch of more", ["sky", "--batch", "33"], "--batch 33: that is more than the 32 images to train on"],
     ["layers of none", ["sky", "--model", "linear", "--hidden", "3"], "a linear model has no hidden layers"],
@@ -220,11 +225,18 @@ describe("refused with what to do", () => {
     ["an unreadable image", ["broken"], "broken/b/1.png: this is text"],
   ];
 
+  /** A picture whose header says 100,000 × 100,000 pixels. */
+  const large = picture(1, true);
+  new DataView(large.buffer, large.byteOffset).setUint32(16, 100_000);
+  new DataView(large.buffer, large.byteOffset).setUint32(20, 100_000);
+
   test.each(cases)("%s", async (_, args, message) => {
     idx("train", 60);
     idx("t10k", 30);
     for (const [path, content] of [
       ["single/a/1.png", picture(1, true)],
+      ["large/a/1.png", large],
+      ["large/b/1.png", picture(1, true)],
       ["broken/a/1.png", picture(1, true)],
       ["broken/b/1.png", "hello"],
     ] as const) {

@@ -112,7 +112,7 @@ function jobOf(
     beforehand: (backend, colors, width) => `${beforehand(gallery, configuration, backend, colors, width)}\n`,
     headline: { name: metric!.name, of: ({ metrics }: Entry) => metrics?.[metric!.name] },
     fit: (watched) => fitting(gallery, target, configuration, watched),
-    done: ({ epochs }) => counted(epochs, "epoch"),
+    done: ({ epochs, steps }) => `${counted(epochs, "epoch")} (step ${grouped(steps)})`,
     async measure(result) {
       const { architecture, backend } = configuration;
       const net = visionNet(architecture);

@@ -126,7 +126,7 @@ const pending = () => new Promise<void>((resolve) => setTimeout(resolve, 20));
 
 function interrupted({ folder, done }: Job, result: FitResult<any>, { err, colors }: Terminal): number {
   err.write(
-    `\n${colors.err.yellow("Interrupted")} after ${done(result)} (step ${result.steps}); the run is saved in ${folder}.\n` +
+    `\n${colors.err.yellow("Interrupted")} after ${done(result)}; the run is saved in ${folder}.\n` +
       `  go on with: downhill train --resume ${shellWord(folder)}\n`,
   );
   return interruptedCode;

@@ -24,7 +24,7 @@ import {
 import { type Score, score } from "../score.ts";
 import { beforehand, headline, scoreText, warningText } from "../summary.ts";
 import type { Colors } from "../terminal.ts";
-import { shellWord, stem } from "../text.ts";
+import { counted, grouped, shellWord, stem } from "../text.ts";
 import { freeFolder, requireFree } from "./folder.ts";
 import { type Job, type Outcome, requireSettled, sameData, trainedLine, type Watched } from "./job.ts";
 
@@ -144,7 +144,7 @@ function jobOf(
       (warnings.length > 0 ? `${warningText(warnings, colors, width)}\n` : ""),
     headline: headlineOf(problem, parts.validation),
     fit: (watched) => fitting(problem, configuration, parts, watched),
-    done: ({ epochs }) => `${epochs} epochs`,
+    done: ({ epochs, steps }) => `${counted(epochs, "epoch")} (step ${grouped(steps)})`,
     async measure(result) {
       const found = await scores(problem, configuration, result, parts);
       return {
