@@ -1,6 +1,7 @@
 /** An event file of TensorBoard that grows while a run trains, for Node. */
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { fail, shown } from "../ir/fail.ts";
 import { append, makeFolders } from "../train/folder.ts";
 import { type Summary, startRecord, summaryRecord } from "./tensorboard.ts";
 
@@ -20,6 +21,12 @@ export class EventFile {
 
   /** `wallTime`: when the run began, in seconds since 1970. */
   constructor(folder: string, wallTime = Date.now() / 1000) {
+    if (typeof folder !== "string" || !Number.isFinite(wallTime)) {
+      fail(
+        `EventFile: expected a folder and a time, got ${shown(folder)} and ${shown(wallTime)}`,
+        'new EventFile("runs/a/tensorboard")',
+      );
+    }
     makeFolders(folder);
     const seconds = `${Math.floor(wallTime)}`.padStart(10, "0");
     this.path = join(folder, `events.out.tfevents.${seconds}.${hostname()}.${process.pid}.${files++}`);

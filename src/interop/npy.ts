@@ -11,6 +11,7 @@ import { fail, requireBytes } from "../ir/fail.ts";
 import { type Shape, strides } from "../ir/shape.ts";
 import { Value } from "../ir/value.ts";
 import { readStored, type Stored, shapeText, stored, storedBytes } from "../train/stored.ts";
+import { requireValue } from "./given.ts";
 
 const magic = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59]; // \x93NUMPY
 
@@ -95,7 +96,9 @@ export function readNpy(file: Uint8Array, source = "npy"): Value {
  * An array as `np.save` writes it, in version 1, little-endian and row-major: the same bytes (NumPy ≥ 1.25).
  * f32 '<f4', f64 '<f8', i32 '<i4', u32 '<u4', bool '|b1'.
  */
-export function writeNpy({ dtype, shape, data }: Value): Uint8Array<ArrayBuffer> {
+export function writeNpy(v: Value): Uint8Array<ArrayBuffer> {
+  requireValue("writeNpy", v);
+  const { dtype, shape, data } = v;
   if (shape.length > mostAxes) fail(`npy: an array has at most ${mostAxes} axes, this is ${dtype}${shapeText(shape)}`);
   const tuple = shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(", ")})`;
   const literal = `{'descr': '${descrOf[dtype]}', 'fortran_order': False, 'shape': ${tuple}, }`;

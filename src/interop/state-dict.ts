@@ -21,6 +21,7 @@ import {
 import { isSequential } from "../nn/sequential.ts";
 import type { Tensors } from "../train/safetensors.ts";
 import * as tree from "../tree.ts";
+import { requireNet, requireObject, requireParams, tensorsIn } from "./given.ts";
 
 export type ToStateDictOptions = {
   /**
@@ -58,9 +59,15 @@ type Spec = ParamSpec | StateSpec;
  */
 export function toStateDict<N extends Module>(
   net: N,
-  { params, state }: { readonly params: Params<N>; readonly state: State<N> },
-  { tied = "all", conv1d = false }: ToStateDictOptions = {},
+  model: { readonly params: Params<N>; readonly state?: State<N> },
+  options: ToStateDictOptions = {},
 ): Map<string, Value> {
+  const call = "toStateDict(net, { params, state })";
+  requireNet("toStateDict: net", net);
+  requireParams("toStateDict", model, call);
+  requireObject("toStateDict: options", options, 'toStateDict(net, { params, state }, { tied: "first" })');
+  const { params, state = {} } = model;
+  const { tied = "all", conv1d = false } = options;
   const at = new Map([...tree.paths<Value>(params), ...tree.paths<Value>(state)]);
   const own = pathsOf(net);
   const out = new Map<string, Value>();
@@ -79,7 +86,8 @@ export function toStateDict<N extends Module>(
 }
 
 /**
- * Parameters and state of a net from a PyTorch state dict, such as `readSafetensors(bytes).tensors`, for `apply`,
+ * Parameters and state of a net from a PyTorch state dict, which is a Map, an object, or what
+ * `readSafetensors` gives, for `apply`,
  * `predict` or `fit`'s `start`.
  *
  * - A first segment that all names share and the net has not is dropped: `module.` of DataParallel, `_orig_mod.` of
@@ -94,12 +102,16 @@ export function toStateDict<N extends Module>(
  */
 export function fromStateDict<N extends Module>(
   net: N,
-  tensors: Tensors,
-  { source = "the state dict", rename, start, conv1d, dtype = "f32" }: FromStateDictOptions<N> = {},
+  tensors: Tensors | { readonly tensors: Tensors } | Readonly<Record<string, Value>>,
+  options: FromStateDictOptions<N> = {},
 ): { params: Params<N>; state: State<N> } {
+  requireNet("fromStateDict: net", net);
+  const all = tensorsIn("fromStateDict", tensors, "fromStateDict(net, readSafetensors(readFileSync(path)))");
+  requireObject("fromStateDict: options", options, 'fromStateDict(net, tensors, { source: "model.safetensors" })');
+  const { source = "the state dict", rename, start, conv1d, dtype = "f32" } = options;
   const names = namesOf(net);
   const expected = new Map([...names].flatMap(([spec, places]) => places.map((name) => [name, spec] as const)));
-  const given = fitted(renamed(tensors, rename, source), expected, source);
+  const given = fitted(renamed(all, rename, source), expected, source);
   const shapes = new Map([...given].map(([name, v]) => [name, v.shape]));
   if (conv1d ?? looksLikeConv1d(shapes, expected))
     for (const [name, v] of given) if (isConv1d(name) && v.shape.length === 2) given.set(name, transposed(v));
@@ -107,6 +119,7 @@ export function fromStateDict<N extends Module>(
   const problems = { missing: [] as string[], unknown: [] as string[], others: [] as string[] };
   for (const [name, v] of given) if (!expected.has(name) && !isIgnorable(name, v)) problems.unknown.push(name);
   const found = new Map<Spec, Value>();
+  if (start) requireParams("fromStateDict: start", start, "start: init(net, 1)");
   const ready = start && new Map([...tree.paths<Value>(start.params), ...tree.paths<Value>(start.state)]);
   const own = pathsOf(net);
   for (const [spec, places] of names) {

@@ -8,9 +8,10 @@
  * fields below are from there.
  */
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import { fail } from "../ir/fail.ts";
+import { fail, shown } from "../ir/fail.ts";
 import type { Entry, Event, Progress } from "../train/index.ts";
 import { crc32c } from "./crc.ts";
+import { requireObject } from "./given.ts";
 
 /** What was measured at one step. A tag such as "loss/train" is a chart, and what is before the slash its group. */
 export type Summary = {
@@ -32,7 +33,9 @@ export type Summary = {
  * Throws at steps that are not whole, times that are not finite, and histograms that hold NaN or infinities.
  */
 export function toTensorBoard(summaries: Iterable<Summary>): Uint8Array<ArrayBuffer> {
-  const list = [...summaries];
+  const list = [
+    ...iterable("toTensorBoard", summaries, "toTensorBoard([{ step: 1, wallTime: 0, scalars: { loss: 0.5 } }])"),
+  ];
   const records = [startRecord(list[0]?.wallTime ?? 0), ...list.map(summaryRecord)];
   const out = new Uint8Array(records.reduce((n, record) => n + record.length, 0));
   let at = 0;
@@ -48,8 +51,14 @@ export const startRecord = (wallTime: number): Uint8Array<ArrayBuffer> =>
   framed(event(wallTime).tag(3, WireType.LengthDelimited).string("brain.Event:2").finish());
 
 /** A record to append. Throws as `toTensorBoard`. */
-export function summaryRecord({ step, wallTime, scalars = {}, histograms = {} }: Summary): Uint8Array<ArrayBuffer> {
-  if (!(Number.isSafeInteger(step) && step >= 0)) fail(`TensorBoard: a step is a whole number from 0 on, got ${step}`);
+export function summaryRecord(summary: Summary): Uint8Array<ArrayBuffer> {
+  const hint = "{ step: 1, wallTime: Date.now() / 1000, scalars: { loss: 0.5 } }";
+  requireObject("TensorBoard: a summary", summary, hint);
+  const { step, wallTime, scalars = {}, histograms = {} } = summary;
+  requireObject("TensorBoard: scalars", scalars, hint);
+  requireObject("TensorBoard: histograms", histograms, "{ histograms: { weight: params.weight.data } }");
+  if (!(Number.isSafeInteger(step) && step >= 0))
+    fail(`TensorBoard: a step is a whole number from 0 on, got ${shown(step)}`);
   const writer = event(wallTime).tag(2, WireType.Varint).int64(step);
   writer.tag(5, WireType.LengthDelimited).fork(); // summary
   for (const [tag, x] of Object.entries(scalars)) {
@@ -69,6 +78,11 @@ export function summaryRecord({ step, wallTime, scalars = {}, histograms = {} }:
  * metrics/NAME for each metric. `wallTime` in seconds since 1970.
  */
 export function entrySummary(entry: Entry, wallTime: number): Summary {
+  requireObject(
+    "entrySummary",
+    entry,
+    "fit({ …, onEntry: (entry) => events.log(entrySummary(entry, Date.now() / 1000)) })",
+  );
   const { epoch, step, trainLoss, validationLoss, gradientNorm, lr, metrics = {} } = entry;
   const measured = Object.entries(metrics).map(([name, x]) => [`metrics/${name}`, x] as const);
   return {
@@ -89,7 +103,11 @@ export function entrySummary(entry: Entry, wallTime: number): Summary {
  * What `fit`'s onProgress is told, about ten times a second: loss/steps, the mean of the losses since the last call, and
  * steps_per_second. `wallTime` in seconds since 1970.
  */
-export function progressSummary({ step, losses, stepsPerSecond }: Progress, wallTime: number): Summary {
+export function progressSummary(progress: Progress, wallTime: number): Summary {
+  const call = "fit({ …, onProgress: (progress) => events.log(progressSummary(progress, Date.now() / 1000)) })";
+  requireObject("progressSummary", progress, call);
+  const { step, losses, stepsPerSecond } = progress;
+  iterable("progressSummary: losses", losses, call);
   const mean = Array.from(losses).reduce((sum, x) => sum + x, 0) / losses.length;
   const scalars = { steps_per_second: stepsPerSecond, ...(losses.length > 0 && { "loss/steps": mean }) };
   return { step, wallTime, scalars };
@@ -97,7 +115,10 @@ export function progressSummary({ step, losses, stepsPerSecond }: Progress, wall
 
 /** The entries of a run's journal, as `readJournal` of `downhill/train/folder` gives it, with the times they were made. */
 export function journalSummaries(events: Iterable<Event>): Summary[] {
-  return [...events]
+  const call = 'journalSummaries(readJournal("runs/a"))';
+  const list = [...iterable("journalSummaries", events, call)];
+  for (const event of list) requireObject("journalSummaries: an event", event, call);
+  return list
     .filter(({ event }) => event === "entry")
     .map((event) => {
       // JSON has no NaN or infinity, and the journal null in their place
@@ -108,9 +129,14 @@ export function journalSummaries(events: Iterable<Event>): Summary[] {
     });
 }
 
+function iterable<T>(what: string, list: T, hint: string): T {
+  if (typeof list === "object" && list !== null && Symbol.iterator in list) return list;
+  return fail(`${what}: expected a list, got ${shown(list)}`, hint);
+}
+
 /** The beginning of an Event: its time. */
 function event(wallTime: number): BinaryWriter {
-  if (!Number.isFinite(wallTime)) fail(`TensorBoard: a time is in seconds since 1970, got ${wallTime}`);
+  if (!Number.isFinite(wallTime)) fail(`TensorBoard: a time is in seconds since 1970, got ${shown(wallTime)}`);
   return new BinaryWriter().tag(1, WireType.Bit64).double(wallTime);
 }
 

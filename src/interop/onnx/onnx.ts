@@ -3,13 +3,14 @@
  * translated (ops.ts), and what it needs written down with the parameters (model.ts).
  */
 import type { DType } from "../../ir/dtype.ts";
-import { fail } from "../../ir/fail.ts";
+import { fail, shown } from "../../ir/fail.ts";
 import { topo, unify } from "../../ir/graph.ts";
 import type { Shape } from "../../ir/shape.ts";
 import { Tensor, input as tensor } from "../../ir/tensor.ts";
 import { Value } from "../../ir/value.ts";
 import { apply, type Module, type Params, type State } from "../../nn/index.ts";
 import * as tree from "../../tree.ts";
+import { isNamed, requireNet, requireObject, requireParams } from "../given.ts";
 import { batchSizes, dynamicShape, generalised } from "./batch.ts";
 import { Builder } from "./builder.ts";
 import { encode, opsets, type Port } from "./model.ts";
@@ -52,12 +53,22 @@ export function toOnnx<N extends Module>(
   inputs: Readonly<Record<string, OnnxInput>>,
   options: OnnxOptions = {},
 ): Uint8Array<ArrayBuffer> {
+  requireNet("toOnnx: net", net);
+  requireParams("toOnnx", model, inputsCall);
+  requireObject("toOnnx: options", options, 'toOnnx(net, model, inputs, { batch: "dynamic" })');
   const { batch, outputs: names, opset = 18, name = "net", metadata = {} } = options;
   if (!opsets.includes(opset)) fail(`toOnnx: opset ${opset} is not one of ${opsets.join(", ")}`);
   if (batch !== undefined && batch !== "dynamic" && !(Number.isInteger(batch) && batch >= 1)) {
     fail(`toOnnx: batch: expected a whole number from 1, or "dynamic", got ${batch}`);
   }
+  if (Array.isArray(inputs) || (inputs !== undefined && !isNamed(inputs)) || inputs instanceof Value) {
+    fail(`toOnnx: expected inputs by name, got ${shown(inputs)}`, inputsCall);
+  }
   const given = Object.entries(inputs ?? {});
+  for (const [title, one] of given) {
+    if (isNamed(one) && Array.isArray(one.shape)) continue;
+    fail(`toOnnx: input "${title}": expected a Value or { shape }, got ${shown(one)}`, inputsCall);
+  }
   if (given.length === 0) fail("toOnnx: the net has no input", "name what it takes: { x: { shape: [1, 784] } }");
   if (given.some(([title]) => title === "")) fail("toOnnx: an input has no name");
 
@@ -86,6 +97,8 @@ export function toOnnx<N extends Module>(
   });
   return encode(ports.slice(titles.length), ports.slice(0, titles.length), { name, opset, metadata });
 }
+
+const inputsCall = "toOnnx(net, { params, state }, { x: { shape: [1, 784] } })";
 
 type Trace = { readonly inputs: readonly Wire[]; readonly outputs: readonly Wire[]; readonly paths: readonly string[] };
 
