@@ -233,7 +233,7 @@ describe("multiheadAttention", () => {
         apply(net, { params: tree.map((v: Value) => input(v.shape), params) }, inputs);
     const x = input([2, 3, 6]);
     expect(trace(input([2, 3, 5]))).toThrow("multiheadAttention: x is f32[2,3,5], expected f32[n, t, 6]");
-    expect(trace(x, input([2, 6]))).toThrow("multiheadAttention: memory is f32[2,6], expected f32[n, t, 6]");
+    expect(trace(x, input([2, 6]))).toThrow("multiheadAttention: memory is f32[2,6], expected f32[n, s, 6]");
     expect(trace(x, input([1, 4, 6]))).toThrow("x f32[2,3,6] and memory f32[1,4,6] differ in their batch, axis 0");
     expect(trace(x, input([2, 4], "bool"))).toThrow(
       "the padding mask bool[2,4] must be bool[2, 3], one for each token",
