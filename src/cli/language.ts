@@ -11,45 +11,25 @@ import {
   clipGlobalNorm,
   matrices,
   type Optimizer,
-  type OptimizerName,
   optimizers,
   type Schedule,
-  type ScheduleName,
   schedules,
   warmupCosine,
 } from "../optim/index.ts";
 import type { BackendName } from "../run/backend.ts";
 import type { Model } from "../train/checkpoint.ts";
 import { evaluate, windows } from "../train/index.ts";
-import { mostBytes } from "./recipe.ts";
+import { mostBytes, type TrainingRecipe, type TrainingWishes } from "./recipe.ts";
 
-/** What a user may say; everything else is filled in. */
-export type LanguageWishes = {
+export type LanguageWishes = TrainingWishes & {
   readonly context?: number;
   readonly layers?: number;
   readonly heads?: number;
   readonly width?: number;
   readonly dropout?: number;
-  readonly optimizer?: OptimizerName;
-  readonly lr?: number;
-  readonly schedule?: ScheduleName;
-  readonly weightDecay?: number;
-  readonly batch?: number | "full";
   readonly steps?: number;
 };
-
-/** How it is trained: plain JSON, kept in run.json. */
-export type LanguageRecipe = {
-  readonly optimizer: OptimizerName;
-  readonly lr: number;
-  readonly schedule: ScheduleName;
-  readonly weightDecay: number;
-  /** The gradients' norm is cut off here. */
-  readonly clip: number;
-  /** Windows per step. */
-  readonly batch: number;
-  readonly steps: number;
-};
+export type LanguageRecipe = TrainingRecipe & { readonly steps: number };
 
 /** What it is: plain JSON, kept in run.json. */
 export type LanguageArchitecture = {

@@ -21,31 +21,39 @@ import { type Architecture, parameters } from "./network.ts";
 export const models = ["mlp", "linear"] as const;
 export type ModelName = (typeof models)[number];
 
-/** What a user may say; everything else is filled in. */
-export type Wishes = {
-  readonly model?: ModelName;
-  readonly hidden?: readonly number[];
-  readonly dropout?: number;
+/** What a user may say about the training of anything; everything else is filled in. */
+export type TrainingWishes = {
   readonly optimizer?: OptimizerName;
   readonly lr?: number;
   readonly schedule?: ScheduleName;
   readonly weightDecay?: number;
   readonly batch?: number | "full";
-  readonly epochs?: number;
 };
 
-/** A whole recipe: plain JSON, kept in run.json. */
-export type Recipe = {
-  readonly model: ModelName;
-  readonly hidden: readonly number[];
-  readonly dropout: number;
+/** How anything is trained: plain JSON, kept in run.json. */
+export type TrainingRecipe = {
   readonly optimizer: OptimizerName;
   readonly lr: number;
   readonly schedule: ScheduleName;
   readonly weightDecay: number;
   /** The gradients' norm is cut off here; 0 is never. */
   readonly clip: number;
+  /** Rows, images or windows per step. */
   readonly batch: number;
+};
+
+export type Wishes = TrainingWishes & {
+  readonly model?: ModelName;
+  readonly hidden?: readonly number[];
+  readonly dropout?: number;
+  readonly epochs?: number;
+};
+
+/** A whole recipe of a table. */
+export type Recipe = TrainingRecipe & {
+  readonly model: ModelName;
+  readonly hidden: readonly number[];
+  readonly dropout: number;
   readonly epochs: number;
 };
 

@@ -16,9 +16,9 @@ import {
   relu,
   sequential,
 } from "../nn/index.ts";
-import { type OptimizerName, optimizers, type ScheduleName } from "../optim/index.ts";
+import { type OptimizerName, optimizers } from "../optim/index.ts";
 import type { Labelled, PictureShape } from "./pictures.ts";
-import { mostBytes } from "./recipe.ts";
+import { mostBytes, type TrainingRecipe, type TrainingWishes } from "./recipe.ts";
 import { counted, significant } from "./text.ts";
 
 export const visionModels = ["cnn", "mlp", "linear"] as const;
@@ -26,30 +26,14 @@ export type VisionModel = (typeof visionModels)[number];
 export const augmentations = ["flip", "crop"] as const;
 export type AugmentationName = (typeof augmentations)[number];
 
-/** What a user may say; everything else is filled in. */
-export type VisionWishes = {
+export type VisionWishes = TrainingWishes & {
   readonly model?: VisionModel;
   readonly hidden?: readonly number[];
   readonly dropout?: number;
   readonly augment?: readonly AugmentationName[];
-  readonly optimizer?: OptimizerName;
-  readonly lr?: number;
-  readonly schedule?: ScheduleName;
-  readonly weightDecay?: number;
-  readonly batch?: number | "full";
   readonly epochs?: number;
 };
-
-/** How it is trained: plain JSON, kept in run.json. */
-export type VisionRecipe = {
-  readonly optimizer: OptimizerName;
-  readonly lr: number;
-  readonly schedule: ScheduleName;
-  readonly weightDecay: number;
-  readonly clip: number;
-  readonly batch: number;
-  readonly epochs: number;
-};
+export type VisionRecipe = TrainingRecipe & { readonly epochs: number };
 
 /** What it is: plain JSON, kept in run.json. */
 export type VisionArchitecture = PictureShape & {

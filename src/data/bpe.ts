@@ -45,29 +45,44 @@ export function trainBpe(text: string, options: BpeOptions): TokenizerJson {
   }
   if (text === "") fail("bpe: the text is empty, so there is nothing to learn from");
   const { tokens, merges } = joined(counted(text), vocabulary, minFrequency);
-  return {
-    version: "1.0",
-    truncation: null,
-    padding: null,
-    added_tokens: [],
-    normalizer: null,
+  return bpeJson({
+    vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
+    merges,
     pre_tokenizer: { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true },
-    post_processor: null,
     decoder: { type: "ByteLevel", add_prefix_space: true, trim_offsets: true, use_regex: true },
-    model: {
-      type: "BPE",
-      dropout: null,
-      unk_token: null,
-      continuing_subword_prefix: null,
-      end_of_word_suffix: null,
-      fuse_unk: false,
-      byte_fallback: false,
-      ignore_merges: false,
-      vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
-      merges,
-    },
-  };
+  });
 }
+
+type BpeParts = {
+  readonly vocab: Readonly<Record<string, number>>;
+  readonly merges: readonly (readonly [string, string])[];
+  readonly pre_tokenizer: unknown;
+  readonly decoder: unknown;
+};
+
+/** The `tokenizer.json` of byte-pair encoding without anything that Hugging Face's library leaves out by default. */
+export const bpeJson = ({ vocab, merges, pre_tokenizer, decoder }: BpeParts): TokenizerJson => ({
+  version: "1.0",
+  truncation: null,
+  padding: null,
+  added_tokens: [],
+  normalizer: null,
+  pre_tokenizer,
+  post_processor: null,
+  decoder,
+  model: {
+    type: "BPE",
+    dropout: null,
+    unk_token: null,
+    continuing_subword_prefix: null,
+    end_of_word_suffix: null,
+    fuse_unk: false,
+    byte_fallback: false,
+    ignore_merges: false,
+    vocab,
+    merges,
+  },
+});
 
 /** A word as tokens, and how often it occurs. The first `length` tokens count. */
 type Word = { readonly tokens: Int32Array; length: number; readonly count: number };

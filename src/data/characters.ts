@@ -3,9 +3,10 @@
  * `tokenizer.json` that is byte-pair encoding with no pair to join, so that other programs read it as well.
  */
 import { fail } from "../ir/fail.ts";
+import { bpeJson } from "./bpe.ts";
 import { requireText, requireTokens } from "./given.ts";
 import { at, wellFormed } from "./text.ts";
-import type { Tokenizer, TokenizerJson } from "./tokenizer.ts";
+import type { Tokenizer } from "./tokenizer.ts";
 
 /**
  * The tokenizer of a text's characters. It refuses to encode a character that the text does not have; half of a
@@ -43,7 +44,8 @@ export function charactersOf(known: readonly string[]): Tokenizer {
         fail(`decode: token ${id} at position ${k}; this tokenizer has 0 … ${known.length - 1}`);
       return Array.from(tokens, (id, k) => known[id] ?? refused(id, k)).join("");
     },
-    toJSON: () => asJson(ids),
+    toJSON: () =>
+      bpeJson({ vocab: Object.fromEntries(ids), merges: [], pre_tokenizer: null, decoder: { type: "Fuse" } }),
   };
 }
 
@@ -54,26 +56,3 @@ function refuse(character: string, place: string): never {
     'leave out what is unknown (unknown: "drop"), or use byte-level BPE, which knows every text',
   );
 }
-
-const asJson = (ids: ReadonlyMap<string, number>): TokenizerJson => ({
-  version: "1.0",
-  truncation: null,
-  padding: null,
-  added_tokens: [],
-  normalizer: null,
-  pre_tokenizer: null,
-  post_processor: null,
-  decoder: { type: "Fuse" },
-  model: {
-    type: "BPE",
-    dropout: null,
-    unk_token: null,
-    continuing_subword_prefix: null,
-    end_of_word_suffix: null,
-    fuse_unk: false,
-    byte_fallback: false,
-    ignore_merges: false,
-    vocab: Object.fromEntries(ids),
-    merges: [],
-  },
-});
