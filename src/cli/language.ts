@@ -65,8 +65,8 @@ export function languageArchitecture(wishes: LanguageWishes, vocabulary: number)
   const bytes = languageParameters(net) * 4 * 4;
   if (bytes > mostBytes) {
     fail(
-      `--layers ${layers} --width ${width}: training this network takes about ${Math.round(bytes / 1e9)} GB of memory`,
-      "use fewer layers, or a smaller width",
+      `--context ${context} --layers ${layers} --width ${width}: training this network takes about ${Math.round(bytes / 1e9)} GB of memory`,
+      "use a shorter context, fewer layers, or a smaller width",
     );
   }
   return net;

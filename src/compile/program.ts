@@ -100,25 +100,28 @@ export type Program = {
   readonly watch: number | undefined;
 };
 
+/** What a nest or an accumulation computes, places included. */
+function expressionsOf(k: Nest | Accumulate): Expr[] {
+  const stores = k.kind === "nest" ? k.stores : [k.store];
+  const values = k.kind === "nest" ? k.reductions.map((r) => r.value) : [];
+  return [...values, ...stores.flatMap((s) => [s.at, s.value])];
+}
+
 /** The buffers a kernel touches: what it writes first, then what it reads, each once. */
 export function buffersOf(k: Kernel, named: ReadonlyMap<string, Buffer>): { writes: Buffer[]; reads: Buffer[] } {
   if (k.kind === "contraction") return { writes: [k.c.buffer], reads: [...new Set([k.a.buffer, k.b.buffer])] };
   const stores = k.kind === "nest" ? k.stores : [k.store];
-  const values = k.kind === "nest" ? k.reductions.map((r) => r.value) : [];
-  const loads = loadsIn([...values, ...stores.flatMap((s) => [s.at, s.value])]);
   return {
     writes: [...new Set(stores.map((s) => s.buffer))],
-    reads: [...new Set(loads.map((e) => named.get(e.arg as string)!))],
+    reads: [...new Set(loadsIn(expressionsOf(k)).map((e) => named.get(e.arg as string)!))],
   };
 }
 
 /** The largest index that a kernel computes with. Those of a contraction lie within its matrices. */
 export function farthest(k: Kernel): number {
   if (k.kind === "contraction") return 0;
-  const stores = k.kind === "nest" ? k.stores : [k.store];
-  const values = k.kind === "nest" ? k.reductions.map((r) => r.value) : [];
   let most = 0;
-  for (const { dtype, hi } of everyIn([...values, ...stores.flatMap((s) => [s.at, s.value])])) {
+  for (const { dtype, hi } of everyIn(expressionsOf(k))) {
     if (dtype === "i32" && hi > most && hi !== Infinity) most = hi; // a user's integers have no bounds
   }
   return most;

@@ -10,6 +10,7 @@
  * `immintrin.h` alone costs 0.1 s. Kernels are guarded by their names, which tell everything they depend on, so that
  * equal ones are printed more than once but compiled once.
  */
+import type { Step, Strides } from "../../compile/program.ts";
 
 export type Gemm = {
   /** The C function's name, prefixed `dh_`. */
@@ -28,9 +29,6 @@ export type Gemm = {
   /** f32 lanes of the machine's vectors: 16 (AVX-512), 8 (AVX2), 4 (anything else). */
   readonly lanes: number;
 };
-
-export type Strides = { readonly row: number; readonly col: number };
-export type Step = { readonly n: number; readonly a: number; readonly b: number };
 
 /** What a file needs once, before any contraction. */
 export function gemmPrelude(lanes: number): string {

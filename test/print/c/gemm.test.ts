@@ -3,7 +3,8 @@
  * end and once at its beginning; what lies between the entries of C must stay as it was.
  */
 import { describe, expect, test } from "vitest";
-import { type Gemm, gemmPrelude, printGemm, type Step, type Strides } from "../../../src/print/c/gemm.ts";
+import type { Step, Strides } from "../../../src/compile/program.ts";
+import { type Gemm, gemmPrelude, printGemm } from "../../../src/print/c/gemm.ts";
 import { runProgram, targets } from "./program.ts";
 
 type Case = Omit<Gemm, "name" | "lanes">;
