@@ -69,7 +69,10 @@ function target(used: Set<MathFunction>): Target {
     load: (p, at) => `${p}[${at}]`,
     store: (p, at, v) => `${p}[${at}] = ${v};`,
     declare: (name, v, d, mutable) => `${mutable ? "" : "const "}${types[d]} ${name} = ${v};`,
-    loop: ({ name, n }) => `for (int ${name} = 0; ${name} < ${n}; ${name}++) {`,
+    loop: (l) => {
+      const { from, to } = "n" in l ? { from: "0", to: `${l.n}` } : l;
+      return `for (int ${l.name} = ${from}; ${l.name} < ${to}; ${l.name}++) {`;
+    },
     // Only here may the compiler reorder: with -fassociative-math it would also undo (x − 1000) − log 3.
     freeOrder: (accumulators) => `#pragma omp simd reduction(+ : ${accumulators.join(", ")})`,
   };

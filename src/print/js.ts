@@ -53,7 +53,10 @@ const js: Target = {
   load: (p, at, d) => (d === "bool" ? `(${p}[${at}] !== 0)` : `${p}[${at}]`),
   store: (p, at, v) => `${p}[${at}] = ${v};`,
   declare: (name, v, _, mutable) => `${mutable ? "let" : "const"} ${name} = ${v};`,
-  loop: ({ name, n }) => `for (let ${name} = 0; ${name} < ${n}; ${name}++) {`,
+  loop: (l) => {
+    const { from, to } = "n" in l ? { from: "0", to: `${l.n}` } : l;
+    return `for (let ${l.name} = ${from}; ${l.name} < ${to}; ${l.name}++) {`;
+  },
   freeOrder: () => undefined,
 };
 

@@ -4,7 +4,7 @@
  */
 import type { Accumulate, Buffer, Kernel, Loop, Nest, Reduction } from "../compile/program.ts";
 import { type DType, dtypes } from "../ir/dtype.ts";
-import type { Expr } from "../ir/expr.ts";
+import { type Expr, linear } from "../ir/expr.ts";
 import type { Elementwise } from "../ir/ops.ts";
 
 /** `d` is the type of the operands: of the result too, but for comparisons and casts. `to` is the type of the result. */
@@ -17,10 +17,16 @@ export type Target = {
   store(pointer: string, at: string, value: string, d: DType): string;
   declare(name: string, value: string, d: DType, mutable: boolean): string;
   /** Opens it; a line "}" closes it. */
-  loop(l: Loop): string;
+  loop(l: Range): string;
   /** The line above the innermost loop of sums that says that their order is free, where the target wants to be told. */
   freeOrder(accumulators: readonly string[]): string | undefined;
 };
+
+/** A loop from 0 to n, or between two places that are text of the target. */
+export type Range = Loop | { readonly name: string; readonly from: string; readonly to: string };
+
+/** The loop of a kernel that is cut: its function is told `from` where it begins, and ends after `count`, or at `to`. */
+export type Part = { readonly loop: string; readonly count?: number };
 
 /** A kernel's function body, and the buffers its pointers p0, p1, … stand for: those it writes first. */
 export type Printed = { readonly body: string; readonly pointers: readonly Pointer[] };
@@ -29,7 +35,12 @@ export type Pointer = { readonly buffer: Buffer; readonly written: boolean };
 /** One place in memory seen as one dtype. State that is updated in place is one place with two buffers. */
 export const placeOf = (b: Buffer): string => `${b.role} ${b.at} ${b.dtype}`;
 
-export function printKernel(k: Nest | Accumulate, named: ReadonlyMap<string, Buffer>, target: Target): Printed {
+export function printKernel(
+  k: Nest | Accumulate,
+  named: ReadonlyMap<string, Buffer>,
+  target: Target,
+  part?: Part,
+): Printed {
   const pointers = new Map<string, { name: string; buffer: Buffer; written: boolean }>();
   const pointer = (buffer: Buffer, written: boolean): string => {
     const key = placeOf(buffer);
@@ -39,13 +50,23 @@ export function printKernel(k: Nest | Accumulate, named: ReadonlyMap<string, Buf
     return p.name;
   };
   const writer = new Writer(target, (name) => pointer(named.get(name)!, false));
-  const lines = k.kind === "nest" ? nest(k, writer, target, pointer) : accumulate(k, writer, target, pointer);
+  const lines =
+    k.kind === "nest" ? nest(k, writer, target, pointer, part) : accumulate(k, writer, target, pointer, part);
   return { body: indent(lines).join("\n"), pointers: [...pointers.values()] };
 }
 
-function nest(k: Nest, w: Writer, t: Target, pointer: (b: Buffer, written: boolean) => string): string[] {
+type Pointers = (b: Buffer, written: boolean) => string;
+
+const within = (l: Loop, part: Part | undefined): Range => (l.name === part?.loop ? between(part, l.name) : l);
+
+const between = ({ count }: Part, name: string, times = 1): Range => {
+  const scaled = (text: string) => (times === 1 ? text : `(${text}) * ${times}`);
+  return { name, from: scaled("from"), to: scaled(count === undefined ? "to" : `from + ${count}`) };
+};
+
+function nest(k: Nest, w: Writer, t: Target, pointer: Pointers, part: Part | undefined): string[] {
   w.count([...k.reductions.map((r) => r.value), ...k.stores.flatMap((s) => [s.at, s.value])]);
-  const body = k.loops.map((l) => t.loop(l));
+  const body = k.loops.map((l) => t.loop(within(l, part)));
   for (const together of sameLoops(k.reductions)) {
     const free = together[0]!.join === "add" ? t.freeOrder(together.map((r) => r.name)) : undefined;
     const inner = w.inside(
@@ -89,17 +110,21 @@ function uses(e: Expr, accumulators: ReadonlySet<string>): boolean {
   return false;
 }
 
-function accumulate(k: Accumulate, w: Writer, t: Target, pointer: (b: Buffer, written: boolean) => string): string[] {
+function accumulate(k: Accumulate, w: Writer, t: Target, pointer: Pointers, part: Part | undefined): string[] {
   const { buffer, at, value } = k.store;
   const d = buffer.dtype;
   const out = pointer(buffer, true);
   const n = buffer.shape.reduce((a, b) => a * b, 1);
   w.count([at, value]);
-  const body = w.inside(k.loops, () => {
+  // Of a part only its own share of the output is filled: the elements from one iteration's to the next one's.
+  const share = part && linear(at)!.of.get(part.loop)!;
+  const whole = share ? between(part, "z", share) : { name: "z", n };
+  const loops = k.loops.map((l) => within(l, part));
+  const body = w.inside(loops, () => {
     const place = w.text(at);
     return [t.store(out, place, t.ops[k.join](d, t.load(out, place, d), w.text(value), "", d), d)];
   });
-  return [t.loop({ name: "z", n }), t.store(out, "z", t.literal(k.zero, d), d), "}", ...w.flush(), ...body];
+  return [t.loop(whole), t.store(out, "z", t.literal(k.zero, d), d), "}", ...w.flush(), ...body];
 }
 
 /** Expressions to text. What is used twice gets a name, declared in the innermost loop that it depends on. */
@@ -130,7 +155,7 @@ class Writer {
   }
 
   /** Statements within loops: what they need of the loops is declared in them, the rest before. */
-  inside(loops: readonly Loop[], statements: () => string[], aboveInnermost?: string): string[] {
+  inside(loops: readonly Range[], statements: () => string[], aboveInnermost?: string): string[] {
     this.inner = new Set(loops.map((l) => l.name));
     this.varies.clear();
     const last = statements();
