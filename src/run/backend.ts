@@ -31,10 +31,23 @@ export interface Executable {
   stop(): void;
 }
 
+/** What a machine can do at most, measured: nothing that a program does can be faster. */
+export type Limits = {
+  /** How many threads did it together. */
+  readonly threads: number;
+  /** Floating-point operations of f32 per second, a multiply-add being two. */
+  readonly flops: number;
+  /** Bytes read and written per second, from memory and from the nearest cache that holds half a megabyte. */
+  readonly memory: number;
+  readonly cache: number;
+};
+
 export interface Backend {
   readonly name: BackendName;
   /** One line about it: compiler, CPU. */
   readonly about: string;
   allocate(bytes: number): Memory;
   load(program: Program): Executable;
+  /** The machine's limits, measured now: about half a second and 400 MB. Missing where only an interpreter knows. */
+  limits?(threads?: number): Limits;
 }

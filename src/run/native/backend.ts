@@ -5,6 +5,7 @@ import type { Backend, Executable, Memory, Places } from "../backend.ts";
 import { loadBinding } from "./binding.ts";
 import { compileToObject } from "./cache.ts";
 import { type Compiler, processor } from "./compiler.ts";
+import { measureLimits } from "./limits.ts";
 import { NativeBlock } from "./memory.ts";
 
 /** Calls expected to take longer than this leave the main thread. */
@@ -26,6 +27,7 @@ export function nativeBackend(compiler: Compiler): Backend {
     about: `${compiler.version}, ${compiler.simd}, ${processor().model}`,
     allocate: (bytes) => new NativeMemory(bytes),
     load: (program) => load(program, compiler.lanes),
+    limits: (threads) => measureLimits(compiler, threads),
   };
 }
 
