@@ -120,6 +120,13 @@ export class Tensor {
   floor(): Tensor {
     return unary("floor", this);
   }
+  /**
+   * Rounded to the nearest bfloat16, a float of 8 significant bits, ties to even; the dtype stays. The gradient passes as
+   * if nothing had been rounded. Rounded factors are what a matrix product in bf16 is made of: it adds up in f32.
+   */
+  bf16(): Tensor {
+    return unary("bf16", this);
+  }
   add(b: Like): Tensor {
     return binary("add", this, b);
   }

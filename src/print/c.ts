@@ -37,6 +37,7 @@ function target(used: Set<MathFunction>): Target {
       erf: call("erf"),
       sqrt: (d, a) => `__builtin_sqrt${suffix(d)}(${a})`,
       floor: (d, a) => `__builtin_floor${suffix(d)}(${a})`,
+      bf16: (_, a) => `dh_bf16(${a})`,
       cast: (d, a, _b, _c, to) => {
         if (to === "bool") return `(${a} != 0)`;
         // C leaves a negative float undefined as unsigned; through 64 bits it wraps, as in JavaScript.
@@ -93,6 +94,11 @@ static inline double dh_max_f64(double a, double b) { return a > b || a != a ? a
 static inline int dh_div_i32(int a, int b) { return b == 0 ? 0 : b == -1 ? (int)-(unsigned)a : a / b; }
 static inline unsigned dh_div_u32(unsigned a, unsigned b) { return b == 0 ? 0 : a / b; }
 static inline int dh_clamp(int i, int last) { return i < 0 ? 0 : i > last ? last : i; }
+static inline float dh_bf16(float x) {
+  union { float f; unsigned i; } u; u.f = x;
+  u.i = x != x ? 0x7fc00000u : (u.i + 0x7fffu + (u.i >> 16 & 1u)) & 0xffff0000u;
+  return u.f;
+}
 static inline int dh_finite_f32(float x) { union { float f; unsigned i; } u; u.f = x; return (u.i & 0x7f800000u) != 0x7f800000u; }
 static inline int dh_finite_f64(double x) { union { double f; unsigned long long i; } u; u.f = x; return (u.i & 0x7ff0000000000000ull) != 0x7ff0000000000000ull; }
 `;

@@ -5,7 +5,7 @@
 import type { Buffer, Contraction, Program } from "../compile/program.ts";
 import { dtypes } from "../ir/dtype.ts";
 import type { Expr } from "../ir/expr.ts";
-import { erf } from "../ir/ops.ts";
+import { bf16, erf } from "../ir/ops.ts";
 import { size } from "../ir/shape.ts";
 import { bytesOf } from "../ir/value.ts";
 import { functions, type Pointer, type Printed, placeOf, printKernel, type Target } from "./target.ts";
@@ -22,6 +22,7 @@ const js: Target = {
     erf: (_, a) => `erf(${a})`,
     sqrt: (_, a) => `Math.sqrt(${a})`,
     floor: (_, a) => `Math.floor(${a})`,
+    bf16: (_, a) => `bf16(${a})`,
     cast: (d, a, _b, _c, to) => {
       if (to === "bool") return `(${a} !== 0)`;
       if (to === "i32") return d === "f32" || d === "f64" ? `(Math.trunc(${a}) | 0)` : `(${a} | 0)`;
@@ -71,7 +72,7 @@ export type JsMemory = {
 /** Takes up to `steps` steps and says how many it took: fewer where the watched output was not finite. */
 export type JsProgram = (memory: JsMemory, steps: number) => number;
 
-/** The program as JavaScript: the body of a function (erf) → JsProgram. */
+/** The program as JavaScript: the body of a function (erf, bf16) → JsProgram. */
 export function printJs(program: Program): string {
   const { named } = program;
   const { calls, bodies } = functions(
@@ -124,7 +125,7 @@ export function printJs(program: Program): string {
 const viewOf = (b: Buffer): string => `${placeOf(b)} ${size(b.shape)}`;
 
 /** The text made callable. */
-export const loadJs = (text: string): JsProgram => new Function("erf", text)(erf);
+export const loadJs = (text: string): JsProgram => new Function("erf", "bf16", text)(erf, bf16);
 
 /** Four columns at a time: the row of A is read once for them, and sums stay in double. */
 function contraction({ loops, m, n, sum, a, b, c }: Contraction): Printed {

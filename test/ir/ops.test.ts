@@ -1,7 +1,7 @@
 /** The matrix: every primitive × (value, gradient, second gradient) × backend × dtype, walked from the registry. */
 import { describe, expect, test } from "vitest";
 import { gradients, hvp, input, literal, type Tensor, type Value, value } from "../../src/ir/index.ts";
-import { elementwise, movement, reduce } from "../../src/ir/ops.ts";
+import { bf16, elementwise, movement, reduce } from "../../src/ir/ops.ts";
 import { size } from "../../src/ir/shape.ts";
 import type { BackendName } from "../../src/run/backend.ts";
 import { jit } from "../../src/run/jit.ts";
@@ -63,6 +63,9 @@ function program(
   return jit(f, { backend })(args) as Promise<Record<string, Value[]>>;
 }
 
+/** What a difference of values cannot see: the gradient of these is a convention, tested by itself. */
+const byConvention = ({ key }: Entry) => key.startsWith("detach") || key.startsWith("bf16");
+
 test("the table of cases has every op of the registries", () => {
   const ops = [...Object.keys(elementwise), ...Object.keys(movement), ...Object.keys(reduce)];
   for (const op of ops) expect(cases[op as keyof typeof cases].length, op).toBeGreaterThan(0);
@@ -94,7 +97,7 @@ describe.each(backends)("%s", (backend) => {
         });
         return naive([loss], at)[0]![0]!;
       };
-      const numeric = e.key.startsWith("detach") ? undefined : (along(h) - along(-h)) / (2 * h);
+      const numeric = byConvention(e) ? undefined : (along(h) - along(-h)) / (2 * h);
       const ours = got[e.key]!.reduce((sum, g, k) => sum + dot(g.data, d[k]!), 0);
       if (numeric !== undefined) expect(distance([ours], [numeric]), e.key).toBeLessThanOrEqual(1e-7);
       expect(
@@ -111,7 +114,7 @@ describe.each(backends)("%s", (backend) => {
     const got = await program(doubles, curvature, backend);
     const h = 1e-5;
     for (const e of doubles) {
-      if (e.key.startsWith("detach")) continue; // the difference sees through it: that is its point
+      if (byConvention(e)) continue;
       const [v, u] = [directions(e, 11), directions(e, 23)];
       const gs = slopes(e, e.inputs);
       const along = (s: number) => {
@@ -133,4 +136,11 @@ test("the gradient does not see through detach: x · detach(x) has slope x", asy
   const e = doubles.find(({ key }) => key.startsWith("detach"))!;
   const [g] = await jit((x: Tensor) => gradients(x.detach().mul(x).sum(), [x]), { backend: "js" })(e.args[0]!);
   expect([...g!.data]).toEqual([...e.args[0]!.data]);
+});
+
+test("the gradient passes through bf16 as if nothing had been rounded", async () => {
+  const e = doubles.find(({ key }) => key.startsWith("bf16"))!;
+  const [g] = await jit((x: Tensor) => gradients(x.bf16().mul(x.mul(2)).sum(), [x]), { backend: "js" })(e.args[0]!);
+  const want = Array.from(e.args[0]!.data, (x) => 2 * x + 2 * bf16(x));
+  expect(distance(g!.data, want)).toBeLessThanOrEqual(1e-14);
 });

@@ -31,6 +31,17 @@ import { distance } from "./numbers.ts";
 const Inf = Infinity;
 const everywhere = [-Inf, -1000, -90, -1, -1e-3, -1e-40, -0, 0, 1e-40, 1e-3, 1, 90, 1000, Inf, NaN];
 
+/** The nearest number with 8 significant bits, by its spacing there: no bits are looked at. */
+function nearestBf16(x: number): number {
+  const f = Math.fround(x);
+  if (f === 0 || !Number.isFinite(f)) return f;
+  const unit = 2 ** Math.max(Math.floor(Math.log2(Math.abs(f))) - 7, -133);
+  const [down, up] = [Math.floor(f / unit), Math.ceil(f / unit)];
+  const even = down % 2 === 0 ? down : up;
+  const nearest = f / unit - down < up - f / unit ? down : f / unit - down > up - f / unit ? up : even;
+  return Math.abs(nearest * unit) < 2 ** 128 ? nearest * unit : Math.sign(f) * Infinity;
+}
+
 const unary: Record<
   Exclude<Elementwise, "cast" | "where" | "add" | "mul" | "div" | "max" | "lt" | "le" | "eq" | "xor" | "shr">,
   [(x: Tensor) => Tensor, (x: number) => number]
@@ -45,6 +56,7 @@ const unary: Record<
   erf: [(x) => x.erf(), erf],
   sqrt: [(x) => x.sqrt(), Math.sqrt],
   floor: [(x) => x.floor(), Math.floor],
+  bf16: [(x) => x.bf16(), nearestBf16],
 };
 const binary: Record<string, [(a: Tensor, b: Tensor) => Tensor, (a: number, b: number) => number]> = {
   add: [(a, b) => a.add(b), (a, b) => a + b],

@@ -12,8 +12,12 @@ import type { Value } from "../../ir/value.ts";
 import type { Builder } from "./builder.ts";
 import { contraction } from "./contraction.ts";
 import { expm1, log1p } from "./near-zero.ts";
+import { dataTypes } from "./proto.ts";
 import { convolution, pool } from "./sliding.ts";
 import { numberOf, type Wire } from "./wire.ts";
+
+/** ONNX's number for the type, which no tensor here has: what is rounded to it is a float again at once. */
+const bfloat16 = 16;
 
 /** The graph so far: the wire of each tensor that has been translated. */
 export type Translated = ReadonlyMap<Tensor, Wire>;
@@ -55,6 +59,10 @@ export const rows: Record<Exclude<Op, "input">, Row> = {
   erf: plain("Erf"),
   sqrt: plain("Sqrt"),
   floor: plain("Floor"),
+  bf16: (b, _, [x]) => {
+    const rounded = b.node("Cast", [x!], { to: bfloat16 }, x!.type, x!.shape);
+    return b.node("Cast", [rounded], { to: dataTypes[x!.type] }, x!.type, x!.shape);
+  },
   cast: (b, t, [x]) => b.cast(x!, t.dtype),
   add: plain("Add"),
   mul: plain("Mul"),
