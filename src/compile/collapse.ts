@@ -31,7 +31,7 @@ type Rewrite = (e: Expr) => Expr;
 
 /** The loops with neighbours merged, and what that does to an expression. */
 function flatten(loops: readonly Loop[], positions: readonly Expr[], values: readonly Expr[]) {
-  const forms: Map<string, number>[] = [];
+  const forms: ReadonlyMap<string, number>[] = [];
   const fixed = new Set<string>(); // variables whose value matters, not only the place they lead to
   const seen = new Set<Expr>();
   const position = (e: Expr) => {
@@ -55,7 +55,7 @@ function flatten(loops: readonly Loop[], positions: readonly Expr[], values: rea
   const out: Loop[] = [];
   for (const l of loops) {
     const last = out.at(-1);
-    const asOne = (of: Map<string, number>) => (of.get(last!.name) ?? 0) === l.n * (of.get(l.name) ?? 0);
+    const asOne = (of: ReadonlyMap<string, number>) => (of.get(last!.name) ?? 0) === l.n * (of.get(l.name) ?? 0);
     if (last && !fixed.has(last.name) && !fixed.has(l.name) && forms.every(asOne)) {
       gone.add(last.name);
       out[out.length - 1] = { name: l.name, n: last.n * l.n };

@@ -49,7 +49,7 @@ export function product(t: Tensor, layouts: Layouts): Product | undefined {
   const inB = (l: Loop) => b.of.has(l.name);
   const summed = (l: Loop) => l.name.startsWith("r");
   if (loops.some((l) => (summed(l) ? !(inA(l) && inB(l)) : !inA(l) && !inB(l)))) return undefined;
-  const merge = (ls: Loop[], ...forms: Map<string, number>[]) => merged(ls, forms);
+  const merge = (ls: Loop[], ...forms: ReadonlyMap<string, number>[]) => merged(ls, forms);
   const ks = merge(loops.filter(summed), a.of, b.of);
   const ms = merge(
     loops.filter((l) => !summed(l) && !inB(l)),
@@ -72,9 +72,9 @@ export function product(t: Tensor, layouts: Layouts): Product | undefined {
   }
   const batch = loops.filter((l) => !summed(l) && inA(l) && inB(l));
   const outer = [...batch, ...ms.slice(0, -1), ...ns.slice(0, -1)];
-  const shift = (of: Map<string, number>, constant: number) =>
+  const shift = (of: ReadonlyMap<string, number>, constant: number) =>
     outer.reduce((sum, l) => sum.add(Expr.index(l.name, l.n).mul(of.get(l.name) ?? 0)), Expr.int(constant));
-  const step = (of: Map<string, number>, l: Loop) => of.get(l.name) ?? 0;
+  const step = (of: ReadonlyMap<string, number>, l: Loop) => of.get(l.name) ?? 0;
   return {
     loops: outer,
     m: m.n,
@@ -110,7 +110,7 @@ function factor(outside: Tensor, i: readonly Expr[], layouts: Layouts) {
 }
 
 /** Neighbouring loops that walk memory as one, made one: its name is the inner one's. */
-function merged(ls: readonly Loop[], forms: readonly Map<string, number>[]): Loop[] {
+function merged(ls: readonly Loop[], forms: readonly ReadonlyMap<string, number>[]): Loop[] {
   const out: Loop[] = [];
   for (const l of ls) {
     const last = out.at(-1);

@@ -14,7 +14,7 @@ export type ExprOp = Elementwise | "var" | "const" | "load" | "acc" | "mod" | "a
 /** The name of a variable or an accumulator, the value of a constant, the key of a buffer. */
 export type ExprArg = string | number | null;
 
-type Scope = { readonly table: Map<string, Expr>; count: number };
+type Scope = { readonly table: Map<number, Expr>; count: number };
 let scope: Scope = { table: new Map(), count: 0 };
 
 /** Run `body` with a table of its own, so that expressions live no longer than the compilation they belong to. */
@@ -38,8 +38,20 @@ export class Expr {
   readonly hi: number;
   /** Whether it can differ between two iterations of a loop. */
   readonly varies: boolean;
+  /** The next one in the table with the same hash. */
+  private readonly next: Expr | undefined;
+  /** What `linear` has found. */
+  private form: Linear | null | undefined = undefined;
 
-  private constructor(op: ExprOp, src: readonly Expr[], arg: ExprArg, dtype: DType, lo: number, hi: number) {
+  private constructor(
+    op: ExprOp,
+    src: readonly Expr[],
+    arg: ExprArg,
+    dtype: DType,
+    lo: number,
+    hi: number,
+    next: Expr | undefined,
+  ) {
     this.id = scope.count++;
     this.op = op;
     this.src = src;
@@ -48,15 +60,18 @@ export class Expr {
     this.lo = lo;
     this.hi = hi;
     this.varies = op === "var" || op === "acc" || src.some((s) => s.varies);
+    this.next = next;
   }
 
   static make(op: ExprOp, src: readonly Expr[], arg: ExprArg, dtype: DType, lo = -Infinity, hi = Infinity): Expr {
-    const value = Object.is(arg, -0) ? "-0" : arg;
-    const key = `${op} ${src.map((s) => s.id).join()} ${value} ${dtype} ${lo} ${hi}`;
-    const known = scope.table.get(key);
-    if (known) return known;
-    const e = new Expr(op, src, arg, dtype, lo, hi);
-    scope.table.set(key, e);
+    const hash = hashOf(op, src, arg);
+    const first = scope.table.get(hash);
+    for (let e = first; e; e = e.next) {
+      if (e.op !== op || e.dtype !== dtype || e.lo !== lo || e.hi !== hi || !Object.is(e.arg, arg)) continue;
+      if (e.src.length === src.length && src.every((s, k) => s === e.src[k])) return e;
+    }
+    const e = new Expr(op, src, arg, dtype, lo, hi, first);
+    scope.table.set(hash, e);
     return e;
   }
 
@@ -84,14 +99,16 @@ export class Expr {
     if (b.const === 0) return this;
     if (this.const === 0) return b;
     if (b.op === "add") return b.src.reduce((sum, t) => sum.add(t), this);
-    const parts = terms(this);
-    for (const [k, t] of parts.entries()) {
-      const whole = t.const !== undefined && b.const !== undefined ? Expr.int(t.const + b.const) : rejoined(t, b);
-      if (whole)
-        return parts
-          .toSpliced(k, 1)
-          .reduce((sum, x) => sum.add(x), Expr.int(0))
-          .add(whole);
+    if (b.const !== undefined || scaled(b)[0].op === "mod") {
+      const parts = terms(this);
+      for (const [k, t] of parts.entries()) {
+        const whole = t.const !== undefined && b.const !== undefined ? Expr.int(t.const + b.const) : rejoined(t, b);
+        if (whole)
+          return parts
+            .toSpliced(k, 1)
+            .reduce((sum, x) => sum.add(x), Expr.int(0))
+            .add(whole);
+      }
     }
     return Expr.make("add", [this, b], null, "i32", this.lo + b.lo, this.hi + b.hi);
   }
@@ -157,11 +174,29 @@ export class Expr {
     return Expr.make("and", [this, b], null, "bool", 0, 1);
   }
 
+  /** @internal `linear`, which is asked of the same places again and again: worked out once. */
+  get linear(): Linear | undefined {
+    if (this.form === undefined) this.form = formOf(this) ?? null;
+    return this.form ?? undefined;
+  }
+
   /** The nearest number in 0 … n − 1, so that a stray index reads a wrong row and never foreign memory. */
   clamp(n: number): Expr {
     if (this.lo >= 0 && this.hi < n) return this;
     return Expr.make("clamp", [this, Expr.int(n - 1)], null, "i32", 0, n - 1);
   }
+}
+
+/** Of what tells expressions apart most; they are compared besides. Small integers, so that no text is made. */
+function hashOf(op: ExprOp, src: readonly Expr[], arg: ExprArg): number {
+  let hash = op.length;
+  const mix = (n: number) => {
+    hash = (Math.imul(hash, 31) + n) | 0;
+  };
+  for (const s of src) mix(s.id);
+  if (typeof arg === "string") for (let k = 0; k < arg.length; k++) mix(arg.charCodeAt(k));
+  else if (arg !== null) mix((arg * 4096) | 0);
+  return hash;
 }
 
 /** (x div n) · n c + (x mod n) · c is x · c: what a reshape took apart, put together again by the next one. */
@@ -177,10 +212,23 @@ const scaled = (t: Expr): [Expr, number] =>
   t.op === "mul" && t.src[1]!.const !== undefined ? [t.src[0]!, t.src[1]!.const] : [t, 1];
 
 /** The addends of an integer sum. */
-export const terms = (e: Expr): Expr[] => (e.op === "add" && e.dtype === "i32" ? e.src.flatMap(terms) : [e]);
+export function terms(e: Expr): Expr[] {
+  const out: Expr[] = [];
+  const visit = (x: Expr): void => {
+    if (x.op === "add" && x.dtype === "i32") x.src.forEach(visit);
+    else out.push(x);
+  };
+  visit(e);
+  return out;
+}
 
-/** e = constant + Σ coefficient · variable, or undefined where it is not of that form. */
-export function linear(e: Expr): { constant: number; of: Map<string, number> } | undefined {
+/** constant + Σ coefficient · variable. */
+export type Linear = { readonly constant: number; readonly of: ReadonlyMap<string, number> };
+
+/** e as a linear form, or undefined where it is none. */
+export const linear = (e: Expr): Linear | undefined => e.linear;
+
+function formOf(e: Expr): Linear | undefined {
   const of = new Map<string, number>();
   let constant = 0;
   for (const t of terms(e)) {
