@@ -1,88 +1,151 @@
 /**
- * What a process of its own measures of one workload. Three of them share a cache folder that was empty at first:
+ * What a process of its own measures. They share a cache folder that was empty at first:
  *
- *   prepare   makes the native binding, which is compiled once per machine and counts for no workload
- *   cold      compiles the workload's program for the first time
- *   warm      finds that program in the cache, takes a first step, and then many
+ *   limits    the machine's ceilings; makes the native binding, which is compiled once per machine and counts for nobody
+ *   cold      compiles a workload's program for the first time
+ *   warm      finds that program in the cache, takes a first step, and then as many as it is asked for
+ *   given     writes the workload's numbers to a folder, where peers find them, and what its first steps result in
  */
-import { loadavg } from "node:os";
-import { Run, scalar } from "downhill";
-import type { Workload } from "./workloads.ts";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type BackendName, type Limits, Run, scalar, selectBackend, tree, type Value } from "downhill";
+import { serve } from "./protocol.ts";
+import type { Ready, Workload } from "./workload.ts";
 
-export type Phase = "prepare" | "cold" | "warm";
+type Backend = BackendName | "auto";
 
 export type Cold = { readonly compileMs: number; readonly cached: boolean };
 export type Warm = Cold & {
   readonly backend: string;
   /** Compiler and CPU. */
   readonly about: string;
-  readonly firstStepMs: number;
-  readonly medianUsPerStep: number;
-  readonly minUsPerStep: number;
-  readonly repetitions: number;
-  readonly peakRssMb: number;
-  /** Processes that wanted to run during the last minute, before this one began. */
-  readonly load: number;
+  /** From before the process began to the end of its first step, without making the numbers. */
+  readonly startMs: number;
+  /** Bytes that the program was said to take: state, temporaries, resident data, feeds and outputs. */
+  readonly predictedMb: number;
 };
+export type Times = { readonly us: readonly number[] };
+/** Resident sets: at most, and what is there after the steps beyond what Node and the library took before. */
+export type End = { readonly peakRssMb: number; readonly usedMb: number };
 
-type Options = { readonly backend: "auto" | "native" | "js"; readonly quick: boolean };
+const MB = 1e6;
 
-/** Make and load the native binding. */
-export async function prepare({ backend }: Options): Promise<void> {
+/** The ceilings of `threads` threads, where the backend can tell. */
+export async function limits(backend: Backend, threads: number): Promise<Limits | null> {
   const run = await Run.start({}, { backend });
   await run.loop(() => ({ output: { one: scalar(1) } })).take(1, {});
+  return (await selectBackend(backend)).backend.limits?.(threads) ?? null;
 }
 
 /** From the step's function to a program that can be called: trace, gradient, compile, print, C compiler, load. */
-export async function cold(workload: Workload, { backend }: Options): Promise<Cold> {
-  const { feeds, start } = workload.prepare();
-  const { loop } = await start(backend);
-  const once = feeds(1);
+export async function cold(workload: Workload, backend: Backend): Promise<Cold> {
+  const { loop } = await workload.start(workload.numbers(), backend);
+  const once = workload.feeds(1);
   const begin = performance.now();
   const { executable } = loop.compiled(once);
   return { compileMs: performance.now() - begin, cached: executable.cached };
 }
 
-export async function warm(workload: Workload, { backend, quick }: Options): Promise<Warm> {
-  const load = loadavg()[0]!;
-  const { feeds, start } = workload.prepare();
-  const once = feeds(1);
+/** `spawned` is when the process was asked for, in ms since 1970. */
+export async function warm(workload: Workload, backend: Backend, spawned: number): Promise<void> {
+  const base = process.memoryUsage.rss();
+  const born = performance.timeOrigin + performance.now() - spawned;
+  const numbers = workload.numbers();
+  const once = workload.feeds(1);
 
   const begin = performance.now();
-  const { run, loop } = await start(backend);
+  const { run, loop } = await workload.start(numbers, backend);
   const started = performance.now();
-  const { executable } = loop.compiled(once);
+  const { executable, peakBytes, program } = loop.compiled(once);
   const compiled = performance.now();
   await loop.take(1, once);
-  const firstStepMs = performance.now() - begin;
+  const startMs = born + performance.now() - begin;
 
-  const { steps, restart } = workload;
-  const many = feeds(steps);
+  const { steps, restart, name } = workload;
+  const many = workload.feeds(steps);
   const first = restart ? run.snapshot() : undefined;
   const call = async () => {
     if (first) run.restore(first);
     const t = performance.now();
     const taken = await loop.take(steps, many);
-    if (taken.steps !== steps) throw new Error(`${workload.name}: step ${taken.steps} was not finite`);
+    if (taken.steps !== steps) throw new Error(`${name}: step ${taken.steps} was not finite`);
     return ((performance.now() - t) * 1000) / steps;
   };
   await call(); // room for so many steps is made here
-  const times: number[] = [];
-  const [budgetMs, least] = quick ? [400, 3] : [4000, 7];
-  for (const end = performance.now() + budgetMs; times.length < least || performance.now() < end; ) {
-    times.push(await call());
-  }
-  times.sort((a, b) => a - b);
-  return {
+
+  const perStep = [...program.feeds, ...program.outputs].reduce((sum, b) => sum + bytesOf(b), 0);
+  const ready: Warm = {
     backend: run.backend.name,
     about: run.backend.about,
     compileMs: compiled - started,
     cached: executable.cached,
-    firstStepMs,
-    medianUsPerStep: times[times.length >> 1]!,
-    minUsPerStep: times[0]!,
-    repetitions: times.length,
-    peakRssMb: process.resourceUsage().maxRSS / 1024, // reported in KiB
-    load,
+    startMs,
+    predictedMb: (peakBytes + steps * perStep) / MB,
   };
+  await serve(ready, async (ask): Promise<Times | End> => {
+    if ("end" in ask) {
+      const peakRssMb = (process.resourceUsage().maxRSS * 1024) / MB; // reported in KiB
+      globalThis.gc?.();
+      return { peakRssMb, usedMb: (process.memoryUsage.rss() - base) / MB };
+    }
+    const us: number[] = [];
+    for (const end = performance.now() + ask.ms; us.length < ask.least || performance.now() < end; ) {
+      us.push(await call());
+    }
+    return { us };
+  });
 }
+
+const bytesOf = ({ dtype, shape }: Pick<Value, "dtype" | "shape">): number =>
+  shape.reduce((a, b) => a * b, { f64: 8, bool: 1 }[dtype as string] ?? 4);
+
+// ---- what peers are given ----------------------------------------------------------------------------------------------
+
+/** Of each tensor in numbers.bin: where it begins, in bytes. Names are paths: params.layers.0.weight, feeds.rows. */
+type Entry = { readonly name: string; readonly dtype: string; readonly shape: readonly number[]; readonly at: number };
+
+export type Given = {
+  readonly workload: string;
+  /** Steps of a call, and of the check. */
+  readonly steps: number;
+  readonly checked: number;
+  readonly restart: boolean;
+  readonly tensors: readonly Entry[];
+};
+
+/** Writes given.json and numbers.bin. → what ours results in after the steps that are checked */
+export async function given(workload: Workload, backend: Backend, folder: string): Promise<readonly number[]> {
+  const { name, steps, checked, restart = false } = workload;
+  const numbers = workload.numbers();
+  const all = tree.paths<Value>({
+    params: numbers.params,
+    data: numbers.data,
+    feeds: workload.feeds(Math.max(steps, checked.steps)),
+  });
+  let at = 0;
+  const tensors = all.map(([name, { dtype, shape, data }]): Entry => {
+    const entry = { name, dtype, shape, at };
+    at += data.byteLength;
+    return entry;
+  });
+  const bytes = new Uint8Array(at);
+  for (const [k, [, { data }]] of all.entries()) {
+    bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), tensors[k]!.at);
+  }
+  writeFileSync(join(folder, "numbers.bin"), bytes);
+  const about: Given = { workload: name, steps, checked: checked.steps, restart, tensors };
+  writeFileSync(join(folder, "given.json"), JSON.stringify(about));
+  return checkOf(await workload.start(numbers, backend), workload);
+}
+
+/** The losses of the first steps; where there are none, some elements of what the steps have made of the parameters. */
+async function checkOf({ run, loop }: Ready, { checked, feeds }: Workload): Promise<number[]> {
+  const { output } = await loop.take(checked.steps, feeds(checked.steps));
+  if (output.loss) return [...output.loss.data];
+  return tree
+    .leaves<Value>(run.state().params)
+    .flatMap(({ data }) => SAMPLES.map((part) => data[Math.floor(part * data.length)]!));
+}
+
+/** Where in a tensor, as parts of its length. */
+const SAMPLES = [0, 0.13, 0.37, 0.61, 0.89];

@@ -1,49 +1,106 @@
-/** The table: one row per workload, as wide as a terminal. */
-import type { Workload } from "./workloads.ts";
+/** The table: one row per workload and number of threads, the peers' below it, as wide as a terminal. */
+import type { Limits } from "downhill";
+import { fastest, type Verdict } from "./targets.ts";
 
-/** What --json prints, in this order. */
+/** What --json prints, in this order. Times are in µs per step and ms, memory in millions of bytes. */
 export type Row = {
   readonly workload: string;
   readonly backend: string;
   readonly threads: number;
   readonly medianUsPerStep: number;
-  readonly firstStepMs: number;
-  readonly compileColdMs: number;
-  readonly compileCachedMs: number;
-  readonly peakRssMb: number;
   readonly minUsPerStep: number;
   readonly repetitions: number;
-  readonly load: number;
+  readonly gflops?: number;
   readonly gbPerSecond?: number;
+  /** Of what the machine can do at most, by the fastest call. */
+  readonly percentOfLimit?: number;
+  readonly compileColdMs: number;
+  readonly compileCachedMs: number;
+  readonly startMs: number;
+  readonly peakRssMb: number;
+  readonly predictedMb: number;
+  readonly usedMb: number;
+  /** Processes that wanted to run during the last minute, before this row. */
+  readonly load: number;
+  readonly peers?: readonly PeerRow[];
 };
 
-const widths = [-11, -8, 7, 11, 11, 11, 9, 9, 9] as const;
+export type PeerRow = {
+  readonly peer: string;
+  readonly about: string;
+  readonly medianUsPerStep: number;
+  readonly minUsPerStep: number;
+  readonly repetitions: number;
+  readonly peakRssMb: number;
+  /** The largest relative difference between its results and ours after the first steps. */
+  readonly apart: number;
+};
 
-const line = (cells: readonly string[], rest: string): string =>
-  `${cells.map((text, k) => (widths[k]! < 0 ? text.padEnd(-widths[k]!) : text.padStart(widths[k]!))).join(" ")}  ${rest}`.trimEnd();
+const widths = [-22, 7, 9, 9, 12, 5, 7, 7, 7, 7, 9, 7] as const;
+
+const line = (cells: readonly string[]): string =>
+  cells
+    .map((text, k) => (widths[k]! < 0 ? text.padEnd(-widths[k]!) : text.padStart(widths[k]!)))
+    .join(" ")
+    .trimEnd();
 
 const titles = [
-  ["", "", "", "median", "fastest", "first step", "cold", "cached", "peak"],
-  ["workload", "backend", "threads", "µs / step", "µs / step", "ms", "ms", "ms", "MB"],
+  ["", "", "µs/step", "", "", "of", "first", "compiled", "", "peak", "memory MB", ""],
+  ["workload", "threads", "median", "fastest", "rate", "limit", "step", "cold", "cached", "MB", "predicted", "used"],
 ];
 
-export const head = titles.map((cells) => line(cells, "")).join("\n");
+export const head = titles.map(line).join("\n");
 
 /** Three digits are as many as repeat. */
 export const short = (x: number): string => (x >= 100 ? Math.round(x).toLocaleString("en-US") : `${+x.toPrecision(3)}`);
 
-export function rowOf(row: Row, { target }: Pick<Workload, "target">): string {
-  const { workload, backend, threads, medianUsPerStep: us, minUsPerStep, firstStepMs } = row;
-  const times = [us, minUsPerStep, firstStepMs, row.compileColdMs, row.compileCachedMs, row.peakRssMb].map(short);
-  const goal =
-    target === undefined ? "" : `target ${target}: ${us <= target ? "met" : `missed, ${(us / target).toFixed(2)} ×`}`;
-  return line([workload, backend, `${threads}`, ...times], row.gbPerSecond ? `${row.gbPerSecond} GB/s` : goal);
+/** Below a second in ms. */
+const duration = (ms: number): string => (ms < 1000 ? `${short(ms)} ms` : `${(ms / 1000).toFixed(2)} s`);
+
+export function rowOf(row: Row): string {
+  const { gflops, gbPerSecond, percentOfLimit } = row;
+  const rate = gflops ? `${short(gflops)} GFLOP/s` : gbPerSecond ? `${short(gbPerSecond)} GB/s` : "";
+  return line([
+    row.workload,
+    `${row.threads}`,
+    short(row.medianUsPerStep),
+    short(row.minUsPerStep),
+    rate,
+    percentOfLimit === undefined ? "" : `${Math.round(percentOfLimit)} %`,
+    ...[row.startMs, row.compileColdMs, row.compileCachedMs].map(duration),
+    ...[row.peakRssMb, row.predictedMb, row.usedMb].map(short),
+  ]);
 }
 
-export const legend = (machine: string, load: number): string => `
-${machine}; load ${load.toFixed(2)} at the end
-µs / step   many steps per call on resident data, feeds and losses copied in and out; median and fastest call
-first step  a fresh process with a filled cache, from starting the run to the first loss; without Node's own start
-cold        from a function to a loaded program, cache empty: trace, gradient, plan, C text, C compiler; data copied in
-cached      the same with the program in the cache
-peak        resident set of the process, its data and Node included`;
+export function peerOf(peer: PeerRow, { medianUsPerStep: ours, peers = [] }: Row): string {
+  const times = [peer.medianUsPerStep, peer.minUsPerStep].map(short);
+  const ratio = `${short(peer.medianUsPerStep / ours)} × ours`;
+  const first = peer === fastest(peers) ? "  the fastest peer" : "";
+  return line([`  ${peer.peer}`, "", ...times, ratio, "", "", "", "", short(peer.peakRssMb)]) + first;
+}
+
+/** Met and missed targets, a line each. */
+export function verdictLines(found: readonly Verdict[]): string {
+  const shown = found.map(
+    ({ workload, threads, what, met, target, found }) =>
+      `  ${met ? "met   " : "MISSED"}  ${workload.padEnd(22)} ${`${threads}`.padStart(3)}  ${what.padEnd(38)} ${target.padStart(12)}  ${found}`,
+  );
+  const met = found.filter((v) => v.met).length;
+  return [`targets: ${met} of ${found.length} met`, ...shown].join("\n");
+}
+
+export const legend = (machine: string, load: number, limits: readonly Limits[]): string => `
+${machine}
+${limits.map(limitsOf).join("\n")}load ${load.toFixed(2)} at the end
+
+µs/step    many steps per call on resident data, feeds and losses copied in and out; median and fastest call
+of limit   of the fastest call: multiply-adds in registers, or Adam's memory pattern without its arithmetic
+first step from before the process starts to the end of its first step, program in the cache; without making the data
+compiled   from a function to a loaded program: trace, gradient, plan, C text, C compiler; cache empty, and filled
+peak       resident set of the process, its data and Node included
+memory     what the program was predicted to take, and what the process holds beyond Node and the library`;
+
+const limitsOf = ({ threads, flops, memory, cache }: Limits): string => {
+  const g = (x: number) => short(x / 1e9);
+  return `limits of ${threads} thread${threads > 1 ? "s" : ""}: ${g(flops)} GFLOP/s (f32), ${g(memory)} GB/s from memory, ${g(cache)} GB/s from cache\n`;
+};

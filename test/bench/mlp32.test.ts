@@ -4,8 +4,8 @@
  */
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
+import { descent, logisticStep, mlpRule, mlpStep } from "../../bench/dense.ts";
 import { integers, noise, uniforms } from "../../bench/noise.ts";
-import { descent, logisticStep, mlpRule, mlpStep } from "../../bench/workloads.ts";
 import type { Tensor } from "../../src/ir/tensor.ts";
 import { type Value, value } from "../../src/ir/value.ts";
 import { Run } from "../../src/run/run.ts";
