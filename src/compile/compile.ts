@@ -1,5 +1,6 @@
 /**
- * From the graph of one step to a program: unify → choose what is stored → lower → merge → schedule → place → collapse loops.
+ * From the graph of one step to a program: unify → choose what is stored → lower → merge → schedule → collapse loops →
+ * gather in bands → place.
  */
 import { fresh } from "../ir/expr.ts";
 import { fail } from "../ir/fail.ts";
@@ -8,6 +9,7 @@ import { isMovement, type Range } from "../ir/ops.ts";
 import { size } from "../ir/shape.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { bytesOf } from "../ir/value.ts";
+import { bands, uncut } from "./band.ts";
 import { collapse } from "./collapse.ts";
 import { type Product, product } from "./contraction.ts";
 import { stored } from "./fuse.ts";
@@ -17,6 +19,7 @@ import { align, plan } from "./memory.ts";
 import { merge, withoutDeadStores } from "./merge.ts";
 import { type Buffer, type Check, farthest, type Program, type Role } from "./program.ts";
 import { schedule, type Update } from "./schedule.ts";
+import { simplifySums } from "./sums.ts";
 
 /** A traced step. All but `next` and `outputs` are inputs. */
 export type Trace = {
@@ -33,16 +36,17 @@ const LARGEST = 2 ** 31 - 1;
 
 /**
  * `everything` keeps every float in memory, fuses nothing, and leaves the state as it was: slow, and what a replay
- * that looks for the first non-finite number needs.
+ * that looks for the first non-finite number needs. `banded` takes kernels together that threads and caches can share.
  */
-export function compile(trace: Trace, { everything = false } = {}): Program {
-  return fresh(() => build(trace, everything));
+export function compile(trace: Trace, { everything = false, banded = false } = {}): Program {
+  return fresh(() => build(trace, everything, banded));
 }
 
-function build(trace: Trace, everything: boolean): Program {
+function build(trace: Trace, everything: boolean, banded: boolean): Program {
   // Each result is a node of its own that is no input, so that each has a kernel that writes it.
   const taken = new Set<Tensor>();
-  const roots = unify([...trace.outputs, ...trace.state.map((s) => s.next)]).map((t, k) => {
+  const asked = unify([...trace.outputs, ...trace.state.map((s) => s.next)]);
+  const roots = (everything ? asked : unify(simplifySums(asked))).map((t, k) => {
     const unchanged = k >= trace.outputs.length && trace.state[k - trace.outputs.length]!.now === t;
     if (unchanged) return t;
     const own = taken.has(t) || t.op === "input" || t.op === "literal" ? t.own() : t;
@@ -76,7 +80,9 @@ function build(trace: Trace, everything: boolean): Program {
   const literals = order.filter((t) => t.op === "literal");
   const buffers = new Map<Tensor, Draft>();
   const give = (t: Tensor, role: Role, at: number) => {
+    const half = role === "temporary" && t.op === "bf16" && t.dtype === "f32";
     const b: Draft = { name: `b${buffers.size}`, role, at, dtype: t.dtype, shape: t.shape, tensor: t };
+    if (half && !taken.has(t)) b.storage = "bf16";
     buffers.set(t, b);
     return b;
   };
@@ -110,18 +116,22 @@ function build(trace: Trace, everything: boolean): Program {
     b.role = "state";
     b.at = now.at;
   }
-  const kernels = everything ? ordered : withoutDeadStores(ordered, named);
-  const arena = plan(kernels, named, { reuse: !everything });
-  for (const [b, at] of arena.at) buffers.get(b.tensor)!.at = at;
+  const kernels = (everything ? ordered : withoutDeadStores(ordered, named)).map(collapse);
+  const list = banded ? bands(kernels, named) : uncut(kernels);
+  const places = plan(list, named, { reuse: !everything });
+  for (const [b, at] of places.at) buffers.get(b.tensor)!.at = at;
+  for (const [b, at] of places.scratch) Object.assign(buffers.get(b.tensor)!, { role: "scratch", at });
 
   return {
-    kernels: kernels.map(collapse),
+    bands: list,
+    kernels: list.flatMap((b) => b.members.map((m) => m.kernel)),
     state,
     resident,
     feeds,
     outputs: outs,
     stateBytes,
-    temporaryBytes: arena.bytes,
+    temporaryBytes: places.bytes,
+    scratchBytes: places.scratchBytes,
     named,
     checks: checks(order),
     watch: trace.watch && outs[trace.outputs.indexOf(trace.watch)]!.at,
@@ -173,6 +183,6 @@ function partOf(input: Tensor, way: readonly Tensor[]): Range[] {
   return part;
 }
 
-/** Bytes a run of the program holds beside its feeds and outputs: known before the first step. */
+/** Bytes a run of the program on one thread holds beside its feeds and outputs: known before the first step. */
 export const peakBytes = (p: Program): number =>
-  p.stateBytes + p.temporaryBytes + p.resident.reduce((sum, b) => sum + bytesOf(b), 0);
+  p.stateBytes + p.temporaryBytes + p.scratchBytes + p.resident.reduce((sum, b) => sum + bytesOf(b), 0);

@@ -9,15 +9,21 @@ import type { Expr } from "../ir/expr.ts";
 import type { Range } from "../ir/ops.ts";
 import type { Shape } from "../ir/shape.ts";
 import type { Tensor } from "../ir/tensor.ts";
+import type { Band } from "./band.ts";
 
-export type Role = "state" | "resident" | "feed" | "output" | "temporary";
+export type Role = "state" | "resident" | "feed" | "output" | "temporary" | "scratch";
 
-/** A tensor that has memory. `at` is a byte offset for state and temporaries, a position in its list for the others. */
+/**
+ * A tensor that has memory. `at` is a byte offset for state, temporaries and scratch, a position in its list for the
+ * others. Of a buffer in scratch there is one block of slices per thread.
+ */
 export type Buffer = {
   readonly name: string;
   readonly role: Role;
   readonly at: number;
   readonly dtype: DType;
+  /** Where an element lies in memory other than as its dtype: a load widens it, a store drops the bits that are 0. */
+  readonly storage?: "bf16";
   readonly shape: Shape;
   /** What it holds, for messages. */
   readonly tensor: Tensor;
@@ -86,6 +92,8 @@ export type Check = {
 };
 
 export type Program = {
+  readonly bands: readonly Band[];
+  /** Those of all bands, in order. */
   readonly kernels: readonly Kernel[];
   readonly state: readonly Buffer[];
   readonly resident: readonly Buffer[];
@@ -93,6 +101,8 @@ export type Program = {
   readonly outputs: readonly Buffer[];
   readonly stateBytes: number;
   readonly temporaryBytes: number;
+  /** Of one thread, for what lives within a block of a band. */
+  readonly scratchBytes: number;
   /** Every buffer by the name that expressions load it with. */
   readonly named: ReadonlyMap<string, Buffer>;
   readonly checks: readonly Check[];

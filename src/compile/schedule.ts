@@ -68,7 +68,7 @@ function copy({ now, next }: Update): Kernel {
 }
 
 /** A topological order that keeps the given one where it can. */
-function sorted(after: readonly ReadonlySet<number>[]): number[] {
+export function sorted(after: readonly ReadonlySet<number>[]): number[] {
   const waits = after.map(() => 0);
   for (const next of after) for (const k of next) waits[k]!++;
   const ready = waits.flatMap((n, k) => (n === 0 ? [k] : []));

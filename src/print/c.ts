@@ -2,21 +2,13 @@
  * The C target: header-free C for gcc and clang. Elementary functions are our own vectorisable ones for f32 and libm's
  * for f64; matrix products are printed by c/gemm.ts into a unit of their own, which is compiled beside this one.
  */
-import type { Buffer, Contraction, Program } from "../compile/program.ts";
+import type { Program } from "../compile/program.ts";
 import { type DType, isFloat } from "../ir/dtype.ts";
-import type { Expr } from "../ir/expr.ts";
-import { bytesOf } from "../ir/value.ts";
-import { gemmPrelude, printGemm } from "./c/gemm.ts";
 import { type MathFunction, mathFunctions, mathPrelude } from "./c/math.ts";
-import { functions, type Pointer, type Printed, printKernel, type Target } from "./target.ts";
-
-const types: Record<DType, string> = {
-  f32: "float",
-  f64: "double",
-  i32: "int",
-  u32: "unsigned",
-  bool: "unsigned char",
-};
+import { Products } from "./c/products.ts";
+import { entry, Kernels } from "./c/step.ts";
+import { types } from "./c/types.ts";
+import type { Target } from "./target.ts";
 
 /** The spellings, and which elementary functions they have used. */
 function target(used: Set<MathFunction>): Target {
@@ -67,8 +59,8 @@ function target(used: Set<MathFunction>): Target {
       if (!Number.isFinite(v)) return `${v < 0 ? "-" : ""}__builtin_inf${suffix(d)}()`;
       return d === "f32" ? single(v) : `${Object.is(v, -0) ? "-0.0" : v.toExponential()}`;
     },
-    load: (p, at) => `${p}[${at}]`,
-    store: (p, at, v) => `${p}[${at}] = ${v};`,
+    load: (p, at, s) => (s === "bf16" ? `dh_widened(${p}[${at}])` : `${p}[${at}]`),
+    store: (p, at, v, s) => `${p}[${at}] = ${s === "bf16" ? `dh_upper(${v})` : v};`,
     declare: (name, v, d, mutable) => `${mutable ? "" : "const "}${types[d]} ${name} = ${v};`,
     loop: (l) => {
       const { from, to } = "n" in l ? { from: "0", to: `${l.n}` } : l;
@@ -99,6 +91,8 @@ static inline float dh_bf16(float x) {
   u.i = x != x ? 0x7fc00000u : (u.i + 0x7fffu + (u.i >> 16 & 1u)) & 0xffff0000u;
   return u.f;
 }
+static inline unsigned short dh_upper(float x) { union { float f; unsigned i; } u; u.f = x; return u.i >> 16; }
+static inline float dh_widened(unsigned short b) { union { float f; unsigned i; } u; u.i = (unsigned)b << 16; return u.f; }
 static inline int dh_finite_f32(float x) { union { float f; unsigned i; } u; u.f = x; return (u.i & 0x7f800000u) != 0x7f800000u; }
 static inline int dh_finite_f64(double x) { union { double f; unsigned long long i; } u; u.f = x; return (u.i & 0x7ff0000000000000ull) != 0x7ff0000000000000ull; }
 `;
@@ -129,115 +123,27 @@ static inline void dh_restore(dh_mode m) { (void)m; }
 `;
 
 /**
- * Two units of C, and how much scratch memory they need. The entry point is
+ * Two units of C, and how many bytes of scratch memory each thread needs. The entry point is
  *   void dh_run(char **memory, double *steps, volatile int *stop)
- * memory: state, temporaries, scratch, then resident data, feeds and outputs in their order. steps[0] is how many to
- * take, steps[1] becomes how many were taken: fewer when *stop becomes non-zero or the watched output is not finite.
+ * memory: state, temporaries, scratch of all threads, the team, then resident data, feeds and outputs in their order.
+ * steps[0] is how many to take, steps[1] becomes how many were taken: fewer when *stop becomes non-zero or the watched
+ * output is not finite; steps[2] is how many threads to ask the team for. A program that is not `shared` has nothing to
+ * give to a second one.
  */
 export function printC(program: Program, lanes: number) {
-  const { named } = program;
   const used = new Set<MathFunction>();
-  const t = target(used);
-  const products = printProducts(
-    program.kernels.filter((k) => k.kind === "contraction"),
-    lanes,
-  );
-  const { calls, bodies } = functions(
-    program.kernels.filter((k) => k.kind !== "contraction"),
-    (k) => printKernel(k, named, t),
-    (p) => `(${p.pointers.map(parameter).join(", ")}) {\n${p.body}\n}`,
-  );
-  const lists = ["state", "temporary", "scratch"];
-  const first = {
-    resident: 3,
-    feed: 3 + program.resident.length,
-    output: 3 + program.resident.length + program.feeds.length,
-  };
-  const address = (b: Buffer): string => {
-    if (b.role === "state" || b.role === "temporary") return `memory[${lists.indexOf(b.role)}] + ${b.at}`;
-    const base = `memory[${first[b.role] + b.at}]`;
-    return b.role === "resident" ? base : `${base} + s * ${bytesOf(b)}L`;
-  };
-  const pointer = (b: Buffer) => `(${types[b.dtype]} *)(${address(b)})`;
-  const called = new Map<unknown, string>(
-    calls.map((c) => [c.kernel, `${c.name}(${c.printed.pointers.map((p: Pointer) => pointer(p.buffer)).join(", ")});`]),
-  );
-  const steps = program.kernels.map((k) => {
-    if (k.kind !== "contraction") return `    ${called.get(k)}`;
-    const shifted = (x: Pick<Contraction["a"], "buffer" | "at">) => `${pointer(x.buffer)} + ${shift(x.at)}`;
-    const type = types[k.c.buffer.dtype];
-    const inner = `${products.names.get(k)}(${shifted(k.a)}, ${shifted(k.b)}, ${shifted(k.c)}, (${type} *)memory[2]);`;
-    return `    ${k.loops.map((l) => t.loop(l)).join(" ")} ${inner} ${k.loops.map(() => "}").join(" ")}`;
-  });
-  const w = program.watch === undefined ? undefined : program.outputs[program.watch]!;
-  const main = [
-    "void dh_run(char **memory, double *steps, volatile int *stop) {",
-    "  const long n = (long)steps[0];",
-    "  long s = 0;",
-    "  const dh_mode before = dh_flush();",
-    "  for (; s < n && !*stop; s++) {",
-    ...steps,
-    ...(w ? [`    if (!dh_finite_${w.dtype}(*${pointer(w)})) { s++; break; }`] : []),
-    "  }",
-    "  dh_restore(before);",
-    "  steps[1] = (double)s;",
-    "}",
-  ];
-  const apart = calls.length > FEW ? "__attribute__((noinline)) " : "";
-  const kernels = bodies.map(({ name, text }) => `static ${apart}void ${name}${text}`);
+  const products = new Products(lanes);
+  const kernels = new Kernels(program, target(used), products);
+  const main = entry(program, kernels, products);
   return {
     units: [
       {
-        text: [helpers, mode, mathPrelude(used), products.declarations, ...kernels, ...main, ""].join("\n"),
+        text: [helpers, mode, mathPrelude(used), products.declarations, ...kernels.texts, ...main.lines, ""].join("\n"),
         optimize: "-O3" as const,
       },
       ...(products.text ? [{ text: products.text, optimize: "-O2" as const }] : []),
     ],
-    scratchBytes: products.scratchBytes,
+    scratchBytes: main.scratchBytes,
+    shared: main.shared,
   };
 }
-
-/**
- * A program of so few kernels is compiled as one function, which saves a step of nanoseconds its calls. In a larger one
- * calls cost nothing that could be measured, and compiling it whole takes two to three times as long.
- */
-const FEW = 40;
-
-const parameter = ({ buffer, written }: Printed["pointers"][number], n: number) =>
-  `${written ? "" : "const "}${types[buffer.dtype]} *restrict p${n}`;
-
-/** Matrix products by shape: equal ones are one function. */
-function printProducts(contractions: readonly Contraction[], lanes: number) {
-  const byShape = new Map<string, string>();
-  const names = new Map<Contraction, string>();
-  const texts: string[] = [];
-  const declarations: string[] = [];
-  let scratchBytes = 0;
-  for (const k of contractions) {
-    const dtype = k.c.buffer.dtype as "f32" | "f64";
-    const shape = { dtype, m: k.m, n: k.n, sum: k.sum, a: k.a.stride, b: k.b.stride, c: k.c.strides, lanes };
-    const key = JSON.stringify(shape);
-    let name = byShape.get(key);
-    if (!name) {
-      name = `dh_product${byShape.size}`;
-      byShape.set(key, name);
-      const printed = printGemm({ name: `${name}_body`, ...shape });
-      scratchBytes = Math.max(scratchBytes, printed.scratchBytes);
-      const type = types[dtype];
-      const signature = `void ${name}(const ${type} *a, const ${type} *b, ${type} *c, ${type} *scratch)`;
-      declarations.push(`${signature};`);
-      texts.push(`${printed.text}\n${signature} { ${name}_body(a, b, c, scratch); }`);
-    }
-    names.set(k, name);
-  }
-  const text = texts.length ? [gemmPrelude(lanes), ...texts, ""].join("\n") : "";
-  return { names, text, declarations: declarations.join("\n"), scratchBytes };
-}
-
-/** A shift by outer loops, in elements. */
-const shift = (e: Expr): string =>
-  e.op === "const"
-    ? `${e.arg}L`
-    : e.op === "var"
-      ? `${e.arg}`
-      : `(${shift(e.src[0]!)} ${e.op === "mul" ? "*" : "+"} ${shift(e.src[1]!)})`;

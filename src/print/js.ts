@@ -3,12 +3,12 @@
  * another target from it is that target's rounding.
  */
 import type { Buffer, Contraction, Program } from "../compile/program.ts";
-import { dtypes } from "../ir/dtype.ts";
+import { storages } from "../ir/dtype.ts";
 import type { Expr } from "../ir/expr.ts";
 import { bf16, erf } from "../ir/ops.ts";
 import { size } from "../ir/shape.ts";
 import { bytesOf } from "../ir/value.ts";
-import { functions, type Pointer, type Printed, placeOf, printKernel, type Target } from "./target.ts";
+import { functions, type Pointer, type Printed, placeOf, printKernel, storageOf, type Target } from "./target.ts";
 
 const js: Target = {
   ops: {
@@ -51,8 +51,9 @@ const js: Target = {
     const x = d === "f32" ? Math.fround(v) : v; // a constant is a number of its dtype on every target
     return x < 0 || Object.is(x, -0) ? `(${Object.is(x, -0) ? "-0" : x})` : `${x}`;
   },
-  load: (p, at, d) => (d === "bool" ? `(${p}[${at}] !== 0)` : `${p}[${at}]`),
-  store: (p, at, v) => `${p}[${at}] = ${v};`,
+  load: (p, at, s) =>
+    s === "bool" ? `(${p}[${at}] !== 0)` : s === "bf16" ? `widened(${p}[${at}])` : `${p}[${at}]`,
+  store: (p, at, v, s) => `${p}[${at}] = ${s === "bf16" ? `upper(${v})` : v};`,
   declare: (name, v, _, mutable) => `${mutable ? "let" : "const"} ${name} = ${v};`,
   loop: (l) => {
     const { from, to } = "n" in l ? { from: "0", to: `${l.n}` } : l;
@@ -72,7 +73,7 @@ export type JsMemory = {
 /** Takes up to `steps` steps and says how many it took: fewer where the watched output was not finite. */
 export type JsProgram = (memory: JsMemory, steps: number) => number;
 
-/** The program as JavaScript: the body of a function (erf, bf16) → JsProgram. */
+/** The program as JavaScript: the body of a function of the names in `given` → JsProgram. */
 export function printJs(program: Program): string {
   const { named } = program;
   const { calls, bodies } = functions(
@@ -91,7 +92,7 @@ export function printJs(program: Program): string {
   };
   const lines = calls.map(({ name, printed }) => `    ${name}(${printed.pointers.map(view).join(", ")});`);
   const buffers = new Map([...named.values()].map((b) => [viewOf(b), b]));
-  const array = (b: Buffer) => dtypes[b.dtype].array.name;
+  const array = (b: Buffer) => storages[storageOf(b)].array.name;
   const declare = [...fixed].map(([key, name]) => {
     const b = buffers.get(key)!;
     const [from, at] = { state: ["state", b.at], temporary: ["arena", b.at], resident: [`resident[${b.at}]`, 0] }[
@@ -125,7 +126,23 @@ export function printJs(program: Program): string {
 const viewOf = (b: Buffer): string => `${placeOf(b)} ${size(b.shape)}`;
 
 /** The text made callable. */
-export const loadJs = (text: string): JsProgram => new Function("erf", "bf16", text)(erf, bf16);
+export const loadJs = (text: string): JsProgram => new Function(...Object.keys(given), text)(...Object.values(given));
+
+const float = new Float32Array(1);
+const bits = new Uint32Array(float.buffer);
+/** What a program calls: besides functions, how a bfloat16 goes to its two bytes and comes back. */
+const given = {
+  erf,
+  bf16,
+  upper(x: number) {
+    float[0] = x;
+    return bits[0]! >>> 16;
+  },
+  widened(upper: number) {
+    bits[0] = upper << 16;
+    return float[0];
+  },
+};
 
 /** Four columns at a time: the row of A is read once for them, and sums stay in double. */
 function contraction({ loops, m, n, sum, a, b, c }: Contraction): Printed {
@@ -150,8 +167,8 @@ function contraction({ loops, m, n, sum, a, b, c }: Contraction): Printed {
         const [from, to] = [`s${d + 1} = s${d}, t${d + 1} = t${d}`, `s${d + 1} += ${step.a}, t${d + 1} += ${step.b}`];
         return `for (let l${d} = 0, ${from}; l${d} < ${step.n}; l${d}++, ${to}) {`;
       }),
-      `const v = p1[s${sum.length}];`,
-      ...js4.map((q) => `x${q} += v * p2[t${sum.length} + ${q * b.stride}];`),
+      `const v = ${js.load("p1", `s${sum.length}`, storageOf(a.buffer))};`,
+      ...js4.map((q) => `x${q} += v * ${js.load("p2", `t${sum.length} + ${q * b.stride}`, storageOf(b.buffer))};`),
       ...sum.map(() => "}"),
       ...js4.map((q) => `p0[c0 + i * ${c.strides.row} + (j + ${q}) * ${c.strides.col}] = x${q};`),
       "}",

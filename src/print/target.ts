@@ -2,8 +2,8 @@
  * Kernels → source text, by one walk. A target is a table of spellings and a few small templates; every table is whole,
  * so what a target lacks is a type error and never another target's text.
  */
-import type { Accumulate, Buffer, Kernel, Loop, Nest, Reduction } from "../compile/program.ts";
-import { type DType, dtypes } from "../ir/dtype.ts";
+import type { Accumulate, Buffer, Loop, Nest, Reduction } from "../compile/program.ts";
+import { type DType, type Storage, storages } from "../ir/dtype.ts";
 import { type Expr, linear } from "../ir/expr.ts";
 import type { Elementwise } from "../ir/ops.ts";
 
@@ -13,8 +13,8 @@ export type Spelling = (d: DType, a: string, b: string, c: string, to: DType) =>
 export type Target = {
   readonly ops: { readonly [O in Elementwise | "mod" | "and" | "clamp"]: Spelling };
   literal(v: number, d: DType): string;
-  load(pointer: string, at: string, d: DType): string;
-  store(pointer: string, at: string, value: string, d: DType): string;
+  load(pointer: string, at: string, s: Storage): string;
+  store(pointer: string, at: string, value: string, s: Storage): string;
   declare(name: string, value: string, d: DType, mutable: boolean): string;
   /** Opens it; a line "}" closes it. */
   loop(l: Range): string;
@@ -32,8 +32,10 @@ export type Part = { readonly loop: string; readonly count?: number };
 export type Printed = { readonly body: string; readonly pointers: readonly Pointer[] };
 export type Pointer = { readonly buffer: Buffer; readonly written: boolean };
 
+export const storageOf = (b: Buffer): Storage => b.storage ?? b.dtype;
+
 /** One place in memory seen as one dtype. State that is updated in place is one place with two buffers. */
-export const placeOf = (b: Buffer): string => `${b.role} ${b.at} ${b.dtype}`;
+export const placeOf = (b: Buffer): string => `${b.role} ${b.at} ${storageOf(b)}`;
 
 export function printKernel(
   k: Nest | Accumulate,
@@ -49,7 +51,11 @@ export function printKernel(
     pointers.set(key, p);
     return p.name;
   };
-  const writer = new Writer(target, (name) => pointer(named.get(name)!, false));
+  const load = (name: string) => {
+    const b = named.get(name)!;
+    return { from: pointer(b, false), storage: storageOf(b) };
+  };
+  const writer = new Writer(target, load);
   const lines =
     k.kind === "nest" ? nest(k, writer, target, pointer, part) : accumulate(k, writer, target, pointer, part);
   return { body: indent(lines).join("\n"), pointers: [...pointers.values()] };
@@ -82,7 +88,7 @@ function nest(k: Nest, w: Writer, t: Target, pointer: Pointers, part: Part | und
   const values = k.stores.map((s) => w.named(s.value));
   const places = k.stores.map((s) => w.text(s.at));
   body.push(...w.flush());
-  k.stores.forEach(({ buffer }, n) => body.push(t.store(pointer(buffer, true), places[n]!, values[n]!, buffer.dtype)));
+  k.stores.forEach(({ buffer }, n) => body.push(t.store(pointer(buffer, true), places[n]!, values[n]!, storageOf(buffer))));
   return [...body, ...k.loops.map(() => "}")];
 }
 
@@ -130,7 +136,7 @@ function accumulate(k: Accumulate, w: Writer, t: Target, pointer: Pointers, part
 /** Expressions to text. What is used twice gets a name, declared in the innermost loop that it depends on. */
 class Writer {
   private readonly target: Target;
-  private readonly pointer: (buffer: string) => string;
+  private readonly buffer: (name: string) => { readonly from: string; readonly storage: Storage };
   private readonly uses = new Map<Expr, number>();
   private readonly names = new Map<Expr, string>();
   private readonly varies = new Map<Expr, boolean>();
@@ -140,9 +146,9 @@ class Writer {
   private readonly innerNames: Expr[] = [];
   private declared = 0;
 
-  constructor(target: Target, pointer: (buffer: string) => string) {
+  constructor(target: Target, buffer: (name: string) => { readonly from: string; readonly storage: Storage }) {
     this.target = target;
-    this.pointer = pointer;
+    this.buffer = buffer;
   }
 
   count(roots: readonly Expr[]): void {
@@ -214,11 +220,12 @@ class Writer {
     const { target: t } = this;
     if (e.op === "load") {
       const [at, inside] = e.src as [Expr, Expr];
-      const from = (place: string) => t.load(this.pointer(e.arg as string), place, e.dtype);
+      const { from: pointer, storage } = this.buffer(e.arg as string);
+      const from = (place: string) => t.load(pointer, place, storage);
       if (inside.const) return from(this.text(at));
       const [place, valid] = [this.text(at), this.text(inside)];
       // The condition is one on integers: of another width than the value, it moves into the index.
-      const value = dtypes[e.dtype].bytes === 4 ? from(place) : from(t.ops.where("i32", valid, place, "0", "i32"));
+      const value = storages[storage].bytes === 4 ? from(place) : from(t.ops.where("i32", valid, place, "0", "i32"));
       return t.ops.where(e.dtype, valid, value, t.literal(0, e.dtype), e.dtype);
     }
     const [a = "", b = "", c = ""] = e.src.map((x) => this.text(x));
@@ -248,7 +255,7 @@ function indent(lines: readonly string[]): string[] {
 }
 
 /** Equal kernels over different buffers are one function: its body, and who calls it with what. */
-export function functions<K extends Kernel, P>(kernels: readonly K[], print: (k: K) => P, textOf: (p: P) => string) {
+export function functions<K, P>(kernels: readonly K[], print: (k: K) => P, textOf: (p: P) => string) {
   const names = new Map<string, string>();
   const calls = kernels.map((k) => {
     const printed = print(k);

@@ -46,6 +46,8 @@ export interface Backend {
   readonly name: BackendName;
   /** One line about it: compiler, CPU. */
   readonly about: string;
+  /** Whether its programs walk bands of kernels in blocks, for the sake of caches and threads. */
+  readonly banded: boolean;
   allocate(bytes: number): Memory;
   load(program: Program): Executable;
   /** The machine's limits, measured now: about half a second and 400 MB. Missing where only an interpreter knows. */

@@ -69,7 +69,7 @@ export function explain(trace: Trace, moment: Moment): Finding | undefined {
       resident: [memory.resident[b.at]!, 0] as const,
       feed: [memory.feeds[b.at]!, 0] as const,
       output: [outputs[b.at]!, 0] as const,
-    }[b.role];
+    }[b.role as "state" | "temporary" | "resident" | "feed" | "output"];
     return new dtypes[b.dtype].array(from, at, size(b.shape));
   };
   const known = new Map<Buffer, Operand>();

@@ -8,6 +8,7 @@ const allocate = (bytes: number): Memory => ({ buffer: new ArrayBuffer(bytes) })
 export const jsBackend: Backend = {
   name: "js",
   about: "JavaScript",
+  banded: false,
   allocate,
   load(program: Program): Executable {
     const start = performance.now();

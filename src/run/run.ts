@@ -268,8 +268,8 @@ export class Loop<S, F, D, O> {
       outputs,
       ...(watch && { watch }),
     };
-    const program = compile(trace);
     const { backend } = this.run;
+    const program = compile(trace, { banded: backend.banded });
     const given = tree.leaves<Value>(this.data);
     const literals = program.resident.slice(data.inputs.length).map((b) => b.tensor);
     const constants = literals.map((t) => t.arg as Value);

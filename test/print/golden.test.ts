@@ -32,7 +32,7 @@ function summary(p: Program): string {
 const own = (text: string) => text.slice(text.search(/^(static )?void dh_/m));
 
 describe.each(Object.entries(programs))("%s", (name, trace) => {
-  const program = compile(trace);
+  const program = compile(trace, { banded: true });
   test("C", async () => {
     const text = `${summary(program)}${own(printC(program, 16).units[0]!.text)}`;
     expect(text).not.toMatch(/undefined|NaN|\[object/);

@@ -7,6 +7,7 @@ import { compileToObject } from "./cache.ts";
 import { type Compiler, processor } from "./compiler.ts";
 import { measureLimits } from "./limits.ts";
 import { NativeBlock } from "./memory.ts";
+import { team } from "./team.ts";
 
 /** Calls expected to take longer than this leave the main thread. */
 const LONG_CALL = 4; // ms
@@ -25,26 +26,30 @@ export function nativeBackend(compiler: Compiler): Backend {
   return {
     name: "native",
     about: `${compiler.version}, ${compiler.simd}, ${processor().model}`,
+    banded: true,
     allocate: (bytes) => new NativeMemory(bytes),
     load: (program) => load(program, compiler.lanes),
     limits: (threads) => measureLimits(compiler, threads),
   };
 }
 
+const threadsAsked = () => Number(process.env.DOWNHILL_THREADS ?? 1);
+
 function load(program: Program, lanes: number): Executable {
   const start = performance.now();
-  const { units, scratchBytes } = printC(program, lanes);
+  const { units, scratchBytes, shared } = printC(program, lanes);
   const { path, cached } = compileToObject(units);
   const binding = loadBinding();
   const run = binding.sym(binding.open(path), "dh_run");
   const arena = new NativeBlock(program.temporaryBytes);
-  const scratch = new NativeBlock(scratchBytes);
-  const pointers = 3 + program.resident.length + program.feeds.length + program.outputs.length;
-  // One block for what a call is told: [pointers][steps to take, steps taken][stop].
-  const told = new NativeBlock(8 * pointers + 24);
+  const members = shared ? team(threadsAsked()) : { run: 0, threads: 1 };
+  const scratch = new NativeBlock(scratchBytes * members.threads);
+  const pointers = 4 + program.resident.length + program.feeds.length + program.outputs.length;
+  // One block for what a call is told: [pointers][steps to take, steps taken, threads wanted][stop].
+  const told = new NativeBlock(8 * pointers + 32);
   const table = new BigUint64Array(told.view(0, 8 * pointers));
-  const steps = new Float64Array(told.view(8 * pointers, 16));
-  const stop = new Int32Array(told.view(8 * pointers + 16, 8));
+  const steps = new Float64Array(told.view(8 * pointers, 24));
+  const stop = new Int32Array(told.view(8 * pointers + 24, 8));
   let usPerStep = Infinity;
   let last: Places | undefined;
 
@@ -61,15 +66,16 @@ function load(program: Program, lanes: number): Executable {
       if (places !== last) {
         const { state, resident, feeds, outputs } = places;
         const given = [state, ...resident, ...feeds, ...outputs].map(address);
-        table.set([given[0]!, BigInt(arena.address), BigInt(scratch.address), ...given.slice(1)]);
+        table.set([given[0]!, BigInt(arena.address), BigInt(scratch.address), BigInt(members.run), ...given.slice(1)]);
         last = places;
       }
       steps[0] = n;
+      steps[2] = members.threads;
       stop[0] = 0;
       const begin = performance.now();
       const at = told.address;
       if (n === 1 || usPerStep * n < LONG_CALL * 1000) {
-        binding.call(run, at, at + 8 * pointers, at + 8 * pointers + 16);
+        binding.call(run, at, at + 8 * pointers, at + 8 * pointers + 24);
         return taken(begin, n);
       }
       const blocks = [
@@ -80,7 +86,7 @@ function load(program: Program, lanes: number): Executable {
           .flat()
           .map((m) => (m as NativeMemory).block),
       ];
-      const call = binding.callAsync(run, at, at + 8 * pointers, at + 8 * pointers + 16).then(() => taken(begin, n));
+      const call = binding.callAsync(run, at, at + 8 * pointers, at + 8 * pointers + 24).then(() => taken(begin, n));
       return blocks.reduce((running, block) => block.during(running), call);
     },
     stop: () => {

@@ -27,8 +27,8 @@ void dh_run(char **memory, double *steps, volatile int *stop) {
   long s = 0;
   const dh_mode before = dh_flush();
   for (; s < n && !*stop; s++) {
-    dh_k0((float *)(memory[4] + s * 4L), (float *)(memory[1] + 0), (float *)(memory[1] + 64));
-    dh_k1((float *)(memory[0] + 4032), (float *)(memory[3] + s * 4000L), (float *)(memory[0] + 8064), (float *)(memory[0] + 0), (float *)(memory[1] + 0), (float *)(memory[1] + 64));
+    dh_k0((float *)(memory[5] + s * 4L), (float *)(memory[1] + 0), (float *)(memory[1] + 64));
+    dh_k1((float *)(memory[0] + 4032), (float *)(memory[4] + s * 4000L), (float *)(memory[0] + 8064), (float *)(memory[0] + 0), (float *)(memory[1] + 0), (float *)(memory[1] + 64));
   }
   dh_restore(before);
   steps[1] = (double)s;

@@ -1,7 +1,7 @@
-// 896 bytes of state, 13504 of temporaries, 8 kernels
-// 7×3·3·3 · 3·3·3×8: temporary 0 = temporary 11776 · state 0
-// 42×8 · 8×27: temporary 0 = temporary 9088 · state 0
-// 8×2·6·7 · 2·6·7×3: temporary 0 = temporary 9088 · temporary 11776
+// 896 bytes of state, 16192 of temporaries, 8 kernels
+// 7×3·3·3 · 3·3·3×8: temporary 0 = temporary 14464 · state 0
+// 42×8 · 8×27: temporary 0 = temporary 11776 · state 0
+// 8×2·6·7 · 2·6·7×3: temporary 0 = temporary 11776 · temporary 14464
 "use strict";
 function dh_k0(p0, p1) {
   for (let i1 = 0; i1 < 6; i1++) {
@@ -68,16 +68,7 @@ function dh_k2(p0, p1, p2, p3) {
     p3[i3] = v4;
   }
 }
-function dh_k3(p0, p1) {
-  let acc_b8 = 0;
-  for (let r3 = 0; r3 < 672; r3++) {
-    const v0 = p0[r3];
-    acc_b8 = (acc_b8 + (v0 * v0));
-  }
-  const v1 = (acc_b8 * 0.0014880952658131719);
-  p1[0] = v1;
-}
-function dh_k4(p0, p1, p2) {
+function dh_k3(p0, p1, p2) {
   for (let i0 = 0; i0 < 2; i0++) {
   const a0 = (i0 * 336), b0 = 0, c0 = (i0 * 1134);
   for (let i = 0; i < 42; i++) {
@@ -109,7 +100,7 @@ function dh_k4(p0, p1, p2) {
   }
   }
 }
-function dh_k5(p0, p1) {
+function dh_k4(p0, p1) {
   for (let i1 = 0; i1 < 6; i1++) {
     for (let i2 = 0; i2 < 6; i2++) {
       for (let i3 = 0; i3 < 7; i3++) {
@@ -135,6 +126,15 @@ function dh_k5(p0, p1) {
       }
     }
   }
+}
+function dh_k5(p0, p1) {
+  let acc_b8 = 0;
+  for (let r3 = 0; r3 < 672; r3++) {
+    const v0 = p0[r3];
+    acc_b8 = (acc_b8 + (v0 * v0));
+  }
+  const v1 = (acc_b8 * 0.0014880952658131719);
+  p1[0] = v1;
 }
 function dh_k6(p0, p1, p2) {
   for (let i2 = 0; i2 < 3; i2++) {
@@ -168,24 +168,24 @@ function dh_k7(p0, p1) {
   }
 }
 return (memory, steps) => {
-  const m0 = new Float32Array(memory.arena, 11776, 432);
+  const m0 = new Float32Array(memory.arena, 14464, 432);
   const m1 = new Float32Array(memory.arena, 0, 672);
   const m2 = new Float32Array(memory.state, 0, 216);
-  const m3 = new Float32Array(memory.arena, 2688, 672);
-  const m4 = new Float32Array(memory.arena, 9088, 672);
+  const m3 = new Float32Array(memory.arena, 9088, 672);
+  const m4 = new Float32Array(memory.arena, 11776, 672);
   const m5 = new Float32Array(memory.arena, 0, 2268);
   const m6 = new Float32Array(memory.arena, 0, 216);
   for (let s = 0; s < steps; s++) {
     const s0 = new Float32Array(memory.feeds[0], s * 1008, 252);
     const s1 = new Float32Array(memory.feeds[1], s * 2688, 672);
-    const s2 = new Float32Array(memory.outputs[0], s * 4, 1);
-    const s3 = new Float32Array(memory.outputs[1], s * 1008, 252);
+    const s2 = new Float32Array(memory.outputs[1], s * 1008, 252);
+    const s3 = new Float32Array(memory.outputs[0], s * 4, 1);
     dh_k0(s0, m0);
     dh_k1(m1, m0, m2);
     dh_k2(m1, s1, m3, m4);
-    dh_k3(m3, s2);
-    dh_k4(m5, m4, m2);
-    dh_k5(m5, s3);
+    dh_k3(m5, m4, m2);
+    dh_k4(m5, s2);
+    dh_k5(m3, s3);
     dh_k6(m6, m4, m0);
     dh_k7(m2, m6);
   }

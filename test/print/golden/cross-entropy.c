@@ -1,4 +1,4 @@
-// 704 bytes of state, 1024 of temporaries, 11 kernels
+// 704 bytes of state, 1088 of temporaries, 11 kernels
 // 8×16 · 16×10: temporary 0 = feed 0 · state 0
 // 10×8 · 8×16: temporary 0 = temporary 640 · feed 0
 void dh_product0(const float *a, const float *b, float *c, float *scratch);
@@ -63,17 +63,7 @@ static void dh_k3(const float *restrict p0, const int *restrict p1, const float 
     p7[i0] = v8;
   }
 }
-static void dh_k4(const float *restrict p0, float *restrict p1) {
-  float acc_b12 = 0e+0f;
-  #pragma omp simd reduction(+ : acc_b12)
-  for (int r0 = 0; r0 < 8; r0++) {
-    const float v0 = p0[r0];
-    acc_b12 = (acc_b12 + v0);
-  }
-  const float v1 = ((acc_b12 * 1.25e-1f) * -1e+0f);
-  p1[0] = v1;
-}
-static void dh_k5(const int *restrict p0, const float *restrict p1, const float *restrict p2, float *restrict p3) {
+static void dh_k4(const int *restrict p0, const float *restrict p1, const float *restrict p2, float *restrict p3) {
   for (int i0 = 0; i0 < 8; i0++) {
     for (int i1 = 0; i1 < 10; i1++) {
       const int v0 = p0[i0];
@@ -84,6 +74,16 @@ static void dh_k5(const int *restrict p0, const float *restrict p1, const float 
       p3[v2] = v4;
     }
   }
+}
+static void dh_k5(const float *restrict p0, float *restrict p1) {
+  float acc_b12 = 0e+0f;
+  #pragma omp simd reduction(+ : acc_b12)
+  for (int r0 = 0; r0 < 8; r0++) {
+    const float v0 = p0[r0];
+    acc_b12 = (acc_b12 + v0);
+  }
+  const float v1 = ((acc_b12 * 1.25e-1f) * -1e+0f);
+  p1[0] = v1;
 }
 static void dh_k6(float *restrict p0, const float *restrict p1) {
   for (int i1 = 0; i1 < 160; i1++) {
@@ -115,16 +115,17 @@ static void dh_k8(float *restrict p0, const float *restrict p1) {
 void dh_run(char **memory, double *steps, volatile int *stop) {
   const long n = (long)steps[0];
   long s = 0;
+  char *const scratch = memory[2], *const product = scratch + 64;
   const dh_mode before = dh_flush();
   for (; s < n && !*stop; s++) {
-     dh_product0((float *)(memory[3] + s * 512L) + 0L, (float *)(memory[0] + 0) + 0L, (float *)(memory[1] + 0) + 0L, (float *)memory[2]); 
+    dh_product0((float *)(memory[4] + s * 512L) + 0L, (float *)(memory[0] + 0) + 0L, (float *)(memory[1] + 0) + 0L, (float *)product);
     dh_k0((float *)(memory[1] + 0), (float *)(memory[0] + 640), (float *)(memory[1] + 640));
     dh_k1((float *)(memory[1] + 0), (float *)(memory[0] + 640), (float *)(memory[1] + 640), (float *)(memory[1] + 320));
-    dh_k2((float *)(memory[1] + 704), (int *)(memory[4] + s * 32L));
-    dh_k3((float *)(memory[1] + 320), (int *)(memory[4] + s * 32L), (float *)(memory[1] + 0), (float *)(memory[0] + 640), (float *)(memory[1] + 640), (float *)(memory[1] + 704), (float *)(memory[1] + 768), (float *)(memory[1] + 960));
-    dh_k4((float *)(memory[1] + 768), (float *)(memory[5] + s * 4L));
-    dh_k5((int *)(memory[4] + s * 32L), (float *)(memory[1] + 960), (float *)(memory[1] + 320), (float *)(memory[1] + 640));
-     dh_product1((float *)(memory[1] + 640) + 0L, (float *)(memory[3] + s * 512L) + 0L, (float *)(memory[1] + 0) + 0L, (float *)memory[2]); 
+    dh_k2((float *)(memory[1] + 704), (int *)(memory[5] + s * 32L));
+    dh_k3((float *)(memory[1] + 320), (int *)(memory[5] + s * 32L), (float *)(memory[1] + 0), (float *)(memory[0] + 640), (float *)(memory[1] + 640), (float *)(memory[1] + 704), (float *)(memory[1] + 960), (float *)(memory[1] + 1024));
+    dh_k4((int *)(memory[5] + s * 32L), (float *)(memory[1] + 1024), (float *)(memory[1] + 320), (float *)(memory[1] + 640));
+    dh_k5((float *)(memory[1] + 960), (float *)(memory[6] + s * 4L));
+    dh_product1((float *)(memory[1] + 640) + 0L, (float *)(memory[4] + s * 512L) + 0L, (float *)(memory[1] + 0) + 0L, (float *)product);
     dh_k6((float *)(memory[0] + 0), (float *)(memory[1] + 0));
     dh_k7((float *)(memory[1] + 0), (float *)(memory[1] + 640));
     dh_k8((float *)(memory[0] + 640), (float *)(memory[1] + 0));

@@ -1,4 +1,4 @@
-// 704 bytes of state, 1024 of temporaries, 11 kernels
+// 704 bytes of state, 1088 of temporaries, 11 kernels
 // 8×16 · 16×10: temporary 0 = feed 0 · state 0
 // 10×8 · 8×16: temporary 0 = temporary 640 · feed 0
 "use strict";
@@ -90,16 +90,7 @@ function dh_k4(p0, p1, p2, p3, p4, p5, p6, p7) {
     p7[i0] = v8;
   }
 }
-function dh_k5(p0, p1) {
-  let acc_b12 = 0;
-  for (let r0 = 0; r0 < 8; r0++) {
-    const v0 = p0[r0];
-    acc_b12 = (acc_b12 + v0);
-  }
-  const v1 = ((acc_b12 * 0.125) * (-1));
-  p1[0] = v1;
-}
-function dh_k6(p0, p1, p2, p3) {
+function dh_k5(p0, p1, p2, p3) {
   for (let i0 = 0; i0 < 8; i0++) {
     for (let i1 = 0; i1 < 10; i1++) {
       const v0 = p0[i0];
@@ -110,6 +101,15 @@ function dh_k6(p0, p1, p2, p3) {
       p3[v2] = v4;
     }
   }
+}
+function dh_k6(p0, p1) {
+  let acc_b12 = 0;
+  for (let r0 = 0; r0 < 8; r0++) {
+    const v0 = p0[r0];
+    acc_b12 = (acc_b12 + v0);
+  }
+  const v1 = ((acc_b12 * 0.125) * (-1));
+  p1[0] = v1;
 }
 function dh_k7(p0, p1, p2) {
   const a0 = 0, b0 = 0, c0 = 0;
@@ -175,8 +175,8 @@ return (memory, steps) => {
   const m3 = new Float32Array(memory.arena, 640, 8);
   const m4 = new Float32Array(memory.arena, 320, 80);
   const m5 = new Float32Array(memory.arena, 704, 8);
-  const m6 = new Float32Array(memory.arena, 768, 8);
-  const m7 = new Float32Array(memory.arena, 960, 8);
+  const m6 = new Float32Array(memory.arena, 960, 8);
+  const m7 = new Float32Array(memory.arena, 1024, 8);
   const m8 = new Float32Array(memory.arena, 640, 80);
   const m9 = new Float32Array(memory.arena, 0, 160);
   const m10 = new Float32Array(memory.arena, 0, 10);
@@ -189,8 +189,8 @@ return (memory, steps) => {
     dh_k2(m0, m2, m3, m4);
     dh_k3(m5, s1);
     dh_k4(m4, s1, m0, m2, m3, m5, m6, m7);
-    dh_k5(m6, s2);
-    dh_k6(s1, m7, m4, m8);
+    dh_k5(s1, m7, m4, m8);
+    dh_k6(m6, s2);
     dh_k7(m9, m8, s0);
     dh_k8(m1, m9);
     dh_k9(m10, m8);

@@ -60,12 +60,13 @@ static void dh_k4(float *restrict p0, const float *restrict p1) {
 void dh_run(char **memory, double *steps, volatile int *stop) {
   const long n = (long)steps[0];
   long s = 0;
+  char *const scratch = memory[2], *const product = scratch + 64;
   const dh_mode before = dh_flush();
   for (; s < n && !*stop; s++) {
-     dh_product0((float *)(memory[3] + s * 512L) + 0L, (float *)(memory[0] + 0) + 0L, (float *)(memory[1] + 0) + 0L, (float *)memory[2]); 
-    dh_k0((float *)(memory[1] + 0), (float *)(memory[0] + 2048), (float *)(memory[4] + s * 1024L), (float *)(memory[1] + 1024), (float *)(memory[1] + 2048));
-    dh_k1((float *)(memory[1] + 1024), (float *)(memory[5] + s * 4L));
-     dh_product1((float *)(memory[1] + 2048) + 0L, (float *)(memory[3] + s * 512L) + 0L, (float *)(memory[1] + 0) + 0L, (float *)memory[2]); 
+    dh_product0((float *)(memory[4] + s * 512L) + 0L, (float *)(memory[0] + 0) + 0L, (float *)(memory[1] + 0) + 0L, (float *)product);
+    dh_k0((float *)(memory[1] + 0), (float *)(memory[0] + 2048), (float *)(memory[5] + s * 1024L), (float *)(memory[1] + 1024), (float *)(memory[1] + 2048));
+    dh_k1((float *)(memory[1] + 1024), (float *)(memory[6] + s * 4L));
+    dh_product1((float *)(memory[1] + 2048) + 0L, (float *)(memory[4] + s * 512L) + 0L, (float *)(memory[1] + 0) + 0L, (float *)product);
     dh_k2((float *)(memory[0] + 0), (float *)(memory[1] + 0));
     dh_k3((float *)(memory[1] + 0), (float *)(memory[1] + 2048));
     dh_k4((float *)(memory[0] + 2048), (float *)(memory[1] + 0));

@@ -15,7 +15,7 @@ void dh_run(char **memory, double *steps, volatile int *stop) {
   long s = 0;
   const dh_mode before = dh_flush();
   for (; s < n && !*stop; s++) {
-    dh_k0((float *)(memory[3] + s * 128L), (float *)(memory[4] + s * 32L), (float *)(memory[5] + s * 128L));
+    dh_k0((float *)(memory[4] + s * 128L), (float *)(memory[5] + s * 32L), (float *)(memory[6] + s * 128L));
   }
   dh_restore(before);
   steps[1] = (double)s;

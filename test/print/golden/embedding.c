@@ -5,11 +5,11 @@
 void dh_product0(const float *a, const float *b, float *c, float *scratch);
 void dh_product1(const float *a, const float *b, float *c, float *scratch);
 void dh_product2(const float *a, const float *b, float *c, float *scratch);
-static void dh_k0(const int *restrict p0, const float *restrict p1, float *restrict p2) {
+static void dh_k0(const float *restrict p0, const int *restrict p1, float *restrict p2) {
   for (int i0 = 0; i0 < 6; i0++) {
     for (int i1 = 0; i1 < 8; i1++) {
-      const int v0 = p0[i0];
-      const float v1 = p1[((dh_clamp(v0, 49) * 8) + i1)];
+      const int v0 = p1[i0];
+      const float v1 = p0[((dh_clamp(v0, 49) * 8) + i1)];
       p2[((i0 * 8) + i1)] = v1;
     }
   }
@@ -70,16 +70,17 @@ static void dh_k5(float *restrict p0, const float *restrict p1) {
 void dh_run(char **memory, double *steps, volatile int *stop) {
   const long n = (long)steps[0];
   long s = 0;
+  char *const scratch = memory[2], *const product = scratch + 64;
   const dh_mode before = dh_flush();
   for (; s < n && !*stop; s++) {
-    dh_k0((int *)(memory[3] + s * 24L), (float *)(memory[0] + 0), (float *)(memory[1] + 1600));
-     dh_product0((float *)(memory[1] + 1600) + 0L, (float *)(memory[0] + 1600) + 0L, (float *)(memory[1] + 0) + 0L, (float *)memory[2]); 
+    dh_k0((float *)(memory[0] + 0), (int *)(memory[4] + s * 24L), (float *)(memory[1] + 1600));
+    dh_product0((float *)(memory[1] + 1600) + 0L, (float *)(memory[0] + 1600) + 0L, (float *)(memory[1] + 0) + 0L, (float *)product);
     dh_k1((float *)(memory[1] + 0), (float *)(memory[1] + 128), (float *)(memory[1] + 1984));
-    dh_k2((float *)(memory[1] + 128), (float *)(memory[4] + s * 4L));
-     dh_product1((float *)(memory[1] + 1984) + 0L, (float *)(memory[0] + 1600) + 0L, (float *)(memory[1] + 1792) + 0L, (float *)memory[2]); 
-    dh_k3((float *)(memory[1] + 0), (int *)(memory[3] + s * 24L), (float *)(memory[1] + 1792));
+    dh_product1((float *)(memory[1] + 1984) + 0L, (float *)(memory[0] + 1600) + 0L, (float *)(memory[1] + 1792) + 0L, (float *)product);
+    dh_k2((float *)(memory[1] + 128), (float *)(memory[5] + s * 4L));
+    dh_k3((float *)(memory[1] + 0), (int *)(memory[4] + s * 24L), (float *)(memory[1] + 1792));
     dh_k4((float *)(memory[0] + 0), (float *)(memory[1] + 0));
-     dh_product2((float *)(memory[1] + 1984) + 0L, (float *)(memory[1] + 1600) + 0L, (float *)(memory[1] + 0) + 0L, (float *)memory[2]); 
+    dh_product2((float *)(memory[1] + 1984) + 0L, (float *)(memory[1] + 1600) + 0L, (float *)(memory[1] + 0) + 0L, (float *)product);
     dh_k5((float *)(memory[0] + 1600), (float *)(memory[1] + 0));
   }
   dh_restore(before);

@@ -6,8 +6,8 @@
 function dh_k0(p0, p1, p2) {
   for (let i0 = 0; i0 < 6; i0++) {
     for (let i1 = 0; i1 < 8; i1++) {
-      const v0 = p0[i0];
-      const v1 = p1[((Math.imul(Math.min(Math.max(v0, 0), 49), 8) + i1) | 0)];
+      const v0 = p1[i0];
+      const v1 = p0[((Math.imul(Math.min(Math.max(v0, 0), 49), 8) + i1) | 0)];
       p2[((Math.imul(i0, 8) + i1) | 0)] = v1;
     }
   }
@@ -42,16 +42,7 @@ function dh_k2(p0, p1, p2) {
     p2[i1] = v8;
   }
 }
-function dh_k3(p0, p1) {
-  let acc_b9 = 0;
-  for (let r1 = 0; r1 < 18; r1++) {
-    const v0 = p0[r1];
-    acc_b9 = (acc_b9 + (v0 * v0));
-  }
-  const v1 = (acc_b9 * 0.0555555559694767);
-  p1[0] = v1;
-}
-function dh_k4(p0, p1, p2) {
+function dh_k3(p0, p1, p2) {
   const a0 = 0, b0 = 0, c0 = 0;
   for (let i = 0; i < 6; i++) {
   let j = 0;
@@ -80,6 +71,15 @@ function dh_k4(p0, p1, p2) {
   p0[c0 + i * 8 + (j + 0) * 1] = x0;
   }
   }
+}
+function dh_k4(p0, p1) {
+  let acc_b9 = 0;
+  for (let r1 = 0; r1 < 18; r1++) {
+    const v0 = p0[r1];
+    acc_b9 = (acc_b9 + (v0 * v0));
+  }
+  const v1 = (acc_b9 * 0.0555555559694767);
+  p1[0] = v1;
 }
 function dh_k5(p0, p1, p2) {
   for (let z = 0; z < 400; z++) {
@@ -152,11 +152,11 @@ return (memory, steps) => {
   for (let s = 0; s < steps; s++) {
     const s0 = new Int32Array(memory.feeds[0], s * 24, 6);
     const s1 = new Float32Array(memory.outputs[0], s * 4, 1);
-    dh_k0(s0, m0, m1);
+    dh_k0(m0, s0, m1);
     dh_k1(m2, m1, m3);
     dh_k2(m2, m4, m5);
-    dh_k3(m4, s1);
-    dh_k4(m6, m5, m3);
+    dh_k3(m6, m5, m3);
+    dh_k4(m4, s1);
     dh_k5(m7, s0, m6);
     dh_k6(m0, m7);
     dh_k7(m8, m5, m1);

@@ -38,8 +38,8 @@ void dh_run(char **memory, double *steps, volatile int *stop) {
   long s = 0;
   const dh_mode before = dh_flush();
   for (; s < n && !*stop; s++) {
-    dh_k0((float *)(memory[3] + s * 1024L), (float *)(memory[1] + 0), (float *)(memory[1] + 64));
-    dh_k1((float *)(memory[3] + s * 1024L), (float *)(memory[1] + 0), (float *)(memory[1] + 64), (float *)(memory[0] + 0), (float *)(memory[0] + 128), (float *)(memory[4] + s * 1024L));
+    dh_k0((float *)(memory[4] + s * 1024L), (float *)(memory[1] + 0), (float *)(memory[1] + 64));
+    dh_k1((float *)(memory[4] + s * 1024L), (float *)(memory[1] + 0), (float *)(memory[1] + 64), (float *)(memory[0] + 0), (float *)(memory[0] + 128), (float *)(memory[5] + s * 1024L));
   }
   dh_restore(before);
   steps[1] = (double)s;

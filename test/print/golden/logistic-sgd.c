@@ -1,11 +1,11 @@
 // 512 bytes of state, 64 of temporaries, 2 kernels
-static void dh_k0(const int *restrict p0, const float *restrict p1, const float *restrict p2, float *restrict p3, const float *restrict p4, float *restrict p5, float *restrict p6) {
-  const int v0 = p0[0];
+static void dh_k0(const float *restrict p0, const int *restrict p1, const float *restrict p2, float *restrict p3, const float *restrict p4, float *restrict p5, float *restrict p6) {
+  const int v0 = p1[0];
   const int v1 = dh_clamp(v0, 9999);
   float acc_b6 = 0e+0f;
   #pragma omp simd reduction(+ : acc_b6)
   for (int r1 = 0; r1 < 100; r1++) {
-    const float v2 = p1[((v1 * 100) + r1)];
+    const float v2 = p0[((v1 * 100) + r1)];
     const float v3 = p2[r1];
     acc_b6 = (acc_b6 + (v2 * v3));
   }
@@ -22,12 +22,12 @@ static void dh_k0(const int *restrict p0, const float *restrict p1, const float 
   p6[0] = v11;
   p3[0] = v12;
 }
-static void dh_k1(float *restrict p0, const float *restrict p1, const int *restrict p2, const float *restrict p3) {
+static void dh_k1(float *restrict p0, const float *restrict p1, const float *restrict p2, const int *restrict p3) {
   for (int i0 = 0; i0 < 100; i0++) {
     const float v0 = p0[i0];
     const float v1 = p1[0];
-    const int v2 = p2[0];
-    const float v3 = p3[((dh_clamp(v2, 9999) * 100) + i0)];
+    const int v2 = p3[0];
+    const float v3 = p2[((dh_clamp(v2, 9999) * 100) + i0)];
     const float v4 = (v0 + (((v1 * v3) * 1.0000000149011612e-1f) * -1e+0f));
     p0[i0] = v4;
   }
@@ -37,8 +37,8 @@ void dh_run(char **memory, double *steps, volatile int *stop) {
   long s = 0;
   const dh_mode before = dh_flush();
   for (; s < n && !*stop; s++) {
-    dh_k0((int *)(memory[5] + s * 4L), (float *)(memory[3]), (float *)(memory[0] + 0), (float *)(memory[0] + 448), (float *)(memory[4]), (float *)(memory[6] + s * 4L), (float *)(memory[1] + 0));
-    dh_k1((float *)(memory[0] + 0), (float *)(memory[1] + 0), (int *)(memory[5] + s * 4L), (float *)(memory[3]));
+    dh_k0((float *)(memory[4]), (int *)(memory[6] + s * 4L), (float *)(memory[0] + 0), (float *)(memory[0] + 448), (float *)(memory[5]), (float *)(memory[7] + s * 4L), (float *)(memory[1] + 0));
+    dh_k1((float *)(memory[0] + 0), (float *)(memory[1] + 0), (float *)(memory[4]), (int *)(memory[6] + s * 4L));
   }
   dh_restore(before);
   steps[1] = (double)s;

@@ -1,11 +1,11 @@
 // 512 bytes of state, 64 of temporaries, 2 kernels
 "use strict";
 function dh_k0(p0, p1, p2, p3, p4, p5, p6) {
-  const v0 = p0[0];
+  const v0 = p1[0];
   const v1 = Math.min(Math.max(v0, 0), 9999);
   let acc_b6 = 0;
   for (let r1 = 0; r1 < 100; r1++) {
-    const v2 = p1[((Math.imul(v1, 100) + r1) | 0)];
+    const v2 = p0[((Math.imul(v1, 100) + r1) | 0)];
     const v3 = p2[r1];
     acc_b6 = (acc_b6 + (v2 * v3));
   }
@@ -26,8 +26,8 @@ function dh_k1(p0, p1, p2, p3) {
   for (let i0 = 0; i0 < 100; i0++) {
     const v0 = p0[i0];
     const v1 = p1[0];
-    const v2 = p2[0];
-    const v3 = p3[((Math.imul(Math.min(Math.max(v2, 0), 9999), 100) + i0) | 0)];
+    const v2 = p3[0];
+    const v3 = p2[((Math.imul(Math.min(Math.max(v2, 0), 9999), 100) + i0) | 0)];
     const v4 = (v0 + (((v1 * v3) * 0.10000000149011612) * (-1)));
     p0[i0] = v4;
   }
@@ -41,8 +41,8 @@ return (memory, steps) => {
   for (let s = 0; s < steps; s++) {
     const s0 = new Int32Array(memory.feeds[0], s * 4, 1);
     const s1 = new Float32Array(memory.outputs[0], s * 4, 1);
-    dh_k0(s0, m0, m1, m2, m3, s1, m4);
-    dh_k1(m1, m4, s0, m0);
+    dh_k0(m0, s0, m1, m2, m3, s1, m4);
+    dh_k1(m1, m4, m0, s0);
   }
   return steps;
 };

@@ -15,7 +15,7 @@ void dh_run(char **memory, double *steps, volatile int *stop) {
   long s = 0;
   const dh_mode before = dh_flush();
   for (; s < n && !*stop; s++) {
-    dh_k0((float *)(memory[3] + s * 240L), (float *)(memory[4] + s * 432L));
+    dh_k0((float *)(memory[4] + s * 240L), (float *)(memory[5] + s * 432L));
   }
   dh_restore(before);
   steps[1] = (double)s;

@@ -47,10 +47,10 @@ void dh_run(char **memory, double *steps, volatile int *stop) {
   long s = 0;
   const dh_mode before = dh_flush();
   for (; s < n && !*stop; s++) {
-    dh_k0((float *)(memory[3] + s * 320L), (float *)(memory[1] + 320));
-    dh_k1((float *)(memory[3] + s * 320L), (float *)(memory[1] + 320), (float *)(memory[1] + 0));
+    dh_k0((float *)(memory[4] + s * 320L), (float *)(memory[1] + 320));
+    dh_k1((float *)(memory[4] + s * 320L), (float *)(memory[1] + 320), (float *)(memory[1] + 0));
     dh_k2((float *)(memory[1] + 0), (float *)(memory[1] + 320));
-    dh_k3((float *)(memory[1] + 0), (float *)(memory[1] + 320), (float *)(memory[4] + s * 320L));
+    dh_k3((float *)(memory[1] + 0), (float *)(memory[1] + 320), (float *)(memory[5] + s * 320L));
   }
   dh_restore(before);
   steps[1] = (double)s;

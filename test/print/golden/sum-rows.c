@@ -32,9 +32,9 @@ void dh_run(char **memory, double *steps, volatile int *stop) {
   long s = 0;
   const dh_mode before = dh_flush();
   for (; s < n && !*stop; s++) {
-    dh_k0((float *)(memory[3] + s * 25600L), (float *)(memory[4] + s * 256L));
-    dh_k1((float *)(memory[1] + 0), (float *)(memory[3] + s * 25600L));
-    dh_k2((float *)(memory[1] + 0), (float *)(memory[5] + s * 400L));
+    dh_k0((float *)(memory[4] + s * 25600L), (float *)(memory[5] + s * 256L));
+    dh_k1((float *)(memory[1] + 0), (float *)(memory[4] + s * 25600L));
+    dh_k2((float *)(memory[1] + 0), (float *)(memory[6] + s * 400L));
   }
   dh_restore(before);
   steps[1] = (double)s;

@@ -1,0 +1,338 @@
+/**
+ * Bands: kernels that can be cut along one outer axis into the same slices of memory, rows of a batch or rows of a
+ * weight, are taken together. A step walks a band in blocks of slices, each block through all its kernels, so that what
+ * one makes is still in the cache when the next one reads it, and threads share the blocks. The blocks are a matter of
+ * the program alone: how many threads there are changes no bit.
+ *
+ * A slice is a run of memory. A kernel is cut along the loop whose steps lead from one run to the next in all it writes;
+ * of another's results it may read just its own slice. What it reads as a whole, such as weights, must be there before.
+ */
+
+import { dtypes } from "../ir/dtype.ts";
+import { type Expr, linear } from "../ir/expr.ts";
+import {
+  type Accumulate,
+  type Buffer,
+  buffersOf,
+  type Contraction,
+  type Kernel,
+  loadsIn,
+  type Nest,
+} from "./program.ts";
+import { sorted } from "./schedule.ts";
+
+/** A kernel of a band: the loop that is cut, `m` or `n` for the rows or columns of a product, and its share of a slice. */
+export type Member = {
+  readonly kernel: Kernel;
+  readonly cut?: { readonly axis: string; readonly perSlice: number };
+};
+
+export type Band = {
+  readonly members: readonly Member[];
+  /** How often the band can be cut; 1 where it cannot. */
+  readonly slices: number;
+  /** Slices of one block; the last block may have fewer. */
+  readonly perBlock: number;
+  /** Elements of one slice of the buffers that are cut, by place. */
+  readonly stride: ReadonlyMap<Place, number>;
+  /** Whether everybody must have finished what comes before; otherwise it needs nothing made since the last wait. */
+  readonly waits: boolean;
+};
+
+/** One place in memory: state and what replaces it are one, everything else is its own. */
+type Place = Buffer | string;
+export const placeIn = (b: Buffer): Place => (b.role === "state" ? `state ${b.at}` : b);
+
+/** The loop a kernel can be cut along: its length, and per place the elements between two steps, null for all of it. */
+type Axis = { readonly name: string; readonly n: number; readonly steps: ReadonlyMap<Place, number | null> };
+
+export function bands(kernels: readonly Kernel[], named: ReadonlyMap<string, Buffer>): Band[] {
+  const groups: Group[] = [];
+  const written = new Map<Place, Group>(); // who wrote a place last
+  const read = new Map<Place, Set<Group>>(); // who has read it since
+  for (const kernel of kernels) {
+    const { reads, writes } = buffersOf(kernel, named);
+    const needs = new Set<Group>();
+    for (const b of [...reads, ...writes]) {
+      const g = written.get(placeIn(b));
+      if (g) needs.add(g);
+    }
+    for (const b of writes) for (const g of read.get(placeIn(b)) ?? []) needs.add(g);
+    const axis = axisOf(kernel, named);
+    const joined =
+      axis && groups.findLast((g) => canJoin(g, axis, writes) && ![...needs].some((x) => x !== g && x.before.has(g)));
+    const home: Group = joined ?? {
+      members: [],
+      slices: axis?.n ?? 1,
+      whole: new Map(),
+      writes: new Set(),
+      before: new Set(),
+    };
+    if (!joined) groups.push(home);
+    if (axis) add(home, axis);
+    home.members.push({ kernel, axis });
+    for (const b of reads) {
+      const place = placeIn(b);
+      read.set(place, (read.get(place) ?? new Set()).add(home));
+    }
+    for (const b of writes) {
+      home.writes.add(placeIn(b));
+      written.set(placeIn(b), home);
+      read.delete(placeIn(b));
+    }
+    // What waited for a group that has just grown waits for what that group now waits for.
+    const later = joined ? groups.filter((g) => g === home || g.before.has(home)) : [home];
+    for (const need of needs) {
+      if (need === home) continue;
+      for (const g of later) {
+        g.before.add(need);
+        for (const x of need.before) g.before.add(x);
+      }
+    }
+  }
+  const at = new Map(groups.map((g, k) => [g, k]));
+  const after = groups.map(() => new Set<number>());
+  for (const g of groups) for (const b of g.before) after[at.get(b)!]!.add(at.get(g)!);
+  return waiting(
+    sorted(after).map((k) => band(groups[k]!)),
+    named,
+  );
+}
+
+/** Each kernel by itself, in order, for a target that walks them one after the other. */
+export const uncut = (kernels: readonly Kernel[]): Band[] =>
+  kernels.map((kernel) => ({ members: [{ kernel }], slices: 1, perBlock: 1, stride: new Map(), waits: false }));
+
+/** `whole`: the elements of all slices of a place that is cut, null where a kernel reads it otherwise. */
+type Group = {
+  readonly members: { readonly kernel: Kernel; readonly axis: Axis | undefined }[];
+  slices: number;
+  readonly whole: Map<Place, number | null>;
+  readonly writes: Set<Place>;
+  readonly before: Set<Group>;
+};
+
+/** Whether the kernel finds in g a slice that it shares, and nothing of g's that it would need more than a slice of. */
+function canJoin(g: Group, axis: Axis, writes: readonly Buffer[]): boolean {
+  if (gcd(g.slices, axis.n) < 2) return false;
+  const own = new Set(writes.map(placeIn));
+  let shared = false;
+  for (const [place, step] of axis.steps) {
+    const whole = g.whole.get(place);
+    if (whole === undefined) continue;
+    const same = whole !== null && step !== null && whole === step * axis.n;
+    if (!same && (own.has(place) || g.writes.has(place))) return false;
+    shared ||= same;
+  }
+  return shared;
+}
+
+function add(g: Group, axis: Axis): void {
+  g.slices = gcd(g.slices, axis.n);
+  for (const [place, step] of axis.steps) {
+    const whole = step === null ? null : step * axis.n;
+    g.whole.set(place, g.whole.has(place) && g.whole.get(place) !== whole ? null : whole);
+  }
+}
+
+const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
+
+// ---------------------------------------------------------------------------------------------------- blocks
+
+/** What two neighbouring kernels of a block may take of the second-level cache. */
+const CACHE = 1 << 19;
+/** Multiply-adds below which nobody gains by a block of its own. */
+const SMALL = 1 << 20;
+/** Fewer rows make a matrix product wait for its other factor. */
+const ROWS = 64;
+/** Blocks that a band should have where it can: more threads than this find less to do in it. */
+const SHARES = 8;
+
+function band({ members, slices, whole }: Group): Omit<Band, "waits"> {
+  const stride = new Map([...whole].flatMap(([place, n]) => (n === null ? [] : [[place, n / slices] as const])));
+  return {
+    members: members.map(({ kernel, axis }) =>
+      axis ? { kernel, cut: { axis: axis.name, perSlice: axis.n / slices } } : { kernel },
+    ),
+    slices,
+    perBlock: perBlock(members, slices),
+    stride,
+  };
+}
+
+function perBlock(members: Group["members"], slices: number): number {
+  let bytes = 1;
+  let rows = 1;
+  let work = 0;
+  for (const { kernel, axis } of members) {
+    if (!axis) return slices;
+    let own = 0;
+    for (const [place, step] of axis.steps) {
+      const size = typeof place === "string" ? 4 : dtypes[place.dtype].bytes;
+      if (step !== null) own += (step * size * axis.n) / slices;
+    }
+    bytes = Math.max(bytes, own);
+    if (kernel.kind === "contraction" && axis.name === "m") rows = Math.max(rows, Math.ceil((ROWS * slices) / axis.n));
+    work += workOf(kernel);
+  }
+  const shares = Math.max(1, Math.min(SHARES, Math.floor(work / SMALL)));
+  const most = Math.min(Math.max(rows, Math.floor(CACHE / bytes)), Math.ceil(slices / shares));
+  // A divisor where one is near: all blocks are then alike, and their kernels know their length.
+  for (let r = most; r > most / 2; r--) if (slices % r === 0) return r;
+  return Math.max(1, most);
+}
+
+/** About how many multiply-adds a kernel takes, or as much other work. */
+function workOf(k: Kernel): number {
+  const times = (loops: readonly { readonly n: number }[]) => loops.reduce((product, l) => product * l.n, 1);
+  if (k.kind === "contraction") return times(k.loops) * k.m * k.n * times(k.sum);
+  // Memory and elementary functions cost more than an arithmetic unit would.
+  if (k.kind === "accumulate") return 8 * times(k.loops);
+  return 8 * times(k.loops) * (k.stores.length + k.reductions.reduce((sum, r) => sum + times(r.loops), 0));
+}
+
+// ---------------------------------------------------------------------------------------------------- cuts
+
+/** The loop along which a kernel writes run after run of memory, or undefined. */
+function axisOf(k: Kernel, named: ReadonlyMap<string, Buffer>): Axis | undefined {
+  const candidates = k.kind === "contraction" ? productAxes(k) : nestAxes(k, named);
+  return candidates.find(
+    ({ n, steps, writes }) => n > 1 && writes.every((b) => typeof steps.get(placeIn(b)) === "number"),
+  );
+}
+
+type Candidate = Axis & { readonly writes: readonly Buffer[] };
+
+function nestAxes(k: Nest | Accumulate, named: ReadonlyMap<string, Buffer>): Candidate[] {
+  const stores = k.kind === "nest" ? k.stores : [k.store];
+  const values = [...(k.kind === "nest" ? k.reductions.map((r) => r.value) : []), ...stores.map((s) => s.value)];
+  const inner = k.kind === "nest" ? k.reductions.flatMap((r) => r.loops) : [];
+  const lengths = new Map([...k.loops, ...inner].map((l) => [l.name, l.n]));
+  const accesses = [
+    ...stores.map((s) => ({ place: placeIn(s.buffer), at: s.at, inside: undefined })),
+    ...loadsIn([...values, ...stores.map((s) => s.at)]).map((e) => ({
+      place: placeIn(named.get(e.arg as string)!),
+      at: e.src[0]!,
+      inside: e.src[1],
+    })),
+  ];
+  const writes = stores.map((s) => s.buffer);
+  return k.loops.map(({ name, n }) => {
+    const steps = new Map<Place, number | null>();
+    for (const { place, at, inside } of accesses) {
+      const step = stepOf(name, at, inside, lengths);
+      steps.set(place, steps.has(place) && steps.get(place) !== step ? null : step);
+    }
+    return { name, n, steps, writes };
+  });
+}
+
+/** Elements between one iteration's run of memory and the next one's, or null where the runs are not apart. */
+function stepOf(loop: string, at: Expr, inside: Expr | undefined, lengths: ReadonlyMap<string, number>): number | null {
+  const form = linear(at);
+  if (!form) return null;
+  const step = form.of.get(loop) ?? 0;
+  if (step <= 0) return null;
+  const bounds = new Map([...lengths].map(([name, n]) => [name, { lo: 0, hi: n - 1 }]));
+  if (inside) tighten(inside, bounds);
+  let lo = form.constant;
+  let hi = form.constant;
+  for (const [name, scale] of form.of) {
+    if (name === loop) continue;
+    const b = bounds.get(name)!;
+    lo += scale * (scale > 0 ? b.lo : b.hi);
+    hi += scale * (scale > 0 ? b.hi : b.lo);
+  }
+  return lo >= 0 && hi < step ? step : null;
+}
+
+/** What a condition on single loops, such as that of a padded tensor, says of their range. */
+function tighten(inside: Expr, bounds: Map<string, { lo: number; hi: number }>): void {
+  if (inside.op === "and") for (const e of inside.src) tighten(e, bounds);
+  if (inside.op !== "lt") return;
+  const [left, right] = inside.src.map(linear);
+  if (!left || !right) return;
+  const of = new Map(right.of);
+  for (const [name, scale] of left.of) of.set(name, (of.get(name) ?? 0) - scale);
+  // Σ of · loop + constant > 0
+  const constant = right.constant - left.constant;
+  const [only, another] = [...of].filter(([, scale]) => scale !== 0);
+  const b = only && bounds.get(only[0]);
+  if (!b || another) return;
+  const scale = only[1];
+  if (scale > 0) b.lo = Math.max(b.lo, Math.floor(-constant / scale) + 1);
+  else b.hi = Math.min(b.hi, Math.ceil(constant / -scale) - 1);
+}
+
+function productAxes({ loops, m, n, sum, a, b, c }: Contraction): Candidate[] {
+  const none = { n: 1, a: 0, b: 0, c: 0 };
+  const shifts = [a, b, c].map((x) => linear(x.at)!);
+  const axes = [
+    ...loops.map((l) => {
+      const [ofA, ofB, ofC] = shifts.map((f) => f.of.get(l.name) ?? 0) as [number, number, number];
+      return { name: l.name, n: l.n, a: ofA, b: ofB, c: ofC };
+    }),
+    { ...none, name: "m", n: m, a: a.stride, c: c.strides.row },
+    { ...none, name: "n", n, b: b.stride, c: c.strides.col },
+    ...sum.map((s) => ({ ...none, ...s, name: "" })),
+  ];
+  const step = (side: "a" | "b" | "c", cut: (typeof axes)[number]): number | null => {
+    const along = cut[side];
+    if (along <= 0) return null;
+    const constant = shifts[["a", "b", "c"].indexOf(side)]!.constant;
+    let [lo, hi] = [constant, constant];
+    for (const x of axes) {
+      if (x === cut) continue;
+      const far = x[side] * (x.n - 1);
+      if (far < 0) lo += far;
+      else hi += far;
+    }
+    return lo >= 0 && hi < along ? along : null;
+  };
+  return axes
+    .filter((x) => x.name !== "")
+    .map((cut) => {
+      const steps = new Map<Place, number | null>();
+      for (const [side, buffer] of [
+        ["a", a.buffer],
+        ["b", b.buffer],
+        ["c", c.buffer],
+      ] as const) {
+        const place = placeIn(buffer);
+        const own = step(side, cut);
+        steps.set(place, steps.has(place) && steps.get(place) !== own ? null : own);
+      }
+      return { name: cut.name, n: cut.n, steps, writes: [c.buffer] };
+    });
+}
+
+// ---------------------------------------------------------------------------------------------------- waiting
+
+function waiting(list: readonly Omit<Band, "waits">[], named: ReadonlyMap<string, Buffer>): Band[] {
+  // What is not cut runs on one thread, always the same, and need not wait for itself.
+  let [shared, alone] = [touched(), touched()];
+  return list.map((band) => {
+    const own = touched();
+    for (const { kernel } of band.members) {
+      const { reads, writes } = buffersOf(kernel, named);
+      for (const b of reads) own.reads.add(placeIn(b));
+      for (const b of writes) own.writes.add(placeIn(b));
+    }
+    const cut = blocksOf(band) > 1;
+    const wait = clash(own, shared) || (cut && clash(own, alone));
+    if (wait) [shared, alone] = [touched(), touched()];
+    const to = cut ? shared : alone;
+    for (const p of own.reads) to.reads.add(p);
+    for (const p of own.writes) to.writes.add(p);
+    return { ...band, waits: wait };
+  });
+}
+
+export const blocksOf = ({ slices, perBlock }: Pick<Band, "slices" | "perBlock">): number =>
+  Math.ceil(slices / perBlock);
+
+type Touched = { readonly reads: Set<Place>; readonly writes: Set<Place> };
+const touched = (): Touched => ({ reads: new Set(), writes: new Set() });
+const meet = (a: ReadonlySet<Place>, b: ReadonlySet<Place>) => [...a].some((p) => b.has(p));
+const clash = (a: Touched, b: Touched) =>
+  meet(a.reads, b.writes) || meet(a.writes, b.writes) || meet(a.writes, b.reads);

@@ -1,0 +1,196 @@
+/**
+ * The entry point of a program in C: its steps, each a walk over the bands. A band that is cut is walked block by block,
+ * each member of the team taking its own run of blocks; a barrier stands where a band needs what others have made. What
+ * is not cut is the first member's. Where nothing is cut there is neither team nor barrier, and the step is a plain list
+ * of calls.
+ */
+import { type Band, blocksOf, type Member, placeIn } from "../../compile/band.ts";
+import { align } from "../../compile/memory.ts";
+import type { Buffer, Contraction, Program } from "../../compile/program.ts";
+import type { Expr } from "../../ir/expr.ts";
+import { bytesOf } from "../../ir/value.ts";
+import { functions, type Printed, printKernel, storageOf, type Target } from "../target.ts";
+import { barrier } from "./barrier.ts";
+import type { Products } from "./products.ts";
+import { types } from "./types.ts";
+
+/**
+ * A program of so few kernels is compiled as one function, which saves a step of nanoseconds its calls. In a larger one
+ * calls cost nothing that could be measured, and compiling it whole takes two to three times as long.
+ */
+const FEW = 40;
+
+/** The kernels of a program as functions of C, and the statements that call them. */
+export class Kernels {
+  readonly texts: readonly string[];
+  private readonly program: Program;
+  private readonly target: Target;
+  private readonly products: Products;
+  private readonly called = new Map<Member, { readonly name: string; readonly printed: Printed }>();
+
+  constructor(program: Program, target: Target, products: Products) {
+    this.program = program;
+    this.target = target;
+    this.products = products;
+    const members = program.bands.flatMap((band) =>
+      band.members.flatMap((member) => (member.kernel.kind === "contraction" ? [] : [{ band, member }])),
+    );
+    const { calls, bodies } = functions(
+      members,
+      ({ band, member: { kernel, cut } }) => {
+        if (kernel.kind === "contraction") throw new Error("print: a product is no loop nest");
+        if (!cut || blocksOf(band) === 1) return { ...printKernel(kernel, program.named, target), range: "" };
+        const whole = band.slices % band.perBlock === 0;
+        const part = { loop: cut.axis, ...(whole && { count: band.perBlock * cut.perSlice }) };
+        return {
+          ...printKernel(kernel, program.named, target, part),
+          range: whole ? ", int from" : ", int from, int to",
+        };
+      },
+      (p) => `(${p.pointers.map(parameter).join(", ")}${p.range}) {\n${p.body}\n}`,
+    );
+    for (const { kernel, printed, name } of calls) this.called.set(kernel.member, { printed, name });
+    const apart = calls.length > FEW ? "__attribute__((noinline)) " : "";
+    this.texts = bodies.map(({ name, text }) => `static ${apart}void ${name}${text}`);
+  }
+
+  /** The statements that run a member of a band: all of it, or the slices from lo to hi. */
+  call(band: Band, member: Member): string {
+    const { kernel, cut } = member;
+    const part = cut && blocksOf(band) > 1 ? cut : undefined;
+    if (kernel.kind === "contraction") return this.product(band, kernel, part);
+    const { name, printed } = this.called.get(member)!;
+    const whole = band.slices % band.perBlock === 0;
+    const range = part ? [`lo * ${part.perSlice}`, ...(whole ? [] : [`hi * ${part.perSlice}`])] : [];
+    return `${name}(${[...printed.pointers.map((p) => this.pointer(p.buffer, band)), ...range].join(", ")});`;
+  }
+
+  /** A product of a band, where its slices are rows, columns, or iterations of an outer loop. */
+  private product(band: Band, k: Contraction, cut: Member["cut"]): string {
+    const along = { a: 0, b: 0, c: 0 };
+    if (cut?.axis === "m") Object.assign(along, { a: k.a.stride, c: k.c.strides.row });
+    if (cut?.axis === "n") Object.assign(along, { b: k.b.stride, c: k.c.strides.col });
+    const at = (side: "a" | "b" | "c") => {
+      const moved = along[side] && cut ? ` + lo * ${along[side] * cut.perSlice}L` : "";
+      return `${this.pointer(k[side].buffer, band)} + ${shift(k[side].at)}${moved}`;
+    };
+    const call = (slices: number) => {
+      const [m, n] = [cut?.axis === "m", cut?.axis === "n"].map((is) => (is ? slices * cut!.perSlice : undefined));
+      const name = this.products.named(k, m, n);
+      return `${name}(${at("a")}, ${at("b")}, ${at("c")}, (${types[k.c.buffer.dtype]} *)product);`;
+    };
+    const rest = band.slices % band.perBlock;
+    const inner =
+      along.c && rest
+        ? `if (hi - lo == ${band.perBlock}) ${call(band.perBlock)} else ${call(rest)}`
+        : call(band.perBlock);
+    const loops = k.loops.map((l) =>
+      this.target.loop(
+        l.name === cut?.axis ? { name: l.name, from: `lo * ${cut.perSlice}`, to: `hi * ${cut.perSlice}` } : l,
+      ),
+    );
+    return `${[...loops, inner].join(" ")}${" }".repeat(loops.length)}`;
+  }
+
+  pointer(b: Buffer, band?: Band): string {
+    const type = `${types[storageOf(b)]} *`;
+    if (b.role !== "scratch") return `(${type})(${address(b, this.program)})`;
+    // It holds one block: the pointer is to where the first slice would be.
+    return `(${type})(scratch + ${b.at}) - lo * ${band!.stride.get(placeIn(b))!}L`;
+  }
+}
+
+/** The lines of the entry point, and how much scratch memory each member of a team needs. */
+export function entry(program: Program, kernels: Kernels, products: Products) {
+  const shared = program.bands.some((band) => blocksOf(band) > 1);
+  const own = align(program.scratchBytes); // what lives in blocks; behind it, what products need
+  const bands = program.bands.map((band) => walk(band, kernels));
+  const scratchBytes = own + align(products.scratchBytes);
+  const w = program.watch === undefined ? undefined : program.outputs[program.watch]!;
+  const finite = w && `dh_finite_${w.dtype}(*${kernels.pointer(w)})`;
+  const scratch = `  char *const scratch = memory[2], *const product = scratch + ${own};`;
+  const alone = [
+    "void dh_run(char **memory, double *steps, volatile int *stop) {",
+    "  const long n = (long)steps[0];",
+    "  long s = 0;",
+    ...(program.kernels.some((k) => k.kind === "contraction") ? [scratch] : []),
+    "  const dh_mode before = dh_flush();",
+    "  for (; s < n && !*stop; s++) {",
+    ...bands.flatMap((b) => b.lines),
+    ...(finite ? [`    if (!${finite}) { s++; break; }`] : []),
+    "  }",
+    "  dh_restore(before);",
+    "  steps[1] = (double)s;",
+    "}",
+  ];
+  // `over` is asked after the barrier that ends a step, when the first member may already be in the next: so there are two.
+  const team = [
+    barrier,
+    "typedef void (*dh_team)(void (*task)(void *, int, int), void *arg, int wanted);",
+    "struct dh_call { struct dh_barrier barrier; char **memory; volatile int *stop; long n, s; int over[2]; };",
+    "static void dh_steps(void *arg, int id, int members) {",
+    "  struct dh_call *const call = arg;",
+    "  char **const memory = call->memory;",
+    `  char *const scratch = memory[2] + id * ${scratchBytes}L, *const product = scratch + ${own};`,
+    "  const dh_mode before = dh_flush();",
+    "  for (long s = 0;; s++) {",
+    ...bands.flatMap(({ waits, cut, lines }) => [
+      ...(waits ? ["    dh_wait(&call->barrier, members);"] : []),
+      ...(cut ? lines : ["    if (id == 0) {", ...lines.map((l) => `  ${l}`), "    }"]),
+    ]),
+    "    if (id == 0) {",
+    "      call->s = s + 1;",
+    `      call->over[s & 1] = s + 1 == call->n || *call->stop${finite ? ` || !${finite}` : ""};`,
+    "    }",
+    "    dh_wait(&call->barrier, members);",
+    "    if (call->over[s & 1]) break;",
+    "  }",
+    "  dh_restore(before);",
+    "}",
+    "void dh_run(char **memory, double *steps, volatile int *stop) {",
+    "  struct dh_call call = { .memory = memory, .stop = stop, .n = (long)steps[0] };",
+    "  if (call.n > 0 && !*stop) {",
+    "    if (steps[2] < 2) dh_steps(&call, 0, 1); else ((dh_team)memory[3])(dh_steps, &call, (int)steps[2]);",
+    "  }",
+    "  steps[1] = (double)call.s;",
+    "}",
+  ];
+  return { lines: shared ? team : alone, scratchBytes, shared };
+}
+
+/** The statements that walk a band; `cut` where each member of a team takes its own blocks. */
+function walk(band: Band, kernels: Kernels) {
+  const blocks = blocksOf(band);
+  const calls = band.members.map((m) => kernels.call(band, m));
+  if (blocks === 1) return { waits: band.waits, cut: false, lines: calls.map((c) => `    ${c}`) };
+  const whole = band.slices % band.perBlock === 0;
+  const end = `lo + ${band.perBlock}`;
+  const lines = [
+    `    for (long block = ${blocks}L * id / members, last = ${blocks}L * (id + 1) / members; block < last; block++) {`,
+    `      const long lo = block * ${band.perBlock}, hi = ${whole ? end : `${end} < ${band.slices} ? ${end} : ${band.slices}`};`,
+    ...calls.map((c) => `      ${c}`),
+    "    }",
+  ];
+  return { waits: band.waits, cut: true, lines };
+}
+
+const parameter = ({ buffer, written }: Printed["pointers"][number], n: number) =>
+  `${written ? "" : "const "}${types[storageOf(buffer)]} *restrict p${n}`;
+
+/** Where a buffer lies in the memory a program is given. */
+function address(b: Buffer, { resident, feeds }: Program): string {
+  if (b.role === "state") return `memory[0] + ${b.at}`;
+  if (b.role === "temporary") return `memory[1] + ${b.at}`;
+  const lists = { resident: 4, feed: 4 + resident.length, output: 4 + resident.length + feeds.length };
+  if (b.role === "scratch") throw new Error("print: scratch is the thread's own");
+  const base = `memory[${lists[b.role] + b.at}]`;
+  return b.role === "resident" ? base : `${base} + s * ${bytesOf(b)}L`;
+}
+
+/** A shift by outer loops, in elements. */
+const shift = (e: Expr): string =>
+  e.op === "const"
+    ? `${e.arg}L`
+    : e.op === "var"
+      ? `${e.arg}`
+      : `(${shift(e.src[0]!)} ${e.op === "mul" ? "*" : "+"} ${shift(e.src[1]!)})`;
