@@ -1,6 +1,6 @@
 /**
- * The number types a program is made of. bf16 and f16 will join this union; every table over it is a Record, so the
- * type checker will name each place that has to say something about them.
+ * The number types a program is made of. Every table over this union is a Record, so the type checker names each place
+ * that has to say something about a new one.
  */
 export type DType = "f32" | "f64" | "i32" | "u32" | "bool";
 export type Float = "f32" | "f64";
@@ -33,6 +33,14 @@ export const dtypes: { readonly [D in DType]: Row<Arrays[D]> } = {
   i32: { bytes: 4, float: false, array: Int32Array },
   u32: { bytes: 4, float: false, array: Uint32Array },
   bool: { bytes: 1, float: false, array: Uint8Array },
+};
+
+/** How an element lies in memory: as its dtype, or an f32 that has been rounded to bfloat16 in its upper two bytes. */
+export type Storage = DType | "bf16";
+
+export const storages: { readonly [S in Storage]: Pick<Row<unknown>, "bytes" | "array"> } = {
+  ...dtypes,
+  bf16: { bytes: 2, array: Uint16Array },
 };
 
 export const isFloat = (d: DType): d is Float => dtypes[d].float;

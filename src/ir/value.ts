@@ -1,5 +1,5 @@
 /** A tensor with its numbers, on the host: what goes into a program and what comes out. */
-import { type Arrays, type DType, dtypes } from "./dtype.ts";
+import { type Arrays, type DType, dtypes, type Storage, storages } from "./dtype.ts";
 import { fail } from "./fail.ts";
 import { type Shape, size } from "./shape.ts";
 
@@ -34,5 +34,5 @@ export function value<D extends DType = "f32">(shape: Shape, data: ArrayLike<num
 }
 
 /** Bytes that so many numbers take. */
-export const bytesOf = ({ dtype, shape }: { readonly dtype: DType; readonly shape: Shape }): number =>
-  dtypes[dtype].bytes * size(shape);
+export const bytesOf = ({ dtype, shape, storage = dtype }: Stored): number => storages[storage].bytes * size(shape);
+type Stored = { readonly dtype: DType; readonly shape: Shape; readonly storage?: Storage };
