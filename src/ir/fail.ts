@@ -11,16 +11,23 @@ export class DownhillError extends Error {
   override readonly name = "DownhillError";
 }
 
-let path: string[] = [];
+let path = "";
+let way: Trail | undefined;
 
 /** Run `body` inside a module: what it traces, and what fails in it, carries the path. */
-export function within<T>(name: string, body: () => T): T {
-  const outer = path;
-  path = [...outer, name];
+export const within = <T>(name: string, body: () => T): T => enter(path ? `${path}.${name}` : name, body);
+
+/** Run `body`, from which other code of the user's is called: stacks below are only looked at down to here. */
+export const entering = <T>(body: () => T): T => enter(path, body);
+
+function enter<T>(inside: string, body: () => T): T {
+  const outer = [path, way] as const;
+  way = trail();
+  path = inside;
   try {
     return body();
   } finally {
-    path = outer;
+    [path, way] = outer;
   }
 }
 
@@ -32,13 +39,13 @@ export function requireBytes(what: string, given: unknown): void {
 }
 
 /** The module path in force, such as `net.layers.0`; empty outside of any module. */
-export const modulePath = (): string => path.join(".");
+export const modulePath = (): string => path;
 
 /** Throw a DownhillError that names the module path and the first line outside this library. */
 export function fail(message: string, hint?: string): never {
   const lines = [message];
   if (hint) lines.push(`  hint: ${hint}`);
-  const at = where(modulePath(), userLine(trail().stack));
+  const at = where(modulePath(), userLine(trail()));
   if (at) lines.push(`  at ${at}`);
   throw new DownhillError(lines.join("\n"));
 }
@@ -63,13 +70,20 @@ const named = (name: string): string => `${/^[AEIOU]/.test(name) ? "an" : "a"} $
 /** Of a Tensor or a Value: its dtype and shape. */
 const ownText = (x: object): string => (x.toString === Object.prototype.toString ? "" : ` ${x}`);
 
-/** Where we are, as deep as nested modules go: by itself a host keeps 10 frames. Text only once `stack` is read. */
-export function trail(): { readonly stack?: string } {
+/** A piece of the stack, and the way to the frame where it begins. As text only once `stack` is read. */
+export type Trail = { readonly piece: { readonly stack?: string }; readonly from: Trail | undefined };
+
+// Frames. By itself a host keeps 10, and each costs about 0.4 µs for every node of a graph.
+const WHOLE = 60;
+const PIECE = 20; // from a node to the module it is in: more than any composite of ours is deep
+
+/** Where we are. */
+export function trail(): Trail {
   const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = 60;
-  const error = new Error();
+  Error.stackTraceLimit = way ? PIECE : WHOLE;
+  const piece = new Error();
   Error.stackTraceLimit = limit;
-  return error;
+  return { piece, from: way };
 }
 
 export const where = (module: string, line: string | undefined): string =>
@@ -78,7 +92,16 @@ export const where = (module: string, line: string | undefined): string =>
 const here = import.meta.url.slice(0, import.meta.url.lastIndexOf("/ir/") + 1);
 
 /** `file:line` of the innermost frame that is neither this library nor the host. Undefined when there is none. */
-export function userLine(stack: string | undefined, library = here): string | undefined {
+export function userLine(trail: Trail): string | undefined {
+  for (let t: Trail | undefined = trail; t; t = t.from) {
+    const line = userFrame(t.piece.stack);
+    if (line) return line;
+  }
+  return undefined;
+}
+
+/** The same of a stack as text. */
+export function userFrame(stack: string | undefined, library = here): string | undefined {
   // Ours are also the sources, where source maps lead, and the command line's entry.
   const ours = [library, ...["/src/", "/bin/"].map((folder) => library.replace(/\/(dist|src)\/$/, folder))];
   for (const frame of stack?.split("\n").slice(1) ?? []) {

@@ -3,7 +3,7 @@
  * the line, what is written in those and so has no gradient rule to get wrong. More of that in math.ts.
  */
 import { type DType, isFloat } from "./dtype.ts";
-import { fail, modulePath, where as place, trail, userLine } from "./fail.ts";
+import { fail, modulePath, where as place, type Trail, trail, userLine } from "./fail.ts";
 import {
   type Binary,
   type Elementwise,
@@ -29,31 +29,36 @@ export class Origin {
   readonly module: string;
   /** Of a node in a gradient: where the node was written that it is the gradient of. */
   readonly of: Origin | undefined;
-  private readonly stack: { readonly stack?: string };
+  private readonly trail: Trail;
 
   constructor(of?: Origin) {
     this.module = of ? of.module : modulePath();
     this.of = of;
-    this.stack = of ? of.stack : trail();
+    this.trail = of ? of.trail : trail();
   }
 
   toString(): string {
-    return place(this.module, userLine(this.stack.stack));
+    return place(this.module, userLine(this.trail));
   }
 }
 
-let forward: Origin | undefined;
+let common: Origin | undefined;
 
-/** Nodes that `body` makes belong to the gradient of t. */
-export function asGradientOf<T>(t: Tensor, body: () => T): T {
-  const outer = forward;
-  forward = new Origin(t.origin);
+function from<T>(origin: Origin, body: () => T): T {
+  const outer = common;
+  common = origin;
   try {
     return body();
   } finally {
-    forward = outer;
+    common = outer;
   }
 }
+
+/** Nodes that `body` makes belong to the gradient of t. */
+export const asGradientOf = <T>(t: Tensor, body: () => T): T => from(new Origin(t.origin), body);
+
+/** Nodes that `body` makes are written at one place: the stack, which is slow to look at, is looked at once. */
+const asOne = <T>(body: () => T): T => (common ? body() : from(new Origin(), body));
 
 export class Tensor {
   readonly op: Op;
@@ -70,7 +75,7 @@ export class Tensor {
     arg: unknown,
     shape: Shape,
     dtype: DType,
-    origin = forward ?? new Origin(),
+    origin = common ?? new Origin(),
   ) {
     this.op = op;
     this.src = src;
@@ -174,10 +179,12 @@ export class Tensor {
   where(yes: Like, no: Like): Tensor {
     if (this.dtype !== "bool") fail(`where: the condition ${this} must be bool`, "compare it first: x.lt(0), x.eq(1)");
     const d = yes instanceof Tensor ? yes.dtype : no instanceof Tensor ? no.dtype : "f32";
-    const [a, b] = [lift(yes, d), lift(no, d)];
-    if (a.dtype !== b.dtype) fail(`where: dtypes differ in ${a} and ${b}`, "cast one of them");
-    const src = broadcast("where", this, a, b);
-    return new Tensor("where", src, null, src[0]!.shape, d);
+    return asOne(() => {
+      const [a, b] = [lift(yes, d), lift(no, d)];
+      if (a.dtype !== b.dtype) fail(`where: dtypes differ in ${a} and ${b}`, "cast one of them");
+      const src = broadcast("where", this, a, b);
+      return new Tensor("where", src, null, src[0]!.shape, d);
+    });
   }
 
   /** This, as a constant for the gradient. */
@@ -361,7 +368,7 @@ export class Tensor {
       fail(`matmul: ${this} · ${b}: the inner sizes ${inner} (last axis) and ${other} (axis −2) differ`, turned);
     }
     if (this.dtype !== b.dtype) fail(`matmul: ${this} · ${b}: the dtypes differ`, "cast one of them");
-    return this.unsqueeze(-1).mul(b.unsqueeze(-3)).sum(-2);
+    return asOne(() => this.unsqueeze(-1).mul(b.unsqueeze(-3)).sum(-2));
   }
 
   /** Transpose of `window`: overlapping windows [.., o, .., size] added back onto an axis of length n. */
@@ -458,14 +465,16 @@ function unary(op: Unary, x: Tensor): Tensor {
 const compares = (op: Elementwise) => op === "lt" || op === "le" || op === "eq";
 
 function binary(op: Binary, x: Tensor, like: Like): Tensor {
-  const y = lift(like, x.dtype);
-  if (x.dtype !== y.dtype) fail(`${op}: dtypes differ in ${x} and ${y}`, "cast one of them");
-  if ((op === "xor" || op === "shr") && x.dtype !== "u32") fail(`${op}: ${x} is not u32`);
-  if (x.dtype === "bool" && !compares(op)) fail(`${op}: ${x} is bool`, `cast it first: x.cast("f32")`);
-  const known = simplify(op, x, y);
-  if (known) return known;
-  const src = broadcast(op, x, y);
-  return new Tensor(op, src, null, src[0]!.shape, compares(op) ? "bool" : x.dtype);
+  return asOne(() => {
+    const y = lift(like, x.dtype);
+    if (x.dtype !== y.dtype) fail(`${op}: dtypes differ in ${x} and ${y}`, "cast one of them");
+    if ((op === "xor" || op === "shr") && x.dtype !== "u32") fail(`${op}: ${x} is not u32`);
+    if (x.dtype === "bool" && !compares(op)) fail(`${op}: ${x} is bool`, `cast it first: x.cast("f32")`);
+    const known = simplify(op, x, y);
+    if (known) return known;
+    const src = broadcast(op, x, y);
+    return new Tensor(op, src, null, src[0]!.shape, compares(op) ? "bool" : x.dtype);
+  });
 }
 
 /** x + 0, x · 1, x / 1 and arithmetic on constants. Gradients are full of them. x · 0 stays: x may be infinite. */
@@ -493,6 +502,7 @@ export function constant(t: Tensor): number | undefined {
 
 /** The tensors in one common shape. Throws with both shapes and the axis where they do not fit. */
 export function broadcast(op: string, ...ts: Tensor[]): Tensor[] {
+  if (ts.every((t) => sameShape(t.shape, ts[0]!.shape))) return ts;
   const rank = Math.max(...ts.map((t) => t.rank));
   const shapes = ts.map((t) => [...Array<number>(rank - t.rank).fill(1), ...t.shape]);
   const to = Array.from({ length: rank }, (_, k) => shapes.map((s) => s[k]!).find((n) => n !== 1) ?? 1);
@@ -522,6 +532,8 @@ function reduced(op: Reduce, x: Tensor, over: Axes | undefined, { keep = false }
   if (x.dtype === "bool") fail(`${op}: ${x} is bool`, `cast it first: x.cast("f32")`);
   const ks = all.filter((k) => x.shape[k] !== 1);
   const shape = x.shape.map((n, k) => (ks.includes(k) ? 1 : n));
-  const y = ks.length ? new Tensor(op, [x], ks, shape, x.dtype) : x;
-  return keep ? y : y.squeeze(all);
+  return asOne(() => {
+    const y = ks.length ? new Tensor(op, [x], ks, shape, x.dtype) : x;
+    return keep ? y : y.squeeze(all);
+  });
 }

@@ -3,7 +3,7 @@
  * tree. A rule is written for one tensor; `leafwise` lifts it to trees, `chain` puts transforms one after the other, and
  * only `update` moves the parameters: p − lr · direction.
  */
-import { fail, shown } from "../ir/fail.ts";
+import { entering, fail, shown } from "../ir/fail.ts";
 import { type Shape, sameShape } from "../ir/shape.ts";
 import { Tensor } from "../ir/tensor.ts";
 import { Value, value } from "../ir/value.ts";
@@ -244,18 +244,20 @@ export function update<P>(rule: Optimizer, gradients: P, state: TracedState, con
     const t = context[name];
     if (t.rank !== 0 || !t.isFloat) fail(`update: ${name} must be a scalar float, got ${t}`);
   }
-  const [u, next] = rule.update(gradients, state, context);
-  const minusLr = context.lr.neg();
-  const moved = mapWithPath(
-    (path, p: Tensor, d: Tensor) => {
-      if (rule.moves && !rule.moves(path, p)) return p;
-      fits(path, p, d);
-      return p.add(rule.gives === "step" ? d.neg() : d.mul(minusLr.cast(p.dtype)));
-    },
-    context.params,
-    u,
-  );
-  return [moved, next];
+  return entering(() => {
+    const [u, next] = rule.update(gradients, state, context);
+    const minusLr = context.lr.neg();
+    const moved = mapWithPath(
+      (path, p: Tensor, d: Tensor) => {
+        if (rule.moves && !rule.moves(path, p)) return p;
+        fits(path, p, d);
+        return p.add(rule.gives === "step" ? d.neg() : d.mul(minusLr.cast(p.dtype)));
+      },
+      context.params,
+      u,
+    );
+    return [moved, next];
+  });
 }
 
 function requireWhere(what: string, where: unknown): void {

@@ -6,7 +6,7 @@ import { compile, peakBytes, type Trace } from "../compile/compile.ts";
 import { align } from "../compile/memory.ts";
 import type { Check, Program } from "../compile/program.ts";
 import { type DType, dtypes } from "../ir/dtype.ts";
-import { fail } from "../ir/fail.ts";
+import { entering, fail } from "../ir/fail.ts";
 import { type Shape, sameShape, size } from "../ir/shape.ts";
 import { input, Tensor } from "../ir/tensor.ts";
 import { bytesOf, Value } from "../ir/value.ts";
@@ -251,7 +251,7 @@ export class Loop<S, F, D, O> {
     };
     const feed = inputsOf(feeds, 1);
     const data = inputsOf(this.data, 0);
-    const result = this.step(state.tree, feed.traced, data.traced);
+    const result = entering(() => this.step(state.tree, feed.traced, data.traced));
     const next = result.state === undefined ? state.inputs : nextState(state.tree, result.state);
     const outputs = tree.leaves<Tensor>(result.output);
     for (const [path, t] of tree.paths(result.output)) {

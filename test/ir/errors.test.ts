@@ -1,6 +1,7 @@
 /** Errors teach: what, with which shapes, where, and what to do about it. */
 import { describe, expect, test } from "vitest";
-import { userLine } from "../../src/ir/fail.ts";
+import { userFrame } from "../../src/ir/fail.ts";
+import { topo } from "../../src/ir/graph.ts";
 import {
   concat,
   DownhillError,
@@ -12,10 +13,13 @@ import {
   pick,
   split,
   type Tensor,
+  type Value,
   value,
   variance,
   within,
 } from "../../src/ir/index.ts";
+import { apply, init, linear, type Module, sequential } from "../../src/nn/index.ts";
+import * as tree from "../../src/tree.ts";
 
 const x = input([2, 3]);
 const y = input([4, 5]);
@@ -144,6 +148,21 @@ describe("where", () => {
     expect(`${t.origin}`).toMatch(/^head \(test\/ir\/errors[.]test[.]ts:\d+\)$/);
   });
 
+  test("however deep the modules lie between it and the user's line", () => {
+    let net: Module = sequential(linear(2, 2));
+    for (let depth = 0; depth < 40; depth++) net = sequential(net);
+    const params = tree.map((v: Value) => input(v.shape), init(net, 1).params);
+    const [t] = apply(net, { params }, x.transpose());
+    expect(`${t.origin}`).toMatch(/^net(?:[.]layers[.]0){41} \(test\/ir\/errors[.]test[.]ts:\d+\)$/);
+  });
+
+  test("what one call is made of shares its place: a stack is looked at once", () => {
+    const sum = x.add(1);
+    const nodes = topo([sum]).filter((t) => t !== x);
+    expect(nodes.length).toBeGreaterThan(2);
+    expect(new Set(nodes.map((t) => t.origin)).size).toBe(1);
+  });
+
   const here = new URL("../../src/ir/fail.ts", import.meta.url).pathname;
   test("frames of the library, of Node and of packages are no user's", () => {
     const frames = [
@@ -153,17 +172,17 @@ describe("where", () => {
       "    at run (/app/node_modules/vitest/dist/index.js:1:1)",
       "    at train (/app/digits.ts:4:7)",
     ];
-    expect(userLine(frames.join("\n"))).toBe("/app/digits.ts:4");
-    expect(userLine(frames.slice(0, 4).join("\n"))).toBeUndefined();
-    expect(userLine(undefined)).toBeUndefined();
-    expect(userLine("Error\n    at file:///app/my%20net.ts:12:3")).toBe("/app/my net.ts:12");
+    expect(userFrame(frames.join("\n"))).toBe("/app/digits.ts:4");
+    expect(userFrame(frames.slice(0, 4).join("\n"))).toBeUndefined();
+    expect(userFrame(undefined)).toBeUndefined();
+    expect(userFrame("Error\n    at file:///app/my%20net.ts:12:3")).toBe("/app/my net.ts:12");
     const mapped = [
       "Error",
       "    at fail (/lib/src/ir/fail.ts:36:9)",
       "    at add (file:///lib/dist/ir/tensor.js:9:5)",
       frames[4],
     ];
-    expect(userLine(mapped.join("\n"), "file:///lib/dist/")).toBe("/app/digits.ts:4"); // as under --enable-source-maps
-    expect(userLine("Error\n    at C:\\app\\net.ts:12:3")).toBe("C:\\app\\net.ts:12");
+    expect(userFrame(mapped.join("\n"), "file:///lib/dist/")).toBe("/app/digits.ts:4"); // as under --enable-source-maps
+    expect(userFrame("Error\n    at C:\\app\\net.ts:12:3")).toBe("C:\\app\\net.ts:12");
   });
 });
