@@ -90,13 +90,7 @@ export function bands(kernels: readonly Kernel[], named: ReadonlyMap<string, Buf
       }
     }
   }
-  const at = new Map(groups.map((g, k) => [g, k]));
-  const after = groups.map(() => new Set<number>());
-  for (const g of groups) for (const b of g.before) after[at.get(b)!]!.add(at.get(g)!);
-  return waiting(
-    sorted(after).map((k) => band(groups[k]!)),
-    named,
-  );
+  return phases(groups);
 }
 
 /** Each kernel by itself, in order, for a target that walks them one after the other. */
@@ -142,11 +136,11 @@ const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
 /** What two neighbouring kernels of a block may take of the second-level cache. */
 const CACHE = 1 << 19;
 /** Multiply-adds below which nobody gains by a block of its own. */
-const SMALL = 1 << 20;
+const SMALL = 3 << 20;
 /** Fewer rows make a matrix product wait for its other factor. */
 const ROWS = 64;
-/** Blocks that a band should have where it can: more threads than this find less to do in it. */
-const SHARES = 8;
+/** Blocks that a band of enough work should have: more threads than this find less to do in it. */
+const SHARES = 16;
 
 function band({ members, slices, whole }: Group): Omit<Band, "waits"> {
   const stride = new Map([...whole].flatMap(([place, n]) => (n === null ? [] : [[place, n / slices] as const])));
@@ -175,7 +169,8 @@ function perBlock(members: Group["members"], slices: number): number {
     if (kernel.kind === "contraction" && axis.name === "m") rows = Math.max(rows, Math.ceil((ROWS * slices) / axis.n));
     work += workOf(kernel);
   }
-  const shares = Math.max(1, Math.min(SHARES, Math.floor(work / SMALL)));
+  // A power of two is what most numbers of threads divide, or nearly.
+  const shares = 2 ** Math.floor(Math.log2(Math.max(1, Math.min(SHARES, work / SMALL))));
   const most = Math.min(Math.max(rows, Math.floor(CACHE / bytes)), Math.ceil(slices / shares));
   // A divisor where one is near: all blocks are then alike, and their kernels know their length.
   for (let r = most; r > most / 2; r--) if (slices % r === 0) return r;
@@ -306,33 +301,36 @@ function productAxes({ loops, m, n, sum, a, b, c }: Contraction): Candidate[] {
     });
 }
 
-// ---------------------------------------------------------------------------------------------------- waiting
+// ---------------------------------------------------------------------------------------------------- order
 
-function waiting(list: readonly Omit<Band, "waits">[], named: ReadonlyMap<string, Buffer>): Band[] {
-  // What is not cut runs on one thread, always the same, and need not wait for itself.
-  let [shared, alone] = [touched(), touched()];
-  return list.map((band) => {
-    const own = touched();
-    for (const { kernel } of band.members) {
-      const { reads, writes } = buffersOf(kernel, named);
-      for (const b of reads) own.reads.add(placeIn(b));
-      for (const b of writes) own.writes.add(placeIn(b));
+/**
+ * The bands in an order with few waits: each goes to the first phase in which all that it needs was made in an earlier
+ * one, or by the same thread. What is not cut runs on one thread, always the same, and need not wait for itself.
+ */
+function phases(groups: readonly Group[]): Band[] {
+  const index = new Map(groups.map((g, k) => [g, k]));
+  const after = groups.map(() => new Set<number>());
+  for (const g of groups) for (const b of g.before) after[index.get(b)!]!.add(index.get(g)!);
+  const made = groups.map(band);
+  const cut = made.map((b) => blocksOf(b) > 1);
+  const phase: number[] = [];
+  const order = sorted(after);
+  for (const k of order) {
+    phase[k] = 0;
+    for (const b of groups[k]!.before) {
+      const need = index.get(b)!;
+      phase[k] = Math.max(phase[k]!, phase[need]! + (cut[k] || cut[need] ? 1 : 0));
     }
-    const cut = blocksOf(band) > 1;
-    const wait = clash(own, shared) || (cut && clash(own, alone));
-    if (wait) [shared, alone] = [touched(), touched()];
-    const to = cut ? shared : alone;
-    for (const p of own.reads) to.reads.add(p);
-    for (const p of own.writes) to.writes.add(p);
-    return { ...band, waits: wait };
-  });
+  }
+  let now = 0;
+  return order
+    .sort((a, b) => phase[a]! - phase[b]!)
+    .map((k) => {
+      const waits = phase[k]! > now;
+      now = phase[k]!;
+      return { ...made[k]!, waits };
+    });
 }
 
 export const blocksOf = ({ slices, perBlock }: Pick<Band, "slices" | "perBlock">): number =>
   Math.ceil(slices / perBlock);
-
-type Touched = { readonly reads: Set<Place>; readonly writes: Set<Place> };
-const touched = (): Touched => ({ reads: new Set(), writes: new Set() });
-const meet = (a: ReadonlySet<Place>, b: ReadonlySet<Place>) => [...a].some((p) => b.has(p));
-const clash = (a: Touched, b: Touched) =>
-  meet(a.reads, b.writes) || meet(a.writes, b.writes) || meet(a.writes, b.reads);
