@@ -17,7 +17,7 @@ function target(used: Set<MathFunction>): Target {
     return `${mathFunctions[f][d as "f32" | "f64"]}(${a})`;
   };
   const suffix = (d: DType) => (d === "f32" ? "f" : "");
-  return {
+  const c: Target = {
     ops: {
       exp: call("exp"),
       expm1: call("expm1"),
@@ -66,9 +66,26 @@ function target(used: Set<MathFunction>): Target {
       const { from, to } = "n" in l ? { from: "0", to: `${l.n}` } : l;
       return `for (int ${l.name} = ${from}; ${l.name} < ${to}; ${l.name}++) {`;
     },
+    fold: ({ name, join, zero, value: { dtype: d } }) => {
+      const start = `${types[d]} ${name} = ${c.literal(zero, d)};`;
+      if (join === "add")
+        return { start: [start], step: (v) => `${name} += ${v};`, end: [], clauses: [`reduction(+ : ${name})`] };
+      const larger = (v: string) => `${name} = ${name} > ${v} ? ${name} : ${v};`;
+      const clause = `reduction(max : ${name})`;
+      if (!isFloat(d)) return { start: [start], step: larger, end: [], clauses: [clause] };
+      // A maximum in lanes loses a NaN; whether there was one is a reduction of its own.
+      const nan = `nan_${name}`;
+      return {
+        start: [start, `int ${nan} = 0;`],
+        step: (v) => `${larger(v)} ${nan} |= ${v} != ${v};`,
+        end: [`${name} = ${nan} ? ${c.literal(Number.NaN, d)} : ${name};`],
+        clauses: [clause, `reduction(| : ${nan})`],
+      };
+    },
     // Only here may the compiler reorder: with -fassociative-math it would also undo (x − 1000) − log 3.
-    freeOrder: (accumulators) => `#pragma omp simd reduction(+ : ${accumulators.join(", ")})`,
+    freeOrder: (clauses) => `#pragma omp simd ${clauses.join(" ")}`,
   };
+  return c;
 }
 
 /** The nearest float, so that no compiler has to round; beyond the range it is an infinity. */

@@ -51,14 +51,19 @@ const js: Target = {
     const x = d === "f32" ? Math.fround(v) : v; // a constant is a number of its dtype on every target
     return x < 0 || Object.is(x, -0) ? `(${Object.is(x, -0) ? "-0" : x})` : `${x}`;
   },
-  load: (p, at, s) =>
-    s === "bool" ? `(${p}[${at}] !== 0)` : s === "bf16" ? `widened(${p}[${at}])` : `${p}[${at}]`,
+  load: (p, at, s) => (s === "bool" ? `(${p}[${at}] !== 0)` : s === "bf16" ? `widened(${p}[${at}])` : `${p}[${at}]`),
   store: (p, at, v, s) => `${p}[${at}] = ${s === "bf16" ? `upper(${v})` : v};`,
   declare: (name, v, _, mutable) => `${mutable ? "let" : "const"} ${name} = ${v};`,
   loop: (l) => {
     const { from, to } = "n" in l ? { from: "0", to: `${l.n}` } : l;
     return `for (let ${l.name} = ${from}; ${l.name} < ${to}; ${l.name}++) {`;
   },
+  fold: ({ name, join, zero, value: { dtype: d } }) => ({
+    start: [js.declare(name, js.literal(zero, d), d, true)],
+    step: (value) => `${name} = ${js.ops[join](d, name, value, "", d)};`,
+    end: [],
+    clauses: [],
+  }),
   freeOrder: () => undefined,
 };
 

@@ -18,8 +18,18 @@ export type Target = {
   declare(name: string, value: string, d: DType, mutable: boolean): string;
   /** Opens it; a line "}" closes it. */
   loop(l: Range): string;
-  /** The line above the innermost loop of sums that says that their order is free, where the target wants to be told. */
-  freeOrder(accumulators: readonly string[]): string | undefined;
+  fold(r: Reduction): Fold;
+  /** The line above the innermost loop of reductions that says that their order is free, where the target wants to be told. */
+  freeOrder(clauses: readonly string[]): string | undefined;
+};
+
+/** How a reduction is written: how it starts, what it does with a named value, and how it ends. */
+export type Fold = {
+  readonly start: readonly string[];
+  step(value: string): string;
+  readonly end: readonly string[];
+  /** What `freeOrder` has to say of it. */
+  readonly clauses: readonly string[];
 };
 
 /** A loop from 0 to n, or between two places that are text of the target. */
@@ -74,21 +84,21 @@ function nest(k: Nest, w: Writer, t: Target, pointer: Pointers, part: Part | und
   w.count([...k.reductions.map((r) => r.value), ...k.stores.flatMap((s) => [s.at, s.value])]);
   const body = k.loops.map((l) => t.loop(within(l, part)));
   for (const together of sameLoops(k.reductions)) {
-    const free = together[0]!.join === "add" ? t.freeOrder(together.map((r) => r.name)) : undefined;
+    const folds = together.map((r) => t.fold(r));
     const inner = w.inside(
       together[0]!.loops,
-      () =>
-        together.map((r) => `${r.name} = ${t.ops[r.join](r.value.dtype, r.name, w.text(r.value), "", r.value.dtype)};`),
-      free,
+      () => together.map((r, n) => folds[n]!.step(w.named(r.value))),
+      t.freeOrder(folds.flatMap((f) => f.clauses)),
     );
-    const start = together.map((r) => t.declare(r.name, t.literal(r.zero, r.value.dtype), r.value.dtype, true));
-    body.push(...w.flush(), ...start, ...inner);
+    body.push(...w.flush(), ...folds.flatMap((f) => f.start), ...inner, ...folds.flatMap((f) => f.end));
   }
   // All values first: a store must not be seen by a later load of what was there before.
   const values = k.stores.map((s) => w.named(s.value));
   const places = k.stores.map((s) => w.text(s.at));
   body.push(...w.flush());
-  k.stores.forEach(({ buffer }, n) => body.push(t.store(pointer(buffer, true), places[n]!, values[n]!, storageOf(buffer))));
+  k.stores.forEach(({ buffer }, n) =>
+    body.push(t.store(pointer(buffer, true), places[n]!, values[n]!, storageOf(buffer))),
+  );
   return [...body, ...k.loops.map(() => "}")];
 }
 

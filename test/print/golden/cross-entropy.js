@@ -38,10 +38,11 @@ function dh_k1(p0, p1, p2) {
     for (let r1 = 0; r1 < 10; r1++) {
       const v0 = p0[((Math.imul(i0, 10) + r1) | 0)];
       const v1 = p1[r1];
-      acc_b6 = Math.max(acc_b6, (v0 + v1));
+      const v2 = (v0 + v1);
+      acc_b6 = Math.max(acc_b6, v2);
     }
-    const v2 = (((Math.max(acc_b6, (acc_b6 * (-1))) === Infinity) ? 0 : acc_b6) * (-1));
-    p2[i0] = v2;
+    const v3 = (((Math.max(acc_b6, (acc_b6 * (-1))) === Infinity) ? 0 : acc_b6) * (-1));
+    p2[i0] = v3;
   }
 }
 function dh_k2(p0, p1, p2, p3) {
@@ -82,12 +83,13 @@ function dh_k4(p0, p1, p2, p3, p4, p5, p6, p7) {
       const v3 = ((Math.imul(i0, 10) + r1) | 0);
       const v4 = p2[v3];
       const v5 = p3[r1];
-      acc_b11 = (acc_b11 + ((v2 === r1) ? (((v4 + v5) + v6) + (Math.log(acc_b9) * (-1))) : 0));
+      const v7 = ((v2 === r1) ? (((v4 + v5) + v6) + (Math.log(acc_b9) * (-1))) : 0);
+      acc_b11 = (acc_b11 + v7);
     }
-    const v7 = p5[i0];
-    const v8 = ((v7 * (-1)) / acc_b9);
+    const v8 = p5[i0];
+    const v9 = ((v8 * (-1)) / acc_b9);
     p6[i0] = acc_b11;
-    p7[i0] = v8;
+    p7[i0] = v9;
   }
 }
 function dh_k5(p0, p1, p2, p3) {

@@ -25,10 +25,11 @@ static void dh_k1(const float *restrict p0, float *restrict p1) {
   #pragma omp simd reduction(+ : acc_b7)
   for (int r1 = 0; r1 < 256; r1++) {
     const float v0 = p0[r1];
-    acc_b7 = (acc_b7 + (v0 * v0));
+    const float v1 = (v0 * v0);
+    acc_b7 += v1;
   }
-  const float v1 = (acc_b7 * 3.90625e-3f);
-  p1[0] = v1;
+  const float v2 = (acc_b7 * 3.90625e-3f);
+  p1[0] = v2;
 }
 static void dh_k2(float *restrict p0, const float *restrict p1) {
   for (int i1 = 0; i1 < 512; i1++) {

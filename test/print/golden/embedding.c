@@ -34,10 +34,11 @@ static void dh_k2(const float *restrict p0, float *restrict p1) {
   #pragma omp simd reduction(+ : acc_b9)
   for (int r1 = 0; r1 < 18; r1++) {
     const float v0 = p0[r1];
-    acc_b9 = (acc_b9 + (v0 * v0));
+    const float v1 = (v0 * v0);
+    acc_b9 += v1;
   }
-  const float v1 = (acc_b9 * 5.55555559694767e-2f);
-  p1[0] = v1;
+  const float v2 = (acc_b9 * 5.55555559694767e-2f);
+  p1[0] = v2;
 }
 static void dh_k3(float *restrict p0, const int *restrict p1, const float *restrict p2) {
   for (int z = 0; z < 400; z++) {

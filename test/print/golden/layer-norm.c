@@ -5,18 +5,19 @@ static void dh_k0(const float *restrict p0, float *restrict p1, float *restrict 
     #pragma omp simd reduction(+ : acc_b4)
     for (int r1 = 0; r1 < 32; r1++) {
       const float v0 = p0[((i0 * 32) + r1)];
-      acc_b4 = (acc_b4 + v0);
+      acc_b4 += v0;
     }
     float acc_b5 = 0e+0f;
     #pragma omp simd reduction(+ : acc_b5)
     for (int r1 = 0; r1 < 32; r1++) {
       const float v1 = p0[((i0 * 32) + r1)];
       const float v2 = (v1 + ((acc_b4 * 3.125e-2f) * -1e+0f));
-      acc_b5 = (acc_b5 + (v2 * v2));
+      const float v3 = (v2 * v2);
+      acc_b5 += v3;
     }
-    const float v3 = __builtin_sqrtf(((acc_b5 * 3.125e-2f) + 9.999999747378752e-6f));
+    const float v4 = __builtin_sqrtf(((acc_b5 * 3.125e-2f) + 9.999999747378752e-6f));
     p1[i0] = acc_b4;
-    p2[i0] = v3;
+    p2[i0] = v4;
   }
 }
 static void dh_k1(const float *restrict p0, const float *restrict p1, const float *restrict p2, const float *restrict p3, const float *restrict p4, float *restrict p5) {

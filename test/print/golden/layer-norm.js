@@ -11,11 +11,12 @@ function dh_k0(p0, p1, p2) {
     for (let r1 = 0; r1 < 32; r1++) {
       const v1 = p0[((Math.imul(i0, 32) + r1) | 0)];
       const v2 = (v1 + ((acc_b4 * 0.03125) * (-1)));
-      acc_b5 = (acc_b5 + (v2 * v2));
+      const v3 = (v2 * v2);
+      acc_b5 = (acc_b5 + v3);
     }
-    const v3 = Math.sqrt(((acc_b5 * 0.03125) + 0.000009999999747378752));
+    const v4 = Math.sqrt(((acc_b5 * 0.03125) + 0.000009999999747378752));
     p1[i0] = acc_b4;
-    p2[i0] = v3;
+    p2[i0] = v4;
   }
 }
 function dh_k1(p0, p1, p2, p3, p4, p5) {

@@ -7,20 +7,21 @@ static void dh_k0(const float *restrict p0, const int *restrict p1, const float 
   for (int r1 = 0; r1 < 100; r1++) {
     const float v2 = p0[((v1 * 100) + r1)];
     const float v3 = p2[r1];
-    acc_b6 = (acc_b6 + (v2 * v3));
+    const float v4 = (v2 * v3);
+    acc_b6 += v4;
   }
-  const float v4 = p3[0];
-  const float v5 = (acc_b6 + v4);
-  const unsigned char v6 = (v5 < 0e+0f);
-  const float v7 = dh_exp_f32((v6 ? v5 : (v5 * -1e+0f)));
-  const float v8 = p4[v1];
-  const float v9 = (((v6 ? 0e+0f : v5) + dh_log1p_f32(v7)) + ((v5 * v8) * -1e+0f));
-  const float v10 = ((1e+0f / (v7 + 1e+0f)) * v7);
-  const float v11 = ((((-1e+0f * v8) + (v6 ? v10 : 0e+0f)) + ((v6 ? 0e+0f : v10) * -1e+0f)) + (v6 ? 0e+0f : 1e+0f));
-  const float v12 = (v4 + ((v11 * 1.0000000149011612e-1f) * -1e+0f));
-  p5[0] = v9;
-  p6[0] = v11;
-  p3[0] = v12;
+  const float v5 = p3[0];
+  const float v6 = (acc_b6 + v5);
+  const unsigned char v7 = (v6 < 0e+0f);
+  const float v8 = dh_exp_f32((v7 ? v6 : (v6 * -1e+0f)));
+  const float v9 = p4[v1];
+  const float v10 = (((v7 ? 0e+0f : v6) + dh_log1p_f32(v8)) + ((v6 * v9) * -1e+0f));
+  const float v11 = ((1e+0f / (v8 + 1e+0f)) * v8);
+  const float v12 = ((((-1e+0f * v9) + (v7 ? v11 : 0e+0f)) + ((v7 ? 0e+0f : v11) * -1e+0f)) + (v7 ? 0e+0f : 1e+0f));
+  const float v13 = (v5 + ((v12 * 1.0000000149011612e-1f) * -1e+0f));
+  p5[0] = v10;
+  p6[0] = v12;
+  p3[0] = v13;
 }
 static void dh_k1(float *restrict p0, const float *restrict p1, const float *restrict p2, const int *restrict p3) {
   for (int i0 = 0; i0 < 100; i0++) {

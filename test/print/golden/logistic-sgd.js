@@ -7,20 +7,21 @@ function dh_k0(p0, p1, p2, p3, p4, p5, p6) {
   for (let r1 = 0; r1 < 100; r1++) {
     const v2 = p0[((Math.imul(v1, 100) + r1) | 0)];
     const v3 = p2[r1];
-    acc_b6 = (acc_b6 + (v2 * v3));
+    const v4 = (v2 * v3);
+    acc_b6 = (acc_b6 + v4);
   }
-  const v4 = p3[0];
-  const v5 = (acc_b6 + v4);
-  const v6 = (v5 < 0);
-  const v7 = Math.exp((v6 ? v5 : (v5 * (-1))));
-  const v8 = p4[v1];
-  const v9 = (((v6 ? 0 : v5) + Math.log1p(v7)) + ((v5 * v8) * (-1)));
-  const v10 = ((1 / (v7 + 1)) * v7);
-  const v11 = (((((-1) * v8) + (v6 ? v10 : 0)) + ((v6 ? 0 : v10) * (-1))) + (v6 ? 0 : 1));
-  const v12 = (v4 + ((v11 * 0.10000000149011612) * (-1)));
-  p5[0] = v9;
-  p6[0] = v11;
-  p3[0] = v12;
+  const v5 = p3[0];
+  const v6 = (acc_b6 + v5);
+  const v7 = (v6 < 0);
+  const v8 = Math.exp((v7 ? v6 : (v6 * (-1))));
+  const v9 = p4[v1];
+  const v10 = (((v7 ? 0 : v6) + Math.log1p(v8)) + ((v6 * v9) * (-1)));
+  const v11 = ((1 / (v8 + 1)) * v8);
+  const v12 = (((((-1) * v9) + (v7 ? v11 : 0)) + ((v7 ? 0 : v11) * (-1))) + (v7 ? 0 : 1));
+  const v13 = (v5 + ((v12 * 0.10000000149011612) * (-1)));
+  p5[0] = v10;
+  p6[0] = v12;
+  p3[0] = v13;
 }
 function dh_k1(p0, p1, p2, p3) {
   for (let i0 = 0; i0 < 100; i0++) {

@@ -2,10 +2,13 @@
 static void dh_k0(const float *restrict p0, float *restrict p1) {
   for (int i0 = 0; i0 < 8; i0++) {
     float acc_b2 = -__builtin_inff();
+    int nan_acc_b2 = 0;
+    #pragma omp simd reduction(max : acc_b2) reduction(| : nan_acc_b2)
     for (int r1 = 0; r1 < 10; r1++) {
       const float v0 = p0[((i0 * 10) + r1)];
-      acc_b2 = dh_max_f32(acc_b2, v0);
+      acc_b2 = acc_b2 > v0 ? acc_b2 : v0; nan_acc_b2 |= v0 != v0;
     }
+    acc_b2 = nan_acc_b2 ? __builtin_nanf("") : acc_b2;
     p1[i0] = acc_b2;
   }
 }
@@ -26,7 +29,7 @@ static void dh_k2(const float *restrict p0, float *restrict p1) {
     #pragma omp simd reduction(+ : acc_b4)
     for (int r1 = 0; r1 < 10; r1++) {
       const float v0 = p0[((i0 * 10) + r1)];
-      acc_b4 = (acc_b4 + v0);
+      acc_b4 += v0;
     }
     p1[i0] = acc_b4;
   }

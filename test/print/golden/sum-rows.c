@@ -5,7 +5,8 @@ static void dh_k0(const float *restrict p0, float *restrict p1) {
     #pragma omp simd reduction(+ : acc_b3)
     for (int r1 = 0; r1 < 100; r1++) {
       const float v0 = p0[((i0 * 100) + r1)];
-      acc_b3 = (acc_b3 + (v0 * v0));
+      const float v1 = (v0 * v0);
+      acc_b3 += v1;
     }
     p1[i0] = acc_b3;
   }

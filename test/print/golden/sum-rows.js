@@ -5,7 +5,8 @@ function dh_k0(p0, p1) {
     let acc_b3 = 0;
     for (let r1 = 0; r1 < 100; r1++) {
       const v0 = p0[((Math.imul(i0, 100) + r1) | 0)];
-      acc_b3 = (acc_b3 + (v0 * v0));
+      const v1 = (v0 * v0);
+      acc_b3 = (acc_b3 + v1);
     }
     p1[i0] = acc_b3;
   }
