@@ -49,7 +49,11 @@ export interface Backend {
   /** Whether its programs walk bands of kernels in blocks, for the sake of caches and threads. */
   readonly banded: boolean;
   allocate(bytes: number): Memory;
-  load(program: Program): Executable;
+  /**
+   * `threads` is how many it may use; unless given, as many as there are processors for this process, and 1 where the
+   * backend has no threads. How many it does use changes no bit of what it computes.
+   */
+  load(program: Program, threads?: number): Executable;
   /** The machine's limits, measured now: about half a second and 400 MB. Missing where only an interpreter knows. */
   limits?(threads?: number): Limits;
 }

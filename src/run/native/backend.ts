@@ -1,13 +1,21 @@
-/** The native backend: programs printed as C, compiled by the system's compiler, called in this process. */
+/**
+ * The native backend: programs printed as C, compiled by the system's compiler, called in this process, on as many
+ * threads as make them faster.
+ */
+import { availableParallelism } from "node:os";
 import type { Program } from "../../compile/program.ts";
+import { dtypes } from "../../ir/dtype.ts";
+import { bytesOf } from "../../ir/value.ts";
 import { printC } from "../../print/c.ts";
 import type { Backend, Executable, Memory, Places } from "../backend.ts";
+import { checkThreads, mostThreads } from "../threads.ts";
 import { loadBinding } from "./binding.ts";
 import { compileToObject } from "./cache.ts";
 import { type Compiler, processor } from "./compiler.ts";
 import { measureLimits } from "./limits.ts";
 import { NativeBlock } from "./memory.ts";
 import { team } from "./team.ts";
+import { MeasuredThreads, type Threads } from "./threads.ts";
 
 /** Calls expected to take longer than this leave the main thread. */
 const LONG_CALL = 4; // ms
@@ -22,72 +30,112 @@ class NativeMemory implements Memory {
   }
 }
 
-export function nativeBackend(compiler: Compiler): Backend {
+/** `decide` makes what chooses the number of threads of a program, from the most it may be. */
+export function nativeBackend(
+  compiler: Compiler,
+  decide: (most: number) => Threads = (most) => new MeasuredThreads(most),
+): Backend {
   return {
     name: "native",
     about: `${compiler.version}, ${compiler.simd}, ${processor().model}`,
     banded: true,
     allocate: (bytes) => new NativeMemory(bytes),
-    load: (program) => load(program, compiler.lanes),
+    load: (program, threads = defaultThreads()) => load(program, compiler.lanes, threads, decide),
     limits: (threads) => measureLimits(compiler, threads),
   };
 }
 
-const threadsAsked = () => Number(process.env.DOWNHILL_THREADS ?? 1);
+/** What the environment says, else a thread for each processor that this process may use. */
+function defaultThreads(): number {
+  const { DOWNHILL_THREADS: asked = "" } = process.env;
+  if (asked.trim() === "") return Math.min(mostThreads, availableParallelism());
+  return checkThreads("DOWNHILL_THREADS", Number(asked), asked);
+}
 
-function load(program: Program, lanes: number): Executable {
+function load(program: Program, lanes: number, most: number, decide: (most: number) => Threads): Executable {
   const start = performance.now();
   const { units, scratchBytes, shared } = printC(program, lanes);
   const { path, cached } = compileToObject(units);
   const binding = loadBinding();
   const run = binding.sym(binding.open(path), "dh_run");
+  const threads = shared ? most : 1;
+  const choice = decide(threads);
   const arena = new NativeBlock(program.temporaryBytes);
-  const members = shared ? team(threadsAsked()) : { run: 0, threads: 1 };
-  const scratch = new NativeBlock(scratchBytes * members.threads);
-  const pointers = 4 + program.resident.length + program.feeds.length + program.outputs.length;
+  const scratch = new NativeBlock(scratchBytes * threads);
+  const { resident, feeds, outputs, watch } = program;
+  const pointers = 4 + resident.length + feeds.length + outputs.length;
   // One block for what a call is told: [pointers][steps to take, steps taken, threads wanted][stop].
   const told = new NativeBlock(8 * pointers + 32);
   const table = new BigUint64Array(told.view(0, 8 * pointers));
   const steps = new Float64Array(told.view(8 * pointers, 24));
   const stop = new Int32Array(told.view(8 * pointers + 24, 8));
-  let usPerStep = Infinity;
-  let last: Places | undefined;
+  const at = told.address;
+  const call = [run, at, at + 8 * pointers, at + 8 * pointers + 24] as const;
+  table[1] = BigInt(arena.address);
+  table[2] = BigInt(scratch.address);
 
-  const address = (m: Memory) => BigInt((m as NativeMemory).block.address);
-  const taken = (begin: number, n: number) => {
-    usPerStep = ((performance.now() - begin) * 1000) / n;
-    return steps[1]!;
+  let last: Places | undefined;
+  let from = 0; // the step of the call that the table points to
+  /** Point the table to where step `step` of a call finds its memory: feeds and outputs hold one slice per step. */
+  const aim = (places: Places, step: number) => {
+    if (places === last && step === from) return;
+    const address = (m: Memory) => (m as NativeMemory).block.address;
+    const slices = (memories: readonly Memory[], of: typeof feeds) =>
+      memories.map((m, k) => address(m) + step * bytesOf(of[k]!));
+    const lists = [...places.resident.map(address), ...slices(places.feeds, feeds), ...slices(places.outputs, outputs)];
+    table[0] = BigInt(address(places.state));
+    table.set(lists.map(BigInt), 4);
+    last = places;
+    from = step;
   };
+  /** Whether the loop has ended itself: the program says how many steps it took, not why they were the last. */
+  const broken = (places: Places, step: number) => {
+    if (watch === undefined) return false;
+    const w = outputs[watch]!;
+    return !Number.isFinite(new dtypes[w.dtype].array(places.outputs[watch]!.buffer, step * bytesOf(w), 1)[0]);
+  };
+
   return {
     source: units.map((u) => u.text).join("\n"),
     compileMs: performance.now() - start,
     cached,
     run(places: Places, n: number) {
-      if (places !== last) {
-        const { state, resident, feeds, outputs } = places;
-        const given = [state, ...resident, ...feeds, ...outputs].map(address);
-        table.set([given[0]!, BigInt(arena.address), BigInt(scratch.address), BigInt(members.run), ...given.slice(1)]);
-        last = places;
-      }
-      steps[0] = n;
-      steps[2] = members.threads;
+      let done = 0;
       stop[0] = 0;
-      const begin = performance.now();
-      const at = told.address;
-      if (n === 1 || usPerStep * n < LONG_CALL * 1000) {
-        binding.call(run, at, at + 8 * pointers, at + 8 * pointers + 24);
-        return taken(begin, n);
+      /** Tell the program its next steps. Called after them, the result says whether there are more to take. */
+      const begin = () => {
+        const share = choice.next(n - done);
+        if (share.threads > 1) table[3] ||= BigInt(team(threads).run);
+        aim(places, done);
+        steps[0] = share.steps;
+        steps[2] = share.threads;
+        const began = performance.now();
+        return () => {
+          const taken = steps[1]!;
+          choice.took({ ...share, steps: taken }, (performance.now() - began) * 1000);
+          done += taken;
+          return taken === share.steps && done < n && !broken(places, done - 1);
+        };
+      };
+      if (n === 1 || choice.expected(n) < LONG_CALL * 1000) {
+        for (let more = true; more; ) {
+          const end = begin();
+          binding.call(...call);
+          more = end();
+        }
+        return done;
       }
-      const blocks = [
-        told,
-        arena,
-        scratch,
-        ...Object.values(places)
-          .flat()
-          .map((m) => (m as NativeMemory).block),
-      ];
-      const call = binding.callAsync(run, at, at + 8 * pointers, at + 8 * pointers + 24).then(() => taken(begin, n));
-      return blocks.reduce((running, block) => block.during(running), call);
+      const walk = async () => {
+        for (let more = true; more; ) {
+          const end = begin();
+          await binding.callAsync(...call);
+          more = end();
+        }
+        return done;
+      };
+      const memories = Object.values(places).flat();
+      const blocks = [told, arena, scratch, ...memories.map((m) => (m as NativeMemory).block)];
+      return blocks.reduce((running, block) => block.during(running), walk());
     },
     stop: () => {
       stop[0] = 1;

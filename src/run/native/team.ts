@@ -14,13 +14,10 @@
  * Between runs a member spins for a while, so that the next one finds it awake, and then sleeps and costs nothing. The
  * threads block signals, which are for Node's own, are detached, and are never ended: they go with the process.
  */
-import { fail } from "../../ir/fail.ts";
+import { checkThreads, mostThreads } from "../threads.ts";
 import { loadBinding } from "./binding.ts";
 import { compileToObject } from "./cache.ts";
 import { NativeBlock } from "./memory.ts";
-
-/** Members that a team has room for. */
-const MOST = 256;
 
 const TEAM = `
 #include <pthread.h>
@@ -35,7 +32,7 @@ const TEAM = `
 #define PAUSE() ((void)0)
 #endif
 // Spins with a pause, about 2 µs, then turns at giving the core away: somebody whom it waits for may need it.
-enum { DH_MOST = ${MOST}, DH_SPINS = 100, DH_YIELDS = 300 };
+enum { DH_MOST = ${mostThreads}, DH_SPINS = 100, DH_YIELDS = 300 };
 typedef void (*dh_task)(void *arg, int id, int members);
 
 // A member has cache lines of its own (two: processors fetch lines in pairs). The caller of a run raises \`order\`, the
@@ -150,8 +147,7 @@ export interface Team {
 
 /** The process's team, grown to `threads` where it has fewer. The system may grant fewer than asked, at most 256. */
 export function team(threads: number): Team {
-  if (!(Number.isInteger(threads) && threads >= 1 && threads <= MOST))
-    fail(`native: ${threads} is not a number of threads`);
+  checkThreads("native", threads);
   const binding = loadBinding();
   const library = binding.open(compileToObject(TEAM, { optimize: "-O2" }).path);
   const made = new NativeBlock(8);

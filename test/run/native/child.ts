@@ -33,7 +33,7 @@ function home(): string {
   if (translated) return translated;
   const root = fresh("js");
   const files = readdirSync(join(source, "run/native")).filter((name) => name !== "backend.ts");
-  for (const file of ["ir/fail.ts", ...files.map((name) => `run/native/${name}`)]) {
+  for (const file of ["ir/fail.ts", "run/threads.ts", ...files.map((name) => `run/native/${name}`)]) {
     const to = join(root, file.replace(/ts$/, "js"));
     const { outputText } = ts.transpileModule(readFileSync(join(source, file), "utf8"), {
       compilerOptions: {

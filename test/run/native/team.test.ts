@@ -98,7 +98,7 @@ describe.skipIf(!compiler.found)("the team", () => {
   });
 
   test.each([0, -1, 1.5, Number.NaN, 257])("%s is not a number of threads", (threads) => {
-    expect(() => team(threads)).toThrow("not a number of threads");
+    expect(() => team(threads)).toThrow(`native: expected a whole number from 1 to 256, got ${threads}`);
   });
 
   test("several threads of Node may ask at once, and the process ends well with the team alive", async () => {
