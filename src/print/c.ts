@@ -4,6 +4,7 @@
  */
 import type { Program } from "../compile/program.ts";
 import { type DType, isFloat } from "../ir/dtype.ts";
+import type { Bf16 } from "./c/bf16.ts";
 import { type MathFunction, mathFunctions, mathPrelude } from "./c/math.ts";
 import { Products } from "./c/products.ts";
 import { entry, Kernels } from "./c/step.ts";
@@ -147,9 +148,9 @@ static inline void dh_restore(dh_mode m) { (void)m; }
  * output is not finite; steps[2] is how many threads to ask the team for. A program that is not `shared` has nothing to
  * give to a second one.
  */
-export function printC(program: Program, lanes: number) {
+export function printC(program: Program, lanes: number, bf16: Bf16 = "none") {
   const used = new Set<MathFunction>();
-  const products = new Products(lanes);
+  const products = new Products(lanes, bf16);
   const kernels = new Kernels(program, target(used), products);
   const main = entry(program, kernels, products);
   return {

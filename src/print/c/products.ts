@@ -1,33 +1,41 @@
 /** The matrix products of a program: equal ones are one function, in a unit of their own that is compiled beside the other. */
 import type { Contraction } from "../../compile/program.ts";
+import { type Bf16, bf16Prelude, printBf16Gemm } from "./bf16.ts";
 import { gemmPrelude, printGemm } from "./gemm.ts";
 import { types } from "./types.ts";
 
 export class Products {
   private readonly lanes: number;
+  private readonly bf16: Bf16;
+  private rounds = false;
   private readonly names = new Map<string, string>();
   private readonly texts: string[] = [];
   private readonly signatures: string[] = [];
   /** What the largest of them needs. */
   scratchBytes = 0;
 
-  constructor(lanes: number) {
+  constructor(lanes: number, bf16: Bf16) {
     this.lanes = lanes;
+    this.bf16 = bf16;
   }
 
   /** The name of a function (a, b, c, scratch) for m rows and n columns of the product. */
   named(k: Contraction, m = k.m, n = k.n): string {
     const dtype = k.c.buffer.dtype as "f32" | "f64";
     const shape = { dtype, m, n, sum: k.sum, a: k.a.stride, b: k.b.stride, c: k.c.strides, lanes: this.lanes };
-    const key = JSON.stringify(shape);
+    const stored = { a: k.a.buffer.storage ?? "f32", b: k.b.buffer.storage ?? "f32" } as const;
+    const rounded = stored.a === "bf16" || stored.b === "bf16";
+    const key = JSON.stringify([shape, rounded && stored]);
     const known = this.names.get(key);
     if (known) return known;
     const name = `dh_product${this.names.size}`;
     this.names.set(key, name);
-    const printed = printGemm({ name: `${name}_body`, ...shape });
+    const body = { name: `${name}_body`, ...shape };
+    const printed = rounded ? printBf16Gemm({ ...body, stored, unit: this.bf16 }) : printGemm(body);
+    this.rounds ||= rounded;
     this.scratchBytes = Math.max(this.scratchBytes, printed.scratchBytes);
-    const type = types[dtype];
-    const signature = `void ${name}(const ${type} *a, const ${type} *b, ${type} *c, ${type} *scratch)`;
+    const [typeA, typeB, type] = [k.a, k.b, k.c].map(({ buffer }) => types[buffer.storage ?? buffer.dtype]);
+    const signature = `void ${name}(const ${typeA} *a, const ${typeB} *b, ${type} *c, ${type} *scratch)`;
     this.signatures.push(`${signature};`);
     this.texts.push(`${printed.text}\n${signature} { ${name}_body(a, b, c, scratch); }`);
     return name;
@@ -38,6 +46,8 @@ export class Products {
   }
 
   get text(): string {
-    return this.texts.length ? [gemmPrelude(this.lanes), ...this.texts, ""].join("\n") : "";
+    return this.texts.length
+      ? [gemmPrelude(this.lanes), this.rounds ? bf16Prelude(this.bf16) : "", ...this.texts, ""].join("\n")
+      : "";
   }
 }
