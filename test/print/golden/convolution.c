@@ -79,13 +79,12 @@ static void dh_k4(const float *restrict p0, float *restrict p1) {
       #pragma omp simd reduction(+ : acc_b9)
       for (int r3 = 0; r3 < 42; r3++) {
         const float v0 = p0[(((r0 * 336) + r1) + (r3 * 8))];
-        const float v1 = (v0 * v0);
-        acc_b9 += v1;
+        acc_b9 = (acc_b9 + (v0 * v0));
       }
     }
   }
-  const float v2 = (acc_b9 * 1.4880952658131719e-3f);
-  p1[0] = v2;
+  const float v1 = (acc_b9 * 1.4880952658131719e-3f);
+  p1[0] = v1;
 }
 static void dh_k5(float *restrict p0, const float *restrict p1) {
   for (int i3 = 0; i3 < 216; i3++) {

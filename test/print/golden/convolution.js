@@ -148,13 +148,12 @@ function dh_k6(p0, p1) {
     for (let r1 = 0; r1 < 8; r1++) {
       for (let r3 = 0; r3 < 42; r3++) {
         const v0 = p0[((((Math.imul(r0, 336) + r1) | 0) + Math.imul(r3, 8)) | 0)];
-        const v1 = (v0 * v0);
-        acc_b9 = (acc_b9 + v1);
+        acc_b9 = (acc_b9 + (v0 * v0));
       }
     }
   }
-  const v2 = (acc_b9 * 0.0014880952658131719);
-  p1[0] = v2;
+  const v1 = (acc_b9 * 0.0014880952658131719);
+  p1[0] = v1;
 }
 function dh_k7(p0, p1, p2) {
   for (let i2 = 0; i2 < 3; i2++) {

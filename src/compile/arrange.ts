@@ -1,0 +1,189 @@
+/**
+ * In which order the axes of a tensor lie in memory. Row-major, but for two kinds:
+ *
+ * - what is only ever read through a permutation, such as the gradient of a transposed weight, is written in the order
+ *   in which it will be read;
+ * - what a convolution makes lies with its channels side by side, and so does everything that is made of that, element
+ *   by element, by padding or by pooling. Channels fill vectors whatever the width of an image is, and windows, strides
+ *   and poolings only move along the other axes. A weight is copied once into the order in which its products read it.
+ */
+import { isElementwise, isMovement, isReduce } from "../ir/ops.ts";
+import { axes, type Shape } from "../ir/shape.ts";
+import type { Tensor } from "../ir/tensor.ts";
+import { type Factor, factorsOf } from "./contraction.ts";
+import type { Layouts } from "./layout.ts";
+
+/** Fewer channels fill no vector: rows are as good. */
+const CHANNELS = 8;
+
+/** The axes of a tensor, the one with the longest steps first. */
+type Order = readonly number[];
+
+export function layouts(order: readonly Tensor[], results: ReadonlySet<Tensor>): Layouts {
+  const users = new Map<Tensor, Tensor[]>();
+  for (const t of order) for (const s of t.src) users.set(s, [...(users.get(s) ?? []), t]);
+  const orders = new Map<Tensor, Order>();
+  const out = new Map<Tensor, readonly number[]>();
+  for (const t of order) {
+    if (results.has(t)) continue;
+    const made = convolved(t, out, orders);
+    const own = made ?? (isReduce(t.op) || isElementwise(t.op) ? readOrder(t, users, results) : undefined);
+    const lies = own ?? inherited(t, orders);
+    if (!lies || isRowMajor(lies, t.shape)) continue;
+    orders.set(t, lies);
+    if (isReduce(t.op) || isElementwise(t.op) || t.op === "pad") out.set(t, steps(lies, t.shape));
+  }
+  return out;
+}
+
+const isRowMajor = (order: Order, s: Shape) => {
+  const long = order.filter((k) => s[k] !== 1);
+  return long.every((axis, k) => k === 0 || axis > long[k - 1]!);
+};
+
+function steps(order: Order, s: Shape): number[] {
+  const out = s.map(() => 0);
+  order.reduceRight((step, axis) => {
+    out[axis] = step;
+    return step * s[axis]!;
+  }, 1);
+  return out;
+}
+
+// ---- convolutions ----------------------------------------------------------------------------------------------------
+
+/**
+ * The order of a sum of windows times something: first the axes of the windows alone, then those of both, then those of
+ * the other factor alone, such as channels. That factor, a weight, is to be copied into the order of the sum where it
+ * does not run along the last axis; `out` gets the order of the copy.
+ */
+function convolved(
+  t: Tensor,
+  out: Map<Tensor, readonly number[]>,
+  orders: ReadonlyMap<Tensor, Order>,
+): Order | undefined {
+  const f = factorsOf(t, out);
+  if (!f) return undefined;
+  const [l, r] = t.src[0]!.src as [Tensor, Tensor];
+  const turned = !isWindowed(l, f.a, orders);
+  if (turned && !isWindowed(r, f.b, orders)) return undefined;
+  const [a, b, outside] = turned ? [f.b, f.a, l] : [f.a, f.b, r];
+  const over = t.arg as readonly number[];
+  const step = (x: Factor, axis: number) => Math.abs(x.of.get(`${over.includes(axis) ? "r" : "i"}${axis}`) ?? 0);
+  const falling = (x: Factor, list: readonly number[]) => [...list].sort((p, q) => step(x, q) - step(x, p));
+  const kept = axes(t.shape).filter((k) => !over.includes(k));
+  const alone = falling(
+    a,
+    kept.filter((k) => step(a, k) && !step(b, k)),
+  );
+  const both = falling(
+    a,
+    kept.filter((k) => step(a, k) && step(b, k)),
+  );
+  const other = falling(
+    b,
+    kept.filter((k) => !step(a, k) && step(b, k)),
+  );
+  const channels = [...both, ...other].reduce((n, k) => n * t.shape[k]!, 1);
+  if (channels < CHANNELS) return undefined;
+  const last = other.at(-1) ?? both.at(-1);
+  let weight = outside;
+  while (weight.op === "expand") weight = weight.src[0]!;
+  if (last !== undefined && step(b, last) !== 1 && isMovement(weight.op) && !out.has(weight)) {
+    const lies = [...falling(a, over), ...both, ...other];
+    out.set(weight, steps([...axes(t.shape).filter((k) => !lies.includes(k)), ...lies], weight.shape));
+  }
+  const lies = [...alone, ...both, ...other];
+  return [...axes(t.shape).filter((k) => !lies.includes(k)), ...lies];
+}
+
+/** Whether windows of a tensor are read, or one that lies as their products do. */
+function isWindowed(outside: Tensor, { tensor }: Factor, orders: ReadonlyMap<Tensor, Order>): boolean {
+  for (let t = outside; t !== tensor; t = t.src[0]!) if (t.op === "window") return true;
+  return orders.has(tensor);
+}
+
+// ---- what follows its sources ----------------------------------------------------------------------------------------
+
+function inherited(t: Tensor, orders: ReadonlyMap<Tensor, Order>): Order | undefined {
+  const s = t.src[0];
+  if (!s) return undefined;
+  if (isElementwise(t.op)) {
+    // What is as large as the result before what is spread over it.
+    const known = t.src.filter((x) => orders.has(x));
+    const one = known.find((x) => x.op !== "expand") ?? known[0];
+    return one && orders.get(one);
+  }
+  const order = orders.get(s);
+  if (!order) return undefined;
+  if (t.op === "reshape") return regrouped(order, s.shape, t.shape);
+  if (t.op === "permute") return order.map((k) => (t.arg as readonly number[]).indexOf(k));
+  if (t.op === "window") {
+    const at = order.indexOf((t.arg as { axis: number }).axis);
+    return order.toSpliced(at + 1, 0, s.rank);
+  }
+  return isReduce(t.op) || isMovement(t.op) || t.op === "detach" ? order : undefined;
+}
+
+/** The order after axes are merged or split, undefined where merged ones do not lie one within the other. */
+function regrouped(order: Order, s: Shape, to: Shape): Order | undefined {
+  if (s.includes(0)) return undefined;
+  const out: number[] = [];
+  const first: number[] = [];
+  const groups: { from: number[]; to: number[] }[] = [];
+  let [j, k] = [0, 0];
+  while (k < s.length) {
+    const group = { from: [k], to: [] as number[] };
+    let [n, m] = [1, s[k++]!];
+    while (n !== m) {
+      if (n < m) {
+        n *= to[j]!;
+        group.to.push(j++);
+      } else {
+        m *= s[k]!;
+        group.from.push(k++);
+      }
+    }
+    groups.push(group);
+  }
+  for (; j < to.length; j++) first.push(j); // of length 1
+  const long = order.filter((axis) => s[axis] !== 1);
+  for (let at = 0; at < long.length; ) {
+    const group = groups.find((g) => g.from.includes(long[at]!))!;
+    const own = group.from.filter((axis) => s[axis] !== 1);
+    if (own.some((axis, d) => long[at + d] !== axis)) return undefined;
+    out.push(...group.to);
+    at += own.length;
+  }
+  for (const g of groups) if (!g.to.some((axis) => out.includes(axis))) first.push(...g.to);
+  return [...first, ...out];
+}
+
+// ---- what is read through a permutation ------------------------------------------------------------------------------
+
+/** The order in which the only reader of t has its axes, if that is a permutation. */
+function readOrder(
+  t: Tensor,
+  users: ReadonlyMap<Tensor, readonly Tensor[]>,
+  results: ReadonlySet<Tensor>,
+): Order | undefined {
+  let axis = t.shape.map((_, k) => k); // which axis of t each axis of x is; an axis of length 1 may be any
+  let x = t;
+  for (;;) {
+    const [only, another] = users.get(x) ?? [];
+    if (!only || another || results.has(x)) break;
+    if (only.op === "permute") axis = (only.arg as number[]).map((k) => axis[k]!);
+    else if (only.op === "reshape" && `${longer(only.shape)}` === `${longer(x.shape)}`) {
+      const kept = axis.filter((_, k) => x.shape[k] !== 1);
+      axis = only.shape.map((n) => (n === 1 ? -1 : kept.shift()!));
+    } else break;
+    x = only;
+  }
+  // Parts of it are read one after the other: as good in any order, and row-major is how products like to write.
+  if (users.get(x)?.some((user) => user.op === "shrink")) return undefined;
+  const read = axis.filter((k, at) => x.shape[at] !== 1 && k >= 0);
+  if (isRowMajor(read, t.shape)) return undefined;
+  return [...axes(t.shape).filter((k) => !read.includes(k)), ...read];
+}
+
+const longer = (s: readonly number[]) => s.filter((n) => n !== 1);
