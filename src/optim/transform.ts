@@ -3,10 +3,11 @@
  * tree. A rule is written for one tensor; `leafwise` lifts it to trees, `chain` puts transforms one after the other, and
  * only `update` moves the parameters: p − lr · direction.
  */
+import { dtypes } from "../ir/dtype.ts";
 import { entering, fail, shown } from "../ir/fail.ts";
 import { type Shape, sameShape } from "../ir/shape.ts";
 import { Tensor } from "../ir/tensor.ts";
-import { Value, value } from "../ir/value.ts";
+import { Value } from "../ir/value.ts";
 import { leaves, type Mapped, map, mapWithPath, paths } from "../tree.ts";
 
 /** What a transform remembers, on the host: a tree below the parameters' paths. No state is `{}`, which has no leaf. */
@@ -318,4 +319,8 @@ function fits(path: string, p: Tensor, u: unknown): void {
 }
 
 /** A Value shaped like p with one number everywhere. */
-export const filled = (p: Value, x = 0): Value => value(p.shape, new Float64Array(p.data.length).fill(x), p.dtype);
+export function filled(p: Value, x = 0): Value {
+  const data = new dtypes[p.dtype].array(p.data.length);
+  // What is never written takes no memory: the zeros of a large optimizer's state cost nothing on the host.
+  return new Value(p.dtype, p.shape, x === 0 ? data : data.fill(x));
+}

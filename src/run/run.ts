@@ -14,6 +14,7 @@ import * as tree from "../tree.ts";
 import type { Backend, BackendName, Executable, Memory } from "./backend.ts";
 import { explain, type Finding } from "./explain.ts";
 import { selectBackend } from "./select.ts";
+import { checkThreads } from "./threads.ts";
 
 /** The same tree while it is traced, and back. Either kind of leaf may be written: what is traced already stays. */
 export type Traced<T> = tree.Mapped<T, Value, Tensor>;
@@ -37,17 +38,31 @@ export type Taken<O> = {
   readonly output: Values<O>;
 };
 
+/** Where programs run. */
+export type RunOptions = {
+  readonly backend?: BackendName | "auto" | Backend | undefined;
+  /**
+   * The most threads they may use, 1 to 256; unless given, $DOWNHILL_THREADS or one for each processor. They use them
+   * where that is measured to be faster, and the results are the same bits. JavaScript has one thread.
+   */
+  readonly threads?: number | undefined;
+};
+
 export class Run<S> {
   readonly backend: Backend;
-  private readonly skeleton: S;
+  /** @internal The most that a program may use, where that was said. */
+  readonly threads: number | undefined;
+  /** The state's tree without its Values. */
+  private readonly skeleton: unknown;
   private readonly slots: readonly Slot[];
   private readonly memory: Memory;
   private readonly running = new Set<Executable>();
   private last: Promise<unknown> = Promise.resolve();
 
-  private constructor(backend: Backend, state: S) {
+  private constructor(backend: Backend, threads: number | undefined, state: S) {
     this.backend = backend;
-    this.skeleton = state;
+    this.threads = threads;
+    this.skeleton = tree.map(() => null, state); // its numbers would be there twice
     let at = 0;
     this.slots = tree.paths<Value>(state).map(([path, v]) => {
       if (!(v instanceof Value)) fail(`run: the state at ${path || "the top"} is not a Value`);
@@ -60,9 +75,10 @@ export class Run<S> {
   }
 
   /** A run on the fastest backend that works here, or on the one named, with a copy of `state`. */
-  static async start<S>(state: S, options: { backend?: BackendName | "auto" | Backend } = {}): Promise<Run<S>> {
-    const { backend = "auto" } = options;
-    return new Run(typeof backend === "string" ? (await selectBackend(backend)).backend : backend, state);
+  static async start<S>(state: S, options: RunOptions = {}): Promise<Run<S>> {
+    const { backend = "auto", threads } = options;
+    if (threads !== undefined) checkThreads("threads", threads);
+    return new Run(typeof backend === "string" ? (await selectBackend(backend)).backend : backend, threads, state);
   }
 
   /** A copy of the state. */
@@ -163,7 +179,8 @@ type Variant<O> = {
 export class Loop<S, F, D, O> {
   private readonly run: Run<S>;
   private readonly step: Step<S, F, D, O>;
-  private readonly data: D;
+  /** As it was given, and from the first compilation on as it lies in the program's memory: one copy is enough. */
+  private data: D;
   private readonly variants = new Map<string, Variant<O>>();
   private resident: Memory[] | undefined;
 
@@ -274,11 +291,22 @@ export class Loop<S, F, D, O> {
     const literals = program.resident.slice(data.inputs.length).map((b) => b.tensor);
     const constants = literals.map((t) => t.arg as Value);
     check(program, [...data.inputs, ...literals], [...given, ...constants]);
-    const executable = backend.load(program);
-    this.resident ??= given.map((v) => residentOf(backend, v));
+    const executable = backend.load(program, this.run.threads);
+    this.resident ??= this.settle(given);
     const resident = [...this.resident, ...constants.map((v) => residentOf(backend, v))];
     const places = { state: this.run.place, resident, feeds: [], outputs: [] };
     return { trace, program, executable, output: result.output, capacity: -1, places };
+  }
+
+  /** Copies the data to where the program is, and lets go of what was given. */
+  private settle(given: readonly Value[]): Memory[] {
+    const memories = given.map((v) => residentOf(this.run.backend, v));
+    const settled = given.map(({ dtype, shape, data }, k) => {
+      return new Value(dtype, shape, new dtypes[dtype].array(memories[k]!.buffer, 0, data.length));
+    });
+    let k = 0;
+    this.data = tree.map(() => settled[k++], this.data);
+    return memories;
   }
 
   /** Room for so many steps' feeds and outputs; it grows and is kept. */
