@@ -7,7 +7,7 @@
  *   by element, by padding or by pooling. Channels fill vectors whatever the width of an image is, and windows, strides
  *   and poolings only move along the other axes. A weight is copied once into the order in which its products read it.
  */
-import { isElementwise, isMovement, isReduce } from "../ir/ops.ts";
+import { isElementwise, isMovement, isReduce, type Op } from "../ir/ops.ts";
 import { axes, type Shape } from "../ir/shape.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { type Factor, factorsOf } from "./contraction.ts";
@@ -53,7 +53,7 @@ function steps(order: Order, s: Shape): number[] {
 // ---- convolutions ----------------------------------------------------------------------------------------------------
 
 /**
- * The order of a sum of windows times something: first the axes of the windows alone, then those of both, then those of
+ * The order of a sum of windows, or of what lies as their products do, times something: first the axes of the windows alone, then those of both, then those of
  * the other factor alone, such as channels. That factor, a weight, is to be copied into the order of the sum where it
  * does not run along the last axis; `out` gets the order of the copy.
  */
@@ -65,8 +65,10 @@ function convolved(
   const f = factorsOf(t, out);
   if (!f) return undefined;
   const [l, r] = t.src[0]!.src as [Tensor, Tensor];
-  const turned = !isWindowed(l, f.a, orders);
-  if (turned && !isWindowed(r, f.b, orders)) return undefined;
+  const windows = [reads("window", l, f.a), reads("window", r, f.b)];
+  if (!windows.includes(true)) windows.splice(0, 2, orders.has(f.a.tensor), orders.has(f.b.tensor));
+  if (!windows.includes(true)) return undefined;
+  const turned = !windows[0];
   const [a, b, outside] = turned ? [f.b, f.a, l] : [f.a, f.b, r];
   const over = t.arg as readonly number[];
   const step = (x: Factor, axis: number) => Math.abs(x.of.get(`${over.includes(axis) ? "r" : "i"}${axis}`) ?? 0);
@@ -97,10 +99,10 @@ function convolved(
   return [...axes(t.shape).filter((k) => !lies.includes(k)), ...lies];
 }
 
-/** Whether windows of a tensor are read, or one that lies as their products do. */
-function isWindowed(outside: Tensor, { tensor }: Factor, orders: ReadonlyMap<Tensor, Order>): boolean {
-  for (let t = outside; t !== tensor; t = t.src[0]!) if (t.op === "window") return true;
-  return orders.has(tensor);
+/** Whether an op stands between a product and the tensor that it reads. */
+function reads(op: Op, outside: Tensor, { tensor }: Factor): boolean {
+  for (let t = outside; t !== tensor; t = t.src[0]!) if (t.op === op) return true;
+  return false;
 }
 
 // ---- what follows its sources ----------------------------------------------------------------------------------------

@@ -79,19 +79,23 @@ static void dh_k4(const float *restrict p0, float *restrict p1) {
       #pragma omp simd reduction(+ : acc_b9)
       for (int r3 = 0; r3 < 42; r3++) {
         const float v0 = p0[(((r0 * 336) + r1) + (r3 * 8))];
-        acc_b9 = (acc_b9 + (v0 * v0));
+        const float v1 = (v0 * v0);
+        acc_b9 += v1;
       }
     }
   }
-  const float v1 = (acc_b9 * 1.4880952658131719e-3f);
-  p1[0] = v1;
+  const float v2 = (acc_b9 * 1.4880952658131719e-3f);
+  p1[0] = v2;
 }
 static void dh_k5(float *restrict p0, const float *restrict p1) {
-  for (int i3 = 0; i3 < 216; i3++) {
-    const float v0 = p0[i3];
-    const float v1 = p1[i3];
-    const float v2 = (v0 + ((v1 * 1.0000000149011612e-1f) * -1e+0f));
-    p0[i3] = v2;
+  for (int i0 = 0; i0 < 8; i0++) {
+    for (int i3 = 0; i3 < 27; i3++) {
+      const int v0 = ((i0 * 27) + i3);
+      const float v1 = p0[v0];
+      const float v2 = p1[(i0 + (i3 * 8))];
+      const float v3 = (v1 + ((v2 * 1.0000000149011612e-1f) * -1e+0f));
+      p0[v0] = v3;
+    }
   }
 }
 void dh_run(char **memory, double *steps, volatile int *stop) {
@@ -107,7 +111,7 @@ void dh_run(char **memory, double *steps, volatile int *stop) {
     dh_product1((float *)(memory[1] + 11776) + 0L, (float *)(memory[1] + 16192) + 0L, (float *)(memory[1] + 0) + 0L, (float *)product);
     dh_k3((float *)(memory[1] + 0), (float *)(memory[7] + s * 1008L));
     dh_k4((float *)(memory[1] + 9088), (float *)(memory[6] + s * 4L));
-    for (int i2 = 0; i2 < 3; i2++) { for (int i3 = 0; i3 < 3; i3++) { dh_product2((float *)(memory[1] + 11776) + 0L, (float *)(memory[1] + 14464) + ((i2 * 72L) + (i3 * 9L)), (float *)(memory[1] + 0) + ((i2 * 9L) + (i3 * 3L)), (float *)product); } }
+    for (int i2 = 0; i2 < 3; i2++) { for (int i3 = 0; i3 < 3; i3++) { dh_product2((float *)(memory[1] + 11776) + 0L, (float *)(memory[1] + 14464) + ((i2 * 72L) + (i3 * 9L)), (float *)(memory[1] + 0) + ((i2 * 72L) + (i3 * 24L)), (float *)product); } }
     dh_k5((float *)(memory[0] + 0), (float *)(memory[1] + 0));
   }
   dh_restore(before);

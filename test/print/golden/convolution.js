@@ -148,17 +148,18 @@ function dh_k6(p0, p1) {
     for (let r1 = 0; r1 < 8; r1++) {
       for (let r3 = 0; r3 < 42; r3++) {
         const v0 = p0[((((Math.imul(r0, 336) + r1) | 0) + Math.imul(r3, 8)) | 0)];
-        acc_b9 = (acc_b9 + (v0 * v0));
+        const v1 = (v0 * v0);
+        acc_b9 = (acc_b9 + v1);
       }
     }
   }
-  const v1 = (acc_b9 * 0.0014880952658131719);
-  p1[0] = v1;
+  const v2 = (acc_b9 * 0.0014880952658131719);
+  p1[0] = v2;
 }
 function dh_k7(p0, p1, p2) {
   for (let i2 = 0; i2 < 3; i2++) {
   for (let i3 = 0; i3 < 3; i3++) {
-  const a0 = 0, b0 = ((i2 * 72) + (i3 * 9)), c0 = ((i2 * 9) + (i3 * 3));
+  const a0 = 0, b0 = ((i2 * 72) + (i3 * 9)), c0 = ((i2 * 72) + (i3 * 24));
   for (let i = 0; i < 8; i++) {
   let j = 0;
   for (; j + 1 <= 3; j += 1) {
@@ -172,18 +173,21 @@ function dh_k7(p0, p1, p2) {
   }
   }
   }
-  p0[c0 + i * 27 + (j + 0) * 1] = x0;
+  p0[c0 + i * 1 + (j + 0) * 8] = x0;
   }
   }
   }
   }
 }
 function dh_k8(p0, p1) {
-  for (let i3 = 0; i3 < 216; i3++) {
-    const v0 = p0[i3];
-    const v1 = p1[i3];
-    const v2 = (v0 + ((v1 * 0.10000000149011612) * (-1)));
-    p0[i3] = v2;
+  for (let i0 = 0; i0 < 8; i0++) {
+    for (let i3 = 0; i3 < 27; i3++) {
+      const v0 = ((Math.imul(i0, 27) + i3) | 0);
+      const v1 = p0[v0];
+      const v2 = p1[((i0 + Math.imul(i3, 8)) | 0)];
+      const v3 = (v1 + ((v2 * 0.10000000149011612) * (-1)));
+      p0[v0] = v3;
+    }
   }
 }
 return (memory, steps) => {
