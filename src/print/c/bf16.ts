@@ -221,7 +221,7 @@ const amx = `${kernels((rows, columns) => {
   ];
   const stores = sums.map(({ r, c, tile }) => `tilestored %%tmm${tile}, (%${r * 2 + c},%4,1)`);
   const operands = `"r"(c), "r"(c + 16), "r"(c + 16 * row), "r"(c + 16 * row + 16), "r"(4 * row)`;
-  return `  __asm__ volatile(${text(sums.map(({ tile }) => `tilezero %%tmm${tile}`))});
+  return `  __asm__ volatile(${text(sums.map(({ tile }) => `tilezero %%tmm${tile}`))} : :);
   for (dh_long l = 0; l < deep * ${TILE}; l += ${TILE})
     __asm__ volatile(${text([...loads, ...products])} : : "r"(a + l), "r"(a + panel + l), "r"(b + l), "r"(b + panel + l), "r"(64L) : "memory");
   __asm__ volatile(${text(stores)} : : ${operands} : "memory");

@@ -17,7 +17,7 @@ export type Target = {
 const mathFlags = ["-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fopenmp-simd"];
 
 /** What the compiler's own macros say for these flags, or "" where it does not run. */
-function macros(cc: string, flags: readonly string[]): string {
+export function macros(cc: string, flags: readonly string[]): string {
   try {
     return execFileSync(cc, [...flags, "-dM", "-E", "-x", "c", "/dev/null"], {
       encoding: "utf8",

@@ -1,0 +1,217 @@
+/**
+ * Products of factors in bfloat16 against plain loops in f64, by each unit that this machine has. Each operand lies
+ * exactly against a page that may not be touched, once at its end and once at its beginning.
+ */
+import { describe, expect, test } from "vitest";
+import type { Step, Strides } from "../../../src/compile/program.ts";
+import { type Bf16, type Bf16Gemm, bf16Prelude, printBf16Gemm } from "../../../src/print/c/bf16.ts";
+import { gemmPrelude } from "../../../src/print/c/gemm.ts";
+import { macros, runProgram, type Target, targets } from "./program.ts";
+
+type Case = Omit<Bf16Gemm, "name" | "lanes" | "unit">;
+const bf16 = { a: "bf16", b: "bf16" } as const;
+
+/** m × n × k; n is a matrix as it is read, t its transpose: of A, of B, of C. */
+const product = (m: number, n: number, k: number, form: string, pad = 0): Case => {
+  const layout = (rows: number, columns: number, t: boolean): Strides =>
+    t ? { row: 1, col: rows + pad } : { row: columns + pad, col: 1 };
+  const [a, b, c] = [layout(m, k, form[0] === "t"), layout(k, n, form[1] === "t"), layout(m, n, form[2] === "t")];
+  return { m, n, sum: [{ n: k, a: a.col, b: b.row }], a: a.row, b: b.col, c, stored: bf16 };
+};
+const forms = ["nnn", "ntn", "tnn", "ttn", "nnt", "ttt"];
+const all: readonly Case[] = [
+  ...forms.map((form) => product(64, 64, 64, form)),
+  ...forms.map((form) => product(37, 45, 83, form)),
+  ...forms.map((form) => product(100, 70, 70, form, 3)),
+  product(1, 200, 100, "ntn"),
+  product(200, 1, 100, "nnn"),
+  product(33, 10, 784, "ntn"),
+  product(16, 16, 7, "nnn"), // too short to be packed
+  product(20, 600, 1000, "nnn"), // B in two blocks
+  product(8, 600, 1001, "ttn", 1),
+  { ...product(40, 40, 40, "nnn"), c: { row: 81, col: 2 } },
+  { ...product(40, 40, 40, "nnn"), b: -1 },
+  { ...product(40, 40, 40, "nnn"), a: 0 },
+  { ...product(24, 40, 50, "ntn"), a: 200, stored: bf16 }, // rows far apart
+  { ...product(24, 40, 50, "nnn"), stored: { a: "bf16", b: "f32" } },
+  { ...product(24, 40, 50, "nnn"), stored: { a: "f32", b: "bf16" } },
+  { ...product(24, 0, 50, "nnn") },
+  { ...product(24, 40, 0, "nnn") },
+  // A convolution of one image: 5 channels of 12 × 12 by 3 × 3 taps.
+  {
+    m: 8,
+    n: 10,
+    sum: [
+      { n: 5, a: 9, b: 144 },
+      { n: 3, a: 3, b: 12 },
+      { n: 3, a: 1, b: 1 },
+    ],
+    a: 45,
+    b: 1,
+    c: { row: 10, col: 1 },
+    stored: bf16,
+  },
+];
+
+type Axis = { readonly n: number; readonly stride: number };
+function extent(...axes: readonly Axis[]): { readonly size: number; readonly first: number } {
+  if (axes.some(({ n }) => n === 0)) return { size: 0, first: 0 };
+  const reach = axes.map(({ n, stride }) => (n - 1) * stride);
+  return {
+    size: reach.reduce((sum, x) => sum + Math.abs(x), 1),
+    first: reach.reduce((sum, x) => sum + Math.max(-x, 0), 0),
+  };
+}
+const along = (g: Case, side: "a" | "b") => g.sum.map((s: Step): Axis => ({ n: s.n, stride: s[side] }));
+const operands = (g: Case) =>
+  [
+    { ...extent({ n: g.m, stride: g.a }, ...along(g, "a")), bytes: g.stored.a === "bf16" ? 2 : 4 },
+    { ...extent({ n: g.n, stride: g.b }, ...along(g, "b")), bytes: g.stored.b === "bf16" ? 2 : 4 },
+    { ...extent({ n: g.m, stride: g.c.row }, { n: g.n, stride: g.c.col }), bytes: 4 },
+  ] as const;
+const shifts = (g: Case) =>
+  g.sum.reduce(
+    (all, s) => all.flatMap(([a, b]) => Array.from({ length: s.n }, (_, l) => [a + l * s.a, b + l * s.b] as const)),
+    [[0, 0] as readonly [number, number]],
+  );
+
+/** Between −1 and 1, with 8 significant bits: fractions of the golden ratio, cut. */
+const numbers = (n: number, from: number): Float32Array =>
+  Float32Array.from({ length: n }, (_, k) => {
+    const x = new Uint32Array(Float32Array.of((((k + from) * 0.6180339887498949) % 1) * 2 - 1).buffer);
+    return new Float32Array(Uint32Array.of(x[0]! & 0xffff0000).buffer)[0]!;
+  });
+const upper = (x: Float32Array) => Uint16Array.from(new Uint32Array(x.buffer), (bits) => bits >>> 16);
+
+const canary = 12345;
+
+/** Reads A and B of each case, writes C; ends with 42 where the system gives no tiles. */
+function program(gemms: readonly Bf16Gemm[]): string {
+  const { unit, lanes } = gemms[0]!;
+  const printed = gemms.map(printBf16Gemm);
+  const rows = gemms.map((g, i) => {
+    const at = operands(g).flatMap((x) => [x.size, x.first, x.bytes]);
+    return `{(run *)${g.name}, {${at.join(", ")}}, ${printed[i]!.scratchBytes}}`;
+  });
+  return `${gemmPrelude(lanes)}${bf16Prelude(unit)}${printed.map((p) => p.text).join("\n")}
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+typedef void run(const void *, const void *, void *, void *);
+static const struct { run *f; long at[9], scratch; } cases[] = {${rows.join(",\n")}};
+static char *pages(long bytes, int front) {
+  long page = sysconf(_SC_PAGESIZE), inner = (bytes + page - 1) / page * page;
+  char *p = mmap(0, inner + 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
+  mprotect(p, page, PROT_NONE);
+  mprotect(p + page + inner, page, PROT_NONE);
+  return p + page + (front ? 0 : inner - bytes);
+}
+int main(void) {
+  ${unit === "amx" ? "if (syscall(SYS_arch_prctl, 0x1023, 18)) return 42;" : ""}
+  for (int t = 0; t < sizeof cases / sizeof *cases; t++) {
+    const long *at = cases[t].at;
+    char *first[3] = {0};
+    for (int front = 0; front < 2; front++) {
+      char *x[3];
+      for (int o = 0; o < 3; o++) {
+        const long size = at[3 * o], bytes = at[3 * o + 2];
+        x[o] = pages(size * bytes, front);
+        if (o == 2) for (long i = 0; i < size; i++) ((float *)x[o])[i] = ${canary};
+        else if (front) memcpy(x[o], first[o], size * bytes);
+        else if (fread(x[o], bytes, size, stdin) != size) return 2;
+      }
+      cases[t].f(x[0] + at[1] * at[2], x[1] + at[4] * at[5], x[2] + at[7] * at[8], pages((cases[t].scratch + 63) / 64 * 64, front));
+      if (front && memcmp(x[2], first[2], at[6] * at[8])) return 3;
+      if (!front) { fwrite(x[2], 4, at[6], stdout); memcpy(first, x, sizeof x); }
+    }
+  }
+  return 0;
+}
+`;
+}
+
+/** C of each case; undefined where the system gives no tiles. */
+function run(target: Target, unit: Bf16, list: readonly Case[], inputs: readonly (readonly Float32Array[])[]) {
+  const gemms = list.map((g, i): Bf16Gemm => ({ ...g, name: `dh_p${i}`, lanes: target.lanes, unit }));
+  const bytes = list.flatMap(({ stored }, i) =>
+    [stored.a, stored.b].map((s, o) => {
+      const data = inputs[i]![o]!;
+      return new Uint8Array(s === "bf16" ? upper(data).buffer : data.buffer);
+    }),
+  );
+  let output: Buffer;
+  try {
+    output = runProgram(target, program(gemms), Buffer.concat(bytes), "-O2");
+  } catch (error) {
+    if ((error as { status?: number }).status === 42) return undefined;
+    throw error;
+  }
+  let offset = 0;
+  return list.map((g) => {
+    const { size } = operands(g)[2];
+    const own = output.buffer.slice(output.byteOffset + offset, output.byteOffset + offset + 4 * size);
+    offset += 4 * size;
+    return new Float32Array(own);
+  });
+}
+
+/** The largest error relative to Σ|ab|; Infinity where anything but C was written. */
+function worstError(g: Case, A: Float32Array, B: Float32Array, C: Float32Array): number {
+  const [a, b, c] = operands(g);
+  const terms = shifts(g);
+  const seen = new Set<number>();
+  let worst = 0;
+  for (let i = 0; i < g.m; i++) {
+    for (let j = 0; j < g.n; j++) {
+      let sum = 0;
+      let size = 0;
+      for (const [atA, atB] of terms) {
+        const ab = A[a.first + i * g.a + atA]! * B[b.first + j * g.b + atB]!;
+        sum += ab;
+        size += Math.abs(ab);
+      }
+      const at = c.first + i * g.c.row + j * g.c.col;
+      seen.add(at);
+      const error = Math.abs(C[at]! - sum);
+      if (Number.isNaN(error)) return Infinity;
+      worst = Math.max(worst, error === 0 ? 0 : error / size);
+    }
+  }
+  return C.every((x, at) => seen.has(at) || x === canary) ? worst : Infinity;
+}
+
+const units = targets.flatMap((target) => {
+  const known = target.lanes === 16 ? macros(target.cc, target.flags) : "";
+  const has = (...names: string[]) => names.every((name) => known.includes(`#define __${name}__ `));
+  const list: Bf16[] = ["none"];
+  if (has("AVX512BF16")) list.push("avx512");
+  if (has("AMX_TILE", "AMX_BF16")) list.push("amx");
+  return list.map((unit) => ({ name: `${target.name}, ${unit}`, target, unit }));
+});
+
+describe.skipIf(units.length === 0)("products in bf16 (needs a C compiler)", () => {
+  test.each(units)("$name: any shape and any layout", ({ target, unit }) => {
+    // Widened, each shape is a kernel of gemm.ts, which has tests of its own: here it is what is copied that counts.
+    const cases = unit === "none" ? all.filter((_, i) => i % 3 === 1 || i > 22) : all;
+    const inputs = cases.map((g, i) => [numbers(operands(g)[0].size, i), numbers(operands(g)[1].size, 7 * i)]);
+    const outputs = run(target, unit, cases, inputs);
+    if (!outputs) return;
+    const errors = cases.map((g, i) => ({ ...g, error: worstError(g, inputs[i]![0]!, inputs[i]![1]!, outputs[i]!) }));
+    // A product of two such factors is exact in f32: what is left is one rounding per term, in any order.
+    expect(errors.filter((g) => !(g.error <= Math.min(1e-5, (shifts(g).length + 1) * 2 ** -24)))).toEqual([]);
+  });
+
+  test.each(units.filter(({ unit }) => unit !== "none"))("$name: rows by themselves give the same bits", (u) => {
+    const [m, n, k] = [70, 50, 200];
+    const [A, B] = [numbers(m * k, 1), numbers(k * n, 2)];
+    const cuts = [0, 1, 17, 32, 64, m];
+    const parts = cuts.slice(1).map((to, i) => ({ from: cuts[i]!, to }));
+    const all = [product(m, n, k, "ntn"), ...parts.map(({ from, to }) => product(to - from, n, k, "ntn"))];
+    const rows = parts.map(({ from, to }) => [A.slice(from * k, to * k), B]);
+    const [whole, ...cut] = run(u.target, u.unit, all, [[A, B], ...rows]) ?? [];
+    expect(cut.flatMap((x) => [...x])).toEqual([...(whole ?? [])]);
+  });
+});
