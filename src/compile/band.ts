@@ -46,7 +46,7 @@ export const placeIn = (b: Buffer): Place => (b.role === "state" ? `state ${b.at
 /** The loop a kernel can be cut along: its length, and per place the elements between two steps, null for all of it. */
 type Axis = { readonly name: string; readonly n: number; readonly steps: ReadonlyMap<Place, number | null> };
 
-export function bands(kernels: readonly Kernel[], named: ReadonlyMap<string, Buffer>): Band[] {
+export function bands(kernels: readonly Kernel[], named: ReadonlyMap<string, Buffer>, grain = GRAIN): Band[] {
   const groups: Group[] = [];
   const written = new Map<Place, Group>(); // who wrote a place last
   const read = new Map<Place, Set<Group>>(); // who has read it since
@@ -90,7 +90,7 @@ export function bands(kernels: readonly Kernel[], named: ReadonlyMap<string, Buf
       }
     }
   }
-  return phases(groups);
+  return phases(groups, grain);
 }
 
 /** Each kernel by itself, in order, for a target that walks them one after the other. */
@@ -134,27 +134,28 @@ const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
 // ---------------------------------------------------------------------------------------------------- blocks
 
 /** What two neighbouring kernels of a block may take of the second-level cache. */
-const CACHE = 1 << 19;
+const CACHE = 1 << 18;
 /** Multiply-adds below which nobody gains by a block of its own. */
-const SMALL = 3 << 20;
-/** Fewer rows make a matrix product wait for its other factor. */
-const ROWS = 64;
+const GRAIN = 3 << 20;
+/** With fewer rows a matrix product waits for its other factor: one that the cache holds, or one that it does not. */
+const ROWS = { near: 16, far: 64 };
+const LARGE = 1 << 21;
 /** Blocks that a band of enough work should have: more threads than this find less to do in it. */
 const SHARES = 16;
 
-function band({ members, slices, whole }: Group): Omit<Band, "waits"> {
+function band({ members, slices, whole }: Group, grain: number): Omit<Band, "waits"> {
   const stride = new Map([...whole].flatMap(([place, n]) => (n === null ? [] : [[place, n / slices] as const])));
   return {
     members: members.map(({ kernel, axis }) =>
       axis ? { kernel, cut: { axis: axis.name, perSlice: axis.n / slices } } : { kernel },
     ),
     slices,
-    perBlock: perBlock(members, slices),
+    perBlock: perBlock(members, slices, grain),
     stride,
   };
 }
 
-function perBlock(members: Group["members"], slices: number): number {
+function perBlock(members: Group["members"], slices: number, grain: number): number {
   let bytes = 1;
   let rows = 1;
   let work = 0;
@@ -166,12 +167,16 @@ function perBlock(members: Group["members"], slices: number): number {
       if (step !== null) own += (step * size * axis.n) / slices;
     }
     bytes = Math.max(bytes, own);
-    if (kernel.kind === "contraction" && axis.name === "m") rows = Math.max(rows, Math.ceil((ROWS * slices) / axis.n));
+    if (kernel.kind === "contraction" && (axis.name === "m" || axis.name === "n")) {
+      const other = (times(kernel.sum) * kernel.m * kernel.n * dtypes[kernel.c.buffer.dtype].bytes) / axis.n;
+      const fewest = Math.min(grain, other > LARGE ? ROWS.far : ROWS.near);
+      rows = Math.max(rows, Math.ceil((fewest * slices) / axis.n));
+    }
     work += workOf(kernel);
   }
   // A power of two is what most numbers of threads divide, or nearly.
-  const shares = 2 ** Math.floor(Math.log2(Math.max(1, Math.min(SHARES, work / SMALL))));
-  const most = Math.min(Math.max(rows, Math.floor(CACHE / bytes)), Math.ceil(slices / shares));
+  const shares = 2 ** Math.floor(Math.log2(Math.max(1, Math.min(SHARES, work / grain))));
+  const most = Math.min(slices, Math.max(rows, Math.min(Math.floor(CACHE / bytes), Math.ceil(slices / shares))));
   // A divisor where one is near: all blocks are then alike, and their kernels know their length.
   for (let r = most; r > most / 2; r--) if (slices % r === 0) return r;
   return Math.max(1, most);
@@ -179,12 +184,13 @@ function perBlock(members: Group["members"], slices: number): number {
 
 /** About how many multiply-adds a kernel takes, or as much other work. */
 function workOf(k: Kernel): number {
-  const times = (loops: readonly { readonly n: number }[]) => loops.reduce((product, l) => product * l.n, 1);
   if (k.kind === "contraction") return times(k.loops) * k.m * k.n * times(k.sum);
   // Memory and elementary functions cost more than an arithmetic unit would.
   if (k.kind === "accumulate") return 8 * times(k.loops);
   return 8 * times(k.loops) * (k.stores.length + k.reductions.reduce((sum, r) => sum + times(r.loops), 0));
 }
+
+const times = (loops: readonly { readonly n: number }[]) => loops.reduce((product, l) => product * l.n, 1);
 
 // ---------------------------------------------------------------------------------------------------- cuts
 
@@ -307,11 +313,11 @@ function productAxes({ loops, m, n, sum, a, b, c }: Contraction): Candidate[] {
  * The bands in an order with few waits: each goes to the first phase in which all that it needs was made in an earlier
  * one, or by the same thread. What is not cut runs on one thread, always the same, and need not wait for itself.
  */
-function phases(groups: readonly Group[]): Band[] {
+function phases(groups: readonly Group[], grain: number): Band[] {
   const index = new Map(groups.map((g, k) => [g, k]));
   const after = groups.map(() => new Set<number>());
   for (const g of groups) for (const b of g.before) after[index.get(b)!]!.add(index.get(g)!);
-  const made = groups.map(band);
+  const made = groups.map((g) => band(g, grain));
   const cut = made.map((b) => blocksOf(b) > 1);
   const phase: number[] = [];
   const order = sorted(after);

@@ -34,15 +34,23 @@ export type Trace = {
 /** The largest index, and elements that one tensor in memory may have: indices are 32-bit. */
 const LARGEST = 2 ** 31 - 1;
 
-/**
- * `everything` keeps every float in memory, fuses nothing, and leaves the state as it was: slow, and what a replay
- * that looks for the first non-finite number needs. `banded` takes kernels together that threads and caches can share.
- */
-export function compile(trace: Trace, { everything = false, banded = false } = {}): Program {
-  return fresh(() => build(trace, everything, banded));
+export type Options = {
+  /**
+   * Keep every float in memory, fuse nothing, and leave the state as it was: slow, and what a replay that looks for the
+   * first non-finite number needs.
+   */
+  readonly everything?: boolean;
+  /** Take kernels together that caches and threads can share. */
+  readonly banded?: boolean;
+  /** Multiply-adds that are worth a block of their own in a band. */
+  readonly grain?: number;
+};
+
+export function compile(trace: Trace, options: Options = {}): Program {
+  return fresh(() => build(trace, options));
 }
 
-function build(trace: Trace, everything: boolean, banded: boolean): Program {
+function build(trace: Trace, { everything = false, banded = false, grain }: Options): Program {
   // Each result is a node of its own that is no input, so that each has a kernel that writes it.
   const taken = new Set<Tensor>();
   const asked = unify([...trace.outputs, ...trace.state.map((s) => s.next)]);
@@ -117,7 +125,7 @@ function build(trace: Trace, everything: boolean, banded: boolean): Program {
     b.at = now.at;
   }
   const kernels = (everything ? ordered : withoutDeadStores(ordered, named)).map(collapse);
-  const list = banded ? bands(kernels, named) : uncut(kernels);
+  const list = banded ? bands(kernels, named, grain) : uncut(kernels);
   const places = plan(list, named, { reuse: !everything });
   for (const [b, at] of places.at) buffers.get(b.tensor)!.at = at;
   for (const [b, at] of places.scratch) Object.assign(buffers.get(b.tensor)!, { role: "scratch", at });

@@ -1,0 +1,226 @@
+/**
+ * Bands: what threads do at the same time must not meet in memory, and what is read must have been made. Every element
+ * that every kernel touches is worked out here again, from the expressions, and walked as a team would walk it.
+ */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { type Band, blocksOf, type Member } from "../../src/compile/band.ts";
+import { compile, type Trace } from "../../src/compile/compile.ts";
+import { type Buffer, type Kernel, loadsIn, type Program } from "../../src/compile/program.ts";
+import { dtypes } from "../../src/ir/dtype.ts";
+import { type Expr, linear } from "../../src/ir/expr.ts";
+import { gradients, input, type Tensor } from "../../src/ir/index.ts";
+import { size } from "../../src/ir/shape.ts";
+import { choices, combine } from "./graphs.ts";
+
+type Index = ReadonlyMap<string, number>;
+
+/** The value of an index expression; undefined where it depends on what is in memory. */
+function evaluate(e: Expr, at: Index): number | undefined {
+  if (e.op === "const") return e.const!;
+  if (e.op === "var") return at.get(e.arg as string)!;
+  const [a, b] = e.src.map((s) => evaluate(s, at));
+  if (e.op === "load" || a === undefined || b === undefined) return undefined;
+  const meanings: Record<string, number> = {
+    add: a + b,
+    mul: a * b,
+    div: Math.floor(a / b),
+    mod: a - b * Math.floor(a / b),
+    lt: +(a < b),
+    and: +(a !== 0 && b !== 0),
+    clamp: Math.min(Math.max(a, 0), b),
+  };
+  if (!(e.op in meanings)) throw new Error(`no meaning for ${e.op}`);
+  return meanings[e.op];
+}
+
+/** All values of the loops, the cut one within its part. */
+function* indices(loops: readonly { name: string; n: number }[], part?: { axis: string; from: number; to: number }) {
+  let all: Index[] = [new Map()];
+  for (const { name, n } of loops) {
+    const [from, to] = part?.axis === name ? [part.from, part.to] : [0, n];
+    all = all.flatMap((at) => Array.from({ length: to - from }, (_, k) => new Map(at).set(name, from + k)));
+  }
+  yield* all;
+}
+
+type Access = { readonly buffer: Buffer; readonly element: number };
+
+/** What a kernel reads and writes in one block. */
+function accesses({ kernel: k, cut }: Member, lo: number, hi: number, named: Program["named"]) {
+  const part = cut && { axis: cut.axis, from: lo * cut.perSlice, to: hi * cut.perSlice };
+  const reads: Access[] = [];
+  const writes: Access[] = [];
+  const touch = (to: Access[], buffer: Buffer, element: number | undefined) => {
+    if (element !== undefined) to.push({ buffer, element });
+    else for (let e = 0; e < size(buffer.shape); e++) to.push({ buffer, element: e });
+  };
+  const load = (value: Expr, at: Index) => {
+    for (const e of loadsIn([value])) {
+      if (evaluate(e.src[1]!, at) !== 0) touch(reads, named.get(e.arg as string)!, evaluate(e.src[0]!, at));
+    }
+  };
+  if (k.kind === "contraction") {
+    const axes = [...k.loops, { name: "m", n: k.m }, { name: "n", n: k.n }];
+    for (const at of indices(axes, part)) {
+      const [i, j] = [at.get("m")!, at.get("n")!];
+      touch(writes, k.c.buffer, evaluate(k.c.at, at)! + i * k.c.strides.row + j * k.c.strides.col);
+      for (const l of indices(k.sum.map((s, d) => ({ name: `${d}`, n: s.n })))) {
+        const along = (side: "a" | "b") => k.sum.reduce((sum, s, d) => sum + l.get(`${d}`)! * s[side], 0);
+        touch(reads, k.a.buffer, evaluate(k.a.at, at)! + i * k.a.stride + along("a"));
+        touch(reads, k.b.buffer, evaluate(k.b.at, at)! + j * k.b.stride + along("b"));
+      }
+    }
+  } else if (k.kind === "accumulate") {
+    // First it fills its share.
+    const share = part ? linear(k.store.at)!.of.get(part.axis)! : size(k.store.buffer.shape);
+    const [from, to] = part ? [part.from, part.to] : [0, 1];
+    for (let e = from * share; e < to * share; e++) touch(writes, k.store.buffer, e);
+    for (const at of indices(k.loops, part)) {
+      load(k.store.value, at);
+      load(k.store.at, at);
+      touch(writes, k.store.buffer, evaluate(k.store.at, at));
+    }
+  } else {
+    for (const at of indices(k.loops, part)) {
+      for (const r of k.reductions) for (const l of indices(r.loops)) load(r.value, new Map([...at, ...l]));
+      for (const s of k.stores) {
+        load(s.value, at);
+        touch(writes, s.buffer, evaluate(s.at, at));
+      }
+    }
+  }
+  return { reads, writes };
+}
+
+/** Where threads could meet, and what is read before it was made. */
+function mistakes(p: Program): string[] {
+  const out = new Set<string>();
+  const key = ({ buffer: b, element }: Access) =>
+    b.role === "state" || b.role === "temporary"
+      ? `${b.role} ${b.at + element * dtypes[b.dtype].bytes}`
+      : `${b.name} ${element}`;
+  let phase = new Map<string, { readonly owner: string; readonly wrote: boolean }[]>();
+  const holds = new Map<string, string>(); // what lies where: the buffer that wrote it
+  for (const [n, band] of p.bands.entries()) {
+    if (band.waits) phase = new Map();
+    for (let block = 0; block < blocksOf(band); block++) {
+      const owner = blocksOf(band) > 1 ? `band ${n} block ${block}` : "first member";
+      const [lo, hi] = [block * band.perBlock, Math.min(band.slices, (block + 1) * band.perBlock)];
+      const own = new Map<string, string>(); // scratch of this block
+      for (const member of band.members) {
+        const { reads, writes } = accesses(member, lo, hi, p.named);
+        const note = (a: Access, wrote: boolean) => {
+          const at = key(a);
+          if (a.buffer.role === "scratch") return;
+          const seen = phase.get(at) ?? [];
+          for (const s of seen)
+            if (s.owner !== owner && (s.wrote || wrote)) out.add(`${s.owner} and ${owner} meet in ${a.buffer.name}`);
+          if (!seen.some((s) => s.owner === owner && s.wrote === wrote)) phase.set(at, [...seen, { owner, wrote }]);
+        };
+        for (const a of reads) {
+          note(a, false);
+          const made =
+            a.buffer.role === "scratch"
+              ? own.get(key(a))
+              : a.buffer.role === "temporary"
+                ? holds.get(key(a))
+                : a.buffer.name;
+          if (made !== a.buffer.name) out.add(`${owner} reads ${a.buffer.name} ${a.element} before it is made`);
+        }
+        for (const a of writes) {
+          note(a, true);
+          (a.buffer.role === "scratch" ? own : holds).set(key(a), a.buffer.name);
+        }
+      }
+    }
+  }
+  return [...out];
+}
+
+const graph = fc.tuple(
+  fc.array(fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 3 }), { minLength: 1, maxLength: 3 }),
+  choices(14),
+);
+
+/** Gradient descent on a sum of squares. */
+function descent(xs: readonly Tensor[], ys: readonly Tensor[]): Trace {
+  const loss = ys.map((y) => y.square().sum()).reduce((a, b) => a.add(b));
+  const next = gradients(loss, xs).map((g, k) => xs[k]!.sub(g.mul(0.1)));
+  return { state: xs.map((now, k) => ({ now, next: next[k]! })), resident: [], feeds: [], outputs: [loss] };
+}
+
+test("blocks of random graphs keep to their own memory", () => {
+  let cut = 0;
+  fc.assert(
+    fc.property(graph, ([shapes, plan]) => {
+      const xs = shapes.map((s) => input(s));
+      const known: Tensor[] = [...xs];
+      for (const choice of plan) known.push(combine(known, choice));
+      const program = compile(descent(xs, known.slice(-3)), { banded: true, grain: 1 });
+      cut += program.bands.filter((b) => blocksOf(b) > 1).length;
+      expect(mistakes(program)).toEqual([]);
+    }),
+    { numRuns: 60 },
+  );
+  expect(cut).toBeGreaterThan(60);
+});
+
+/** The kinds of kernels in each band, those that are cut into blocks in capitals. */
+const picture = (bands: readonly Band[]) =>
+  bands.map((b) => {
+    const word = (k: Kernel) => ({ nest: "n", accumulate: "a", contraction: "c" })[k.kind];
+    const text = b.members.map((m) => word(m.kernel)).join("");
+    return (b.waits ? "| " : "") + (blocksOf(b) > 1 ? text.toUpperCase() : text);
+  });
+
+describe("a dense network", () => {
+  const [batch, width] = [16, 8];
+  const x = input([batch, width]);
+  const [w, v] = [input([width, width]), input([width, 3])];
+  const hidden = x.matmul(w).max(0);
+  const loss = hidden.matmul(v).square().sum();
+  const [dw, dv] = gradients(loss, [w, v]) as [Tensor, Tensor];
+  const program = compile(
+    {
+      state: [
+        { now: w, next: w.sub(dw.mul(0.1)) },
+        { now: v, next: v.sub(dv.mul(0.1)) },
+      ],
+      resident: [],
+      feeds: [x],
+      outputs: [loss],
+    },
+    { banded: true, grain: 1 },
+  );
+
+  test("keeps to its memory", () => expect(mistakes(program)).toEqual([]));
+
+  test("goes forward and back in one band, and each weight's gradient is used where it is made", () => {
+    const [first, ...rest] = picture(program.bands.filter((b) => blocksOf(b) > 1));
+    expect(first).toMatch(/^[NC]{5,}$/);
+    expect(rest).toHaveLength(2);
+    for (const band of rest) expect(band).toMatch(/CN$/);
+    expect(program.bands.filter((b) => b.waits)).toHaveLength(1);
+  });
+
+  test("has nothing in the arena that only one block needs", () => {
+    const rows = [...program.named.values()].filter((b) => b.role === "scratch").map((b) => b.shape[0]);
+    expect(rows).toContain(batch);
+    expect(program.scratchBytes).toBeLessThan(8192);
+  });
+});
+
+test("a row that is shifted is somebody else's", () => {
+  const x = input([8, 4]);
+  const y = x.sub(x.sum([1], { keep: true })).exp();
+  const shifted = y
+    .shrink([
+      [1, 8],
+      [0, 4],
+    ])
+    .sum([1]);
+  const program = compile({ state: [], resident: [], feeds: [x], outputs: [y, shifted] }, { banded: true, grain: 1 });
+  expect(mistakes(program)).toEqual([]);
+  expect(program.bands.some((b) => b.waits)).toBe(true);
+});
