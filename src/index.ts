@@ -10,7 +10,16 @@ export * as random from "./random.ts";
 export type { Backend, BackendName, Executable, Limits, Memory } from "./run/backend.ts";
 export type { Finding, Operand } from "./run/explain.ts";
 export { evaluate, jit } from "./run/jit.ts";
-export { type Loop, type Result, Run, type Step, type Taken, type Traced, type Values } from "./run/run.ts";
+export {
+  type Loop,
+  type Result,
+  Run,
+  type RunOptions,
+  type Step,
+  type Taken,
+  type Traced,
+  type Values,
+} from "./run/run.ts";
 export { backendNames, type Selected, selectBackend } from "./run/select.ts";
 /** map, leaves and paths over plain objects and arrays. */
 export * as tree from "./tree.ts";

@@ -8,7 +8,7 @@ import { describedRun, named, trainedImages, trainedText } from "./configuration
 import { passage, requireWindow } from "./corpus.ts";
 import { languageScore } from "./language.ts";
 import { labelledAt } from "./pictures.ts";
-import { load, requireNone, type UseOptions, usingOptions } from "./predict.ts";
+import { load, requireNone, type UseOptions, usingOptions, where } from "./predict.ts";
 import { shaped } from "./problem.ts";
 import { type Score, score } from "./score.ts";
 import { headline, scoreText } from "./summary.ts";
@@ -42,7 +42,7 @@ async function evalTable(run: string, data: string, options: Options, terminal: 
   const { trained, table, x } = load(run, data, options, terminal, true);
   const { target, net, model } = trained;
   const truth = shaped(target, target.encode(table));
-  const outputs = await predict(net, model, x, { backend: options.backend ?? "auto" });
+  const outputs = await predict(net, model, x, where(options));
   say(target, score(target, outputs, truth), run, options, terminal);
 }
 
@@ -52,7 +52,7 @@ async function evalImages(run: string, data: string, options: Options, terminal:
   const labels = target.task === "regression" ? [] : target.labels.map(String);
   const { x, y } = labelledAt(data, options.labels, configuration.architecture, labels);
   const batch = evaluationBatch(configuration.architecture);
-  const outputs = await predict(net, model, x, { backend: options.backend ?? "auto", batch });
+  const outputs = await predict(net, model, x, { ...where(options), batch });
   say(target, score(target, outputs, shaped(target, y)), run, options, terminal);
 }
 
@@ -71,7 +71,7 @@ async function evalText(run: string, data: string, options: Options, { out, colo
   const { architecture } = configuration;
   const text = passage(tokenizer, readText(data), options.unseen === "other" ? "drop" : "refuse");
   requireWindow(text, architecture.context, data);
-  const found = await languageScore(architecture, model, text, options.backend ?? "auto");
+  const found = await languageScore(architecture, model, text, where(options));
   if (options.json) out.write(`${JSON.stringify({ task: "text", ...found, run })}\n`);
   else out.write(`${colors.out.green(scoreLine(found, tokenizer.kind))}\n`);
 }

@@ -16,7 +16,7 @@ import {
   schedules,
   warmupCosine,
 } from "../optim/index.ts";
-import type { BackendName } from "../run/backend.ts";
+import type { RunOptions } from "../run/run.ts";
 import type { Model } from "../train/checkpoint.ts";
 import { evaluate, windows } from "../train/index.ts";
 import { mostBytes, type TrainingRecipe, type TrainingWishes } from "./recipe.ts";
@@ -118,12 +118,12 @@ export async function languageScore(
   architecture: LanguageArchitecture,
   model: Model,
   { tokens, characters }: { readonly tokens: Value; readonly characters: number },
-  backend: BackendName | "auto",
+  where: RunOptions,
 ): Promise<LanguageScore> {
   const { context } = architecture;
   const data = windows(tokens, { context, stride: context });
   const batch = evaluationBatch(architecture);
-  const { loss } = await evaluate(languageModel(architecture), model, data, { loss: crossEntropy, batch, backend });
+  const { loss } = await evaluate(languageModel(architecture), model, data, { ...where, loss: crossEntropy, batch });
   if (!Number.isFinite(loss)) fail(`the model's loss on this text is ${loss}`, "the model is not usable: train again");
   return {
     loss,

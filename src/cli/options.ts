@@ -1,6 +1,7 @@
 /** Values of options: parsed and checked at the edge, so that everything behind them is typed and in its domain. */
 import { InvalidArgumentError } from "commander";
 import { listed, nearest } from "../data/near.ts";
+import { mostThreads } from "../run/threads.ts";
 
 type Parser<T> = (text: string) => T;
 
@@ -33,6 +34,12 @@ export const share = number("a number between 0 and 1, such as 0.2", (x) => x > 
 export const probability = number("a number above 0 and up to 1, such as 0.9", (x) => x > 0 && x <= 1);
 export const rate = number("a number from 0 to below 1, such as 0.1", (x) => x >= 0 && x < 1);
 export const count = number("a whole number from 1 on", (x) => Number.isSafeInteger(x) && x >= 1);
+/** What --threads means, for the help of each command that has it. */
+export const threadsAre = "the most to compute on, where that is faster; one for each processor unless given";
+export const threads = number(
+  `a whole number from 1 to ${mostThreads}`,
+  (x) => Number.isSafeInteger(x) && x >= 1 && x <= mostThreads,
+);
 export const seed = number("a whole number from 0 to 2⁵³ − 1", (x) => Number.isSafeInteger(x) && x >= 0);
 
 /** "64" or "full". */

@@ -7,6 +7,7 @@ import type { Warning } from "../data/warning.ts";
 import { fail } from "../ir/fail.ts";
 import type { Value } from "../ir/value.ts";
 import type { BackendName } from "../run/backend.ts";
+import type { RunOptions } from "../run/run.ts";
 import { backendNames } from "../run/select.ts";
 import { classesOf, predict, probabilities } from "../train/index.ts";
 import { describedRun, type TrainedTable, trainedImages, trainedTable } from "./configuration.ts";
@@ -24,7 +25,11 @@ export type UseOptions = {
   readonly delimiter?: string;
   readonly unseen?: "error" | "other";
   readonly backend?: BackendName | "auto";
+  readonly threads?: number;
 };
+
+/** On what the model computes. */
+export const where = ({ backend, threads }: UseOptions): RunOptions => ({ backend, threads });
 
 /** What predict and eval have in common: a run, a file, and how that file differs from the one of training. */
 export function usingOptions(make: Command): Command {
@@ -39,7 +44,8 @@ export function usingOptions(make: Command): Command {
     .option("--header", "the first line holds the names of the columns")
     .option("--no-header", "it does not: columns are column1, column2, …")
     .option("--delimiter <character>", "between cells; as in training unless given", parse.character)
-    .option("--backend <name>", `auto, ${backendNames.join(", ")}`, parse.oneOf(["auto", ...backendNames]));
+    .option("--backend <name>", `auto, ${backendNames.join(", ")}`, parse.oneOf(["auto", ...backendNames]))
+    .option("--threads <n>", parse.threadsAre, parse.threads);
 }
 
 export function predictCommand(terminal: Terminal): Command {
@@ -64,7 +70,7 @@ Examples:
 
 async function aboutRows(run: string, data: string, options: UseOptions, terminal: Terminal): Promise<string> {
   const { trained, x } = load(run, data, options, terminal);
-  const outputs = await predict(trained.net, trained.model, x, { backend: options.backend ?? "auto" });
+  const outputs = await predict(trained.net, trained.model, x, where(options));
   return answers(trained.target, outputs);
 }
 
@@ -73,7 +79,7 @@ async function aboutImages(run: string, data: string, options: UseOptions): Prom
   const { net, model, target, configuration } = trainedImages(run);
   const { x, files } = picturesAt(data, configuration.architecture);
   const batch = evaluationBatch(configuration.architecture);
-  return answers(target, await predict(net, model, x, { backend: options.backend ?? "auto", batch }), files);
+  return answers(target, await predict(net, model, x, { ...where(options), batch }), files);
 }
 
 /** Throws where an option of tables is given for a run that was trained on images. */

@@ -14,6 +14,7 @@ type Options = Sampling & {
   readonly tokens?: number;
   readonly seed?: number;
   readonly backend?: BackendName | "auto";
+  readonly threads?: number;
   readonly json?: true;
 };
 
@@ -33,6 +34,7 @@ export function sampleCommand(terminal: Terminal, done: (code: number) => void):
     .option("--top-p <p>", "choose among the fewest that have this probability together", parse.probability)
     .option("--seed <n>", "the same seed writes the same text; 1 unless given", parse.seed)
     .option("--backend <name>", `auto, ${backendNames.join(", ")}`, parse.oneOf(["auto", ...backendNames]))
+    .option("--threads <n>", parse.threadsAre, parse.threads)
     .option("--json", "one line of JSON, at the end")
     .addHelpText(
       "after",
@@ -49,7 +51,7 @@ Examples:
 
 async function sample(run: string, options: Options, { out }: Terminal, signal: AbortSignal): Promise<number> {
   const { configuration, net, model, tokenizer } = trainedText(run);
-  const { prompt = "", tokens = 200, temperature = 0.8, topK, topP, seed = 1, backend = "auto", json } = options;
+  const { prompt = "", tokens = 200, temperature = 0.8, topK, topP, seed = 1, backend, threads, json } = options;
   const begin = beginning(prompt, tokenizer, configuration.opening);
   const text = new TextStream(tokenizer, begin);
   const said = { text: "", tokens: 0 };
@@ -60,7 +62,7 @@ async function sample(run: string, options: Options, { out }: Terminal, signal: 
   if (!json) out.write(prompt);
   const { context } = configuration.architecture;
   const narrowed = { ...(topK !== undefined && { topK }), ...(topP !== undefined && { topP }) };
-  const all = { prompt: begin, tokens, context, temperature, ...narrowed, seed, backend };
+  const all = { prompt: begin, tokens, context, temperature, ...narrowed, seed, backend, threads };
   for await (const token of generate(net, model, all)) {
     said.tokens++;
     say(text.push(token));

@@ -45,6 +45,7 @@ export function trainCommand(terminal: Terminal, done: (code: number) => void): 
     .option("--seed <n>", "of the split, the first weights and the order; 1 unless given", parse.seed)
     .option("--test-fraction <share>", "held out for the test; 0.2 of rows, 0.1 of a text unless given", parse.share)
     .option("--backend <name>", `auto, ${backendNames.join(", ")}`, parse.oneOf(["auto", ...backendNames]))
+    .option("--threads <n>", parse.threadsAre, parse.threads)
     .optionsGroup("Tables and images:")
     .option("--hidden <widths>", "of the hidden layers, such as 128,64; channels of a cnn, such as 16,32", parse.widths)
     .option("--epochs <n>", "passes over the training data", parse.count)

@@ -2,8 +2,7 @@
 import { fail, shown } from "../ir/fail.ts";
 import { Value } from "../ir/value.ts";
 import * as tree from "../tree.ts";
-import type { Backend, BackendName } from "./backend.ts";
-import { type Loop, Run, type Values } from "./run.ts";
+import { type Loop, Run, type RunOptions, type Values } from "./run.ts";
 
 type Nothing = Record<string, never>;
 
@@ -16,7 +15,7 @@ type Nothing = Record<string, never>;
  */
 export function jit<A extends unknown[], R>(
   f: (...args: A) => R,
-  options: { readonly backend?: BackendName | "auto" | Backend } = {},
+  options: RunOptions = {},
 ): (...args: Values<A>) => Promise<Values<R>> {
   if (typeof f !== "function") fail(`jit: expected a function of Tensors, got ${shown(f)}`, jitCall);
   // any: the trace of Values<A> is A again, which mapped types cannot see.

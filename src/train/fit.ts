@@ -10,8 +10,8 @@ import { Value, value } from "../ir/value.ts";
 import { apply, init, type Module, type Params, type State } from "../nn/index.ts";
 import { accumulator, type Optimizer, type Schedule, trainable } from "../optim/index.ts";
 import { foldIn, key } from "../random.ts";
-import type { Backend, BackendName } from "../run/backend.ts";
-import { type Loop, Run } from "../run/run.ts";
+import type { BackendName } from "../run/backend.ts";
+import { type Loop, Run, type RunOptions } from "../run/run.ts";
 import * as tree from "../tree.ts";
 import { count, type EarlyStopping, type Every, improvement, requireFitOptions, rowsOf, scheduleOf } from "./check.ts";
 import { type Best, type Entry, type Model, pack, type Progress as Saved, type Setup, unpack } from "./checkpoint.ts";
@@ -32,7 +32,7 @@ import {
 } from "./step.ts";
 import type { Store } from "./store.ts";
 
-export type FitOptions<N extends Module> = {
+export type FitOptions<N extends Module> = RunOptions & {
   readonly net: N;
   readonly loss: FitLoss;
   readonly optimizer: Optimizer;
@@ -54,7 +54,6 @@ export type FitOptions<N extends Module> = {
   readonly shuffle?: boolean;
   /** Where to begin; `init(net, seed)` unless given. */
   readonly start?: { readonly params: Params<N>; readonly state: State<N> };
-  readonly backend?: BackendName | "auto" | Backend;
   /** Measured on the validation data. */
   readonly metrics?: readonly Metric[];
   /**
@@ -205,7 +204,7 @@ class Trainer {
       total: value([], [0], floatOf(params)),
     };
     const first = { ...now, ...(accumulate > 1 && !plan.full ? zeros : { gradients: {}, total: {} }) };
-    const run = await Run.start<Accumulating>(first, { backend: options.backend ?? "auto" });
+    const run = await Run.start<Accumulating>(first, { backend: options.backend, threads: options.threads });
     const trainer = new Trainer(options, plan, setup, run, draws, from?.progress);
     trainer.bestModel = from?.bestModel;
     const { epoch, step } = trainer.position;

@@ -5,8 +5,7 @@ import { size } from "../ir/shape.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { Value, value } from "../ir/value.ts";
 import type { Module } from "../nn/index.ts";
-import type { Backend, BackendName } from "../run/backend.ts";
-import { type Loop, Run } from "../run/run.ts";
+import { type Loop, Run, type RunOptions } from "../run/run.ts";
 import {
   requireData,
   requireLoss,
@@ -21,8 +20,7 @@ import { type Data, type Examples, examplesOf, type Resident } from "./examples.
 import type { Metric } from "./metrics.ts";
 import { evaluateStep, type FitLoss, predictStep, type Rows } from "./step.ts";
 
-export type PredictOptions = {
-  readonly backend?: BackendName | "auto" | Backend;
+export type PredictOptions = RunOptions & {
   /** Rows at a time; 1024 unless given. */
   readonly batch?: number;
 };
@@ -38,9 +36,9 @@ export async function predict(net: Module, model: Model, x: Value, options: Pred
   requireModel("predict: model", model, "predict(net, { params, state }, x), as fit or init(net, seed) gives them");
   requireValue("predict: x", x);
   requireObject("predict", options, "predict(net, { params, state }, x, { batch: 256 })");
-  const { backend = "auto", batch = 1024 } = options;
+  const { backend, threads, batch = 1024 } = options;
   const { params, state } = model;
-  const run = await Run.start({ params, state }, { backend });
+  const run = await Run.start({ params, state }, { backend, threads });
   const loop = run.loop<{ x: Value }, { prediction: Tensor }>(predictStep(net));
   const parts: Value[] = [];
   let from = 0;
@@ -70,12 +68,12 @@ export async function evaluate(
   requireNet("evaluate: net", net);
   requireModel("evaluate: model", model, evaluateCall);
   requireObject("evaluate", options, evaluateCall);
-  const { loss, metrics = [], backend = "auto", batch = 1024 } = options;
+  const { loss, metrics = [], backend, threads, batch = 1024 } = options;
   requireLoss("evaluate: loss", loss);
   requireMetrics("evaluate: metrics", metrics);
   requireData("evaluate: data", data);
   const { params, state } = model;
-  const run = await Run.start({ params, state }, { backend });
+  const run = await Run.start({ params, state }, { backend, threads });
   const examples = examplesOf(data);
   return evaluation(evaluateLoop(run, net, loss, examples, metrics.length > 0), examples, metrics, batch);
 }

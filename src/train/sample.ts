@@ -7,8 +7,7 @@ import type { Tensor } from "../ir/tensor.ts";
 import { type Value, value } from "../ir/value.ts";
 import { apply, type Module } from "../nn/index.ts";
 import { foldIn, integer, key } from "../random.ts";
-import type { Backend, BackendName } from "../run/backend.ts";
-import { type Result, Run } from "../run/run.ts";
+import { type Result, Run, type RunOptions } from "../run/run.ts";
 import { requireModel, requireNet, requireObject } from "./check.ts";
 import type { Model } from "./checkpoint.ts";
 
@@ -104,17 +103,17 @@ export function draw(p: ArrayLike<number>, u: number): number {
   return last; // the sum of all may round to less than 1
 }
 
-export type GenerateOptions = Sampling & {
-  /** What the text begins with: at least one token. */
-  readonly prompt: ArrayLike<number>;
-  /** How many to add. */
-  readonly tokens: number;
-  /** How many the model sees at once; of a longer sequence it sees the last. */
-  readonly context: number;
-  /** 0 unless given. The n-th draw is a function of the seed and n. */
-  readonly seed?: number;
-  readonly backend?: BackendName | "auto" | Backend;
-};
+export type GenerateOptions = Sampling &
+  RunOptions & {
+    /** What the text begins with: at least one token. */
+    readonly prompt: ArrayLike<number>;
+    /** How many to add. */
+    readonly tokens: number;
+    /** How many the model sees at once; of a longer sequence it sees the last. */
+    readonly context: number;
+    /** 0 unless given. The n-th draw is a function of the seed and n. */
+    readonly seed?: number;
+  };
 
 /**
  * Tokens that follow the prompt, one after the other, as a causal language model gives them: a net from i32[1, t] to
@@ -134,7 +133,7 @@ export async function* generate(
   requireNet("generate: net", net);
   requireModel("generate: model", model, generateCall);
   requireObject("generate", options, generateCall);
-  const { prompt, tokens, context, seed = 0, backend = "auto", ...sampling } = options;
+  const { prompt, tokens, context, seed = 0, backend, threads, ...sampling } = options;
   requireSampling(sampling);
   for (const [name, n] of Object.entries({ tokens, context })) {
     if (!Number.isInteger(n) || n < 1) fail(`generate: ${name} must be a whole number from 1, got ${n}`);
@@ -149,7 +148,7 @@ export async function* generate(
   if (prompt.length === 0) fail("generate: the prompt is empty", "begin with at least one token, such as a line end");
   const random = foldIn(key(seed), "sample");
   const { params, state } = model;
-  const run = await Run.start({ params, state }, { backend });
+  const run = await Run.start({ params, state }, { backend, threads });
   const loop = run.loop<{ window: Value; last: Value }, { logits: Tensor }>(nextStep(net) as any); // any: as in predict.ts
   const seen = Array.from(prompt).slice(-context);
   let yielded = performance.now();

@@ -72,6 +72,7 @@ const cases: Record<string, [argv: string[], message: RegExp]> = {
   "a text's model of a table": [["train", "good.csv", "--model", "gpt"], /gpt is no model of tables[\s\S]*--tokenizer/],
   "an unknown schedule": [train("good.csv", "--schedule", "cosin"), /Did you mean cosine\?/],
   "an unknown backend": [train("good.csv", "--backend", "nativ"), /Did you mean native\?/],
+  "no threads": [train("good.csv", "--threads", "0"), /--threads.*whole number from 1 to 256/],
   "an unknown task": [train("good.csv", "--task", "regresion"), /Did you mean regression\?/],
   "an unknown option": [train("good.csv", "--epoch", "3"), /--epochs/],
   "an unknown command": [["trian", "good.csv"], /Did you mean train\?/],

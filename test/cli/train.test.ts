@@ -147,6 +147,7 @@ describe("--resume", () => {
 
   test("settings may be repeated, but not changed", async () => {
     expect((await downhill(["train", "--resume", "first", "--epochs", "20", "--target", "kind"])).code).toBe(0);
+    expect((await downhill(["train", "--resume", "first", "--threads", "3"])).code).toBe(0); // they change nothing
     const { code, err } = await downhill(["train", "--resume", "first", "--lr", "0.5"]);
     expect(code).toBe(2);
     expect(err).toContain("--lr 0.5: a resumed run goes on with its own settings, here 0.03");

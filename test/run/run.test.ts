@@ -186,6 +186,12 @@ describe("refusals", () => {
     );
   });
 
+  test.each([0, -2, 1.5, Number.NaN, 257, "two"])("%s threads", async (threads) => {
+    await expect(Run.start(weights(), { backend: "js", threads: threads as number })).rejects.toThrow(
+      /^threads: expected a whole number from 1 to 256, got .*\n.*1 computes on one thread/,
+    );
+  });
+
   test("a next state of another shape, dtype or with a part missing", async () => {
     const run = await start();
     const giving = (next: (s: Weights) => unknown) =>

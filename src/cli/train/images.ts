@@ -113,12 +113,12 @@ function jobOf(
     headline: { name: metric!.name, of: ({ metrics }: Entry) => metrics?.[metric!.name] },
     fit: (watched) => fitting(gallery, target, configuration, watched),
     done: ({ epochs, steps }) => `${counted(epochs, "epoch")} (step ${grouped(steps)})`,
-    async measure(result) {
-      const { architecture, backend } = configuration;
+    async measure(result, where) {
+      const { architecture } = configuration;
       const net = visionNet(architecture);
       const batch = evaluationBatch(architecture);
       const of = async ({ x, y }: Labelled) => {
-        const outputs = await predict(net, result, x, { backend, batch });
+        const outputs = await predict(net, result, x, { ...where, batch });
         return score(target, outputs, shaped(target, y));
       };
       const [train, test] = [await of(gallery.train), await of(gallery.test)];

@@ -5,6 +5,7 @@
 import { existsSync } from "node:fs";
 import { fail } from "../../ir/fail.ts";
 import type { BackendName } from "../../run/backend.ts";
+import type { RunOptions } from "../../run/run.ts";
 import { selectBackend } from "../../run/select.ts";
 import { makeFolders, type RunFolder } from "../../train/folder.ts";
 import { type FitOptions, type FitResult, NonFiniteError } from "../../train/index.ts";
@@ -17,8 +18,9 @@ import { duration, shellWord, wrapped } from "../text.ts";
 import { type Board, boardIn, noBoard } from "./board.ts";
 import { discard, removeEmpty } from "./folder.ts";
 
-/** How a training is told. */
+/** How a training is told, and on how many threads it runs: what may differ each time that it goes on. */
 export type Telling = {
+  readonly threads?: number;
   readonly json?: true;
   readonly quiet?: true;
   /** Folder of charts. */
@@ -26,7 +28,7 @@ export type Telling = {
 };
 
 /** What `fit` is told by whoever executes the job.  any: the net is the job's own affair */
-export type Watched = Pick<FitOptions<any>, "store" | "resume" | "signal" | "onProgress" | "onEntry">;
+export type Watched = Pick<FitOptions<any>, "store" | "resume" | "signal" | "threads" | "onProgress" | "onEntry">;
 
 /** A training that is ready to begin, or to go on. */
 export type Job = {
@@ -45,7 +47,7 @@ export type Job = {
   /** How far a run came, such as "3 epochs". */
   readonly done: (result: FitResult<any>) => string;
   /** How good the trained model is. */
-  readonly measure: (result: FitResult<any>) => Promise<Outcome>;
+  readonly measure: (result: FitResult<any>, where: RunOptions) => Promise<Outcome>;
 };
 
 /** The line of --json, and what a person reads, with the number that everybody looks for in its last line. */
@@ -64,7 +66,7 @@ export async function execute(job: Job, telling: Telling, terminal: Terminal, si
 
 async function carriedOut(
   job: Job,
-  { json, quiet, tensorboard }: Telling,
+  { json, quiet, tensorboard, threads }: Telling,
   board: Board,
   terminal: Terminal,
   signal: AbortSignal,
@@ -92,10 +94,10 @@ async function carriedOut(
       watch.onEntry(entry);
       board.onEntry(entry);
     };
-    const result = await job.fit({ store, resume: resumed, signal, onProgress, onEntry });
+    const result = await job.fit({ store, resume: resumed, signal, threads, onProgress, onEntry });
     watch.end();
     if (result.stopReason === "aborted") return interrupted(job, result, terminal);
-    const { report, text } = await job.measure(result);
+    const { report, text } = await job.measure(result, { backend: job.backend, threads });
     if (json) terminal.out.write(`${JSON.stringify(report)}\n`);
     say(text(colors, width));
     return 0;
@@ -145,8 +147,8 @@ export function trainedLine(
 
 // ---- going on with a run -----------------------------------------------------------------------------------------------
 
-/** What may be given together with --resume: where the data are now, and how to tell about it. */
-const besides = ["resume", "json", "quiet", "tensorboard", "color"];
+/** What may be given together with --resume: where the data are now, and what changes nothing of the model. */
+const besides = ["resume", "threads", "json", "quiet", "tensorboard", "color"];
 
 /** Throws where an option asks for something else than the run began with. */
 export function requireSettled(options: object, settled: Readonly<Record<string, unknown>>): void {

@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import type { Task } from "../../data/target.ts";
 import { fail } from "../../ir/fail.ts";
 import type { BackendName } from "../../run/backend.ts";
+import type { RunOptions } from "../../run/run.ts";
 import { selectBackend } from "../../run/select.ts";
 import { RunFolder } from "../../train/folder.ts";
 import { type Entry, type FitResult, fit, metricsOf, predict } from "../../train/index.ts";
@@ -145,8 +146,8 @@ function jobOf(
     headline: headlineOf(problem, parts.validation),
     fit: (watched) => fitting(problem, configuration, parts, watched),
     done: ({ epochs, steps }) => `${counted(epochs, "epoch")} (step ${grouped(steps)})`,
-    async measure(result) {
-      const found = await scores(problem, configuration, result, parts);
+    async measure(result, where) {
+      const found = await scores(problem, configuration, result, parts, where);
       return {
         report: report(configuration, kept.folder, result, found),
         text: (colors, width) => afterwards(problem, kept.folder, result, found, colors, width),
@@ -195,12 +196,13 @@ type Found = { readonly train: Score; readonly test: Score };
 
 async function scores(
   { target }: Problem,
-  { architecture, backend }: TableConfiguration,
+  { architecture }: TableConfiguration,
   { params, state }: Fitted,
   parts: Parts,
+  where: RunOptions,
 ): Promise<Found> {
   const net = network(architecture);
-  const of = async ({ x, y }: Part) => score(target, await predict(net, { params, state }, x, { backend }), y);
+  const of = async ({ x, y }: Part) => score(target, await predict(net, { params, state }, x, where), y);
   return { train: await of(parts.train), test: await of(parts.test) };
 }
 

@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { fail } from "../../ir/fail.ts";
 import { crossEntropy } from "../../nn/index.ts";
 import type { BackendName } from "../../run/backend.ts";
+import type { RunOptions } from "../../run/run.ts";
 import { selectBackend } from "../../run/select.ts";
 import { RunFolder } from "../../train/folder.ts";
 import { type Entry, type FitResult, fit, generate, windows } from "../../train/index.ts";
@@ -142,11 +143,11 @@ function jobOf(
     },
     fit: (watched) => fitting(corpus, configuration, watched),
     done: ({ steps }) => counted(steps, "step"),
-    async measure(result) {
-      const { architecture, backend } = configuration;
+    async measure(result, where) {
+      const { architecture } = configuration;
       const { params, state } = result;
-      const score = await languageScore(architecture, { params, state }, corpus.test, backend);
-      const sample = await sampleOf(corpus, configuration, result);
+      const score = await languageScore(architecture, { params, state }, corpus.test, where);
+      const sample = await sampleOf(corpus, configuration, result, where);
       return {
         report: report(corpus, configuration, kept.folder, result, score, sample),
         text: (colors, columns) => afterwards(corpus, kept.folder, result, score, sample, colors, columns),
@@ -181,12 +182,17 @@ function fitting({ train, test }: Corpus, configuration: TextConfiguration, watc
   });
 }
 
-async function sampleOf({ tokenizer }: Corpus, configuration: TextConfiguration, result: FitResult<any>) {
-  const { architecture, choices, backend, opening } = configuration;
+async function sampleOf(
+  { tokenizer }: Corpus,
+  configuration: TextConfiguration,
+  result: FitResult<any>,
+  where: RunOptions,
+) {
+  const { architecture, choices, opening } = configuration;
   const { context } = architecture;
   const tokens: number[] = [];
   const { params, state } = result;
-  const options = { prompt: opening, tokens: 200, context, temperature: 0.8, seed: choices.seed, backend };
+  const options = { prompt: opening, tokens: 200, context, temperature: 0.8, seed: choices.seed, ...where };
   for await (const token of generate(languageModel(architecture), { params, state }, options)) tokens.push(token);
   return tokenizer.decode(tokens);
 }
