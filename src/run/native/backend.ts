@@ -12,10 +12,12 @@ import { checkThreads, mostThreads } from "../threads.ts";
 import { loadBinding } from "./binding.ts";
 import { compileToObject } from "./cache.ts";
 import { type Compiler, processor } from "./compiler.ts";
+import { openLibraries } from "./library.ts";
 import { measureLimits } from "./limits.ts";
 import { NativeBlock } from "./memory.ts";
 import { team } from "./team.ts";
 import { MeasuredThreads, type Threads } from "./threads.ts";
+import { unitFor } from "./tiles.ts";
 
 /** Calls expected to take longer than this leave the main thread. */
 const LONG_CALL = 4; // ms
@@ -40,7 +42,7 @@ export function nativeBackend(
     about: `${compiler.version}, ${compiler.simd}, ${processor().model}`,
     banded: true,
     allocate: (bytes) => new NativeMemory(bytes),
-    load: (program, threads = defaultThreads()) => load(program, compiler.lanes, threads, decide),
+    load: (program, threads = defaultThreads()) => load(program, compiler, threads, decide),
     limits: (threads) => measureLimits(compiler, threads),
   };
 }
@@ -52,10 +54,18 @@ function defaultThreads(): number {
   return checkThreads("DOWNHILL_THREADS", Number(asked), asked);
 }
 
-function load(program: Program, lanes: number, most: number, decide: (most: number) => Threads): Executable {
+function load(program: Program, compiler: Compiler, most: number, decide: (most: number) => Threads): Executable {
   const start = performance.now();
-  const { units, scratchBytes, shared } = printC(program, lanes);
-  const { path, cached } = compileToObject(units);
+  const rounded = [...program.named.values()].some((b) => b.storage === "bf16");
+  const { units, scratchBytes, shared } = printC(program, compiler.lanes, rounded ? unitFor(compiler) : "none");
+  const { note, link } = openLibraries(
+    compiler,
+    units.map((u) => u.text),
+  );
+  const { path, cached } = compileToObject(
+    units.map((u) => ({ ...u, text: note + u.text })),
+    { link },
+  );
   const binding = loadBinding();
   const run = binding.sym(binding.open(path), "dh_run");
   const threads = shared ? most : 1;

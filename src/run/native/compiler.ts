@@ -25,12 +25,16 @@ import {
 } from "node:fs";
 import { cpus } from "node:os";
 import { delimiter, join, resolve } from "node:path";
+import type { Bf16 } from "../../print/c/bf16.ts";
 import { cacheFolder, inFolder, NoSpace, reasonOf } from "./folder.ts";
 
 export type Simd = "avx512" | "avx2" | "neon" | "generic";
 
 /** How many f32 values one vector holds. Generic C gets four: every 64-bit target has 16-byte vectors. */
 const LANES: Record<Simd, 16 | 8 | 4> = { avx512: 16, avx2: 8, neon: 4, generic: 4 };
+
+/** What multiplies bfloat16, from the least on. */
+const UNITS: readonly Bf16[] = ["none", "avx512", "amx"];
 
 export interface Compiler {
   readonly found: true;
@@ -44,6 +48,8 @@ export interface Compiler {
   readonly simd: Simd;
   /** f32 lanes of one vector. */
   readonly lanes: 16 | 8 | 4;
+  /** What compiler and CPU multiply bfloat16 with; for "amx" the process needs the system's leave (tiles.ts). */
+  readonly bf16: Bf16;
   readonly flags: Flags;
 }
 
@@ -191,23 +197,28 @@ function onPath(name: string): string | undefined {
   });
 }
 
-/** What the compiler said about itself, as kept on disk. */
-interface Answer {
-  readonly fullVersion: string;
+/** What the compiler will use of the CPU. */
+interface Instructions {
   readonly simd: Simd;
+  readonly bf16: Bf16;
+}
+
+/** What the compiler said about itself, as kept on disk. */
+interface Answer extends Instructions {
+  readonly fullVersion: string;
 }
 
 function probe(command: string, words: readonly string[], march: string | undefined): Compiler | NoCompiler {
   const cpu = processor();
   const real = realpathSync(command);
   const { mtimeMs, size } = statSync(real);
-  const identity = ["probe 1", command, real, mtimeMs, size, ...words, march, cpu.model, cpu.features, process.arch];
+  const identity = ["probe 2", command, real, mtimeMs, size, ...words, march, cpu.model, cpu.features, process.arch];
   const key = createHash("sha256").update(JSON.stringify(identity)).digest("hex").slice(0, 32);
   const kept = readAnswer(key);
   const answer = kept ?? ask(command, words, march);
   if ("found" in answer) return answer; // failures are not kept: the next process sees the repair
   if (!kept) keepAnswer(key, answer);
-  const { fullVersion, simd } = answer;
+  const { fullVersion, simd, bf16 } = answer;
   return {
     found: true,
     command,
@@ -217,6 +228,7 @@ function probe(command: string, words: readonly string[], march: string | undefi
     cpu,
     simd,
     lanes: LANES[simd],
+    bf16,
     flags: flagsFor(march, simd),
   };
 }
@@ -225,8 +237,9 @@ const answerFile = (key: string): string => join(cacheFolder(), "compilers", `${
 
 function readAnswer(key: string): Answer | undefined {
   try {
-    const { fullVersion, simd } = JSON.parse(readFileSync(answerFile(key), "utf8")) as Partial<Answer>;
-    return typeof fullVersion === "string" && simd !== undefined && simd in LANES ? { fullVersion, simd } : undefined;
+    const { fullVersion, simd, bf16 } = JSON.parse(readFileSync(answerFile(key), "utf8")) as Partial<Answer>;
+    const whole = typeof fullVersion === "string" && simd !== undefined && simd in LANES;
+    return whole && bf16 !== undefined && UNITS.includes(bf16) ? { fullVersion, simd, bf16 } : undefined;
   } catch {
     return undefined; // missing or damaged: ask again
   }
@@ -246,32 +259,49 @@ function keepAnswer(key: string, answer: Answer): void {
 
 function ask(command: string, words: readonly string[], march: string | undefined): Answer | NoCompiler {
   const version = run(command, [...words, "--version"]);
-  const simd = simdOf(command, words, march);
-  if (typeof simd !== "string") return simd;
-  const native = march ? simdOf(command, words, undefined) : simd;
-  if (typeof native === "string" && LANES[simd] > LANES[native]) {
+  const wanted = instructions(command, words, march);
+  if ("found" in wanted) return wanted;
+  const { simd } = wanted;
+  const native = march ? instructions(command, words, undefined) : wanted;
+  if (!("found" in native) && LANES[simd] > LANES[native.simd]) {
     return none(`DOWNHILL_MARCH=${march} needs ${simd}, which this CPU does not have`, "unset DOWNHILL_MARCH");
   }
   // The headers are those the binding needs: a gcc without the C library's development files is found out here.
   const trial = "#include <dlfcn.h>\n#include <pthread.h>\nfloat dh_trial(float x) { return 2 * x; }\n";
   const flags = flagsFor(march, simd);
-  const units = [{ text: trial, optimize: "-O2" }] as const;
-  const built = inFolder((_, work) => build({ command, words, flags }, units, work, "trial"));
+  const tried = (text: string) =>
+    inFolder((_, work) => build({ command, words, flags }, [{ text, optimize: "-O2" }], work, "trial"));
+  const built = tried(trial);
   if (!built.ok) return none(`\`${command}\` cannot build a shared object: ${firstError(built.message)}`);
-  return { fullVersion: version.status === 0 ? version.stdout.trim() : "version unknown", simd };
+  // A compiler may know more instructions than the assembler below it, and DOWNHILL_MARCH more than the CPU.
+  const here = "found" in native ? 0 : Math.min(UNITS.indexOf(wanted.bf16), UNITS.indexOf(native.bf16));
+  const bf16 = here > 0 && tried(bf16Trial).ok ? UNITS[here]! : "none";
+  return { fullVersion: version.status === 0 ? version.stdout.trim() : "version unknown", simd, bf16 };
 }
 
-/** The widest vectors the compiler will use, from the macros it predefines. */
-function simdOf(command: string, words: readonly string[], march: string | undefined): Simd | NoCompiler {
+/** It is assembled, never run. */
+const bf16Trial = `void dh_trial(void) {
+  __asm__ volatile("vdpbf16ps %zmm0, %zmm1, %zmm2");
+#ifdef __AMX_BF16__
+  __asm__ volatile("tdpbf16ps %tmm0, %tmm1, %tmm2");
+#endif
+}
+`;
+
+/** The widest vectors the compiler will use, and its instructions for bfloat16, from the macros it predefines. */
+function instructions(command: string, words: readonly string[], march: string | undefined): Instructions | NoCompiler {
   const asked = run(command, [...words, ...flagsFor(march, undefined).base, "-dM", "-E", "-x", "c", "-"]);
   if (asked.status !== 0) {
     const what = march ? "correct DOWNHILL_MARCH, or unset it" : remedy;
     return none(`\`${command}\` does not work: ${firstError(asked.stderr)}`, what);
   }
   const has = (...names: string[]) => names.every((name) => asked.stdout.includes(`#define __${name}__ `));
-  if (has("AVX512F", "AVX512BW", "AVX512DQ", "AVX512VL")) return "avx512";
-  if (has("AVX2", "FMA")) return "avx2";
-  return has("aarch64") ? "neon" : "generic";
+  if (has("AVX512F", "AVX512BW", "AVX512DQ", "AVX512VL")) {
+    const tiles = has("AMX_TILE", "AMX_BF16") && process.platform === "linux";
+    return { simd: "avx512", bf16: has("AVX512BF16") ? (tiles ? "amx" : "avx512") : "none" };
+  }
+  if (has("AVX2", "FMA")) return { simd: "avx2", bf16: "none" };
+  return { simd: has("aarch64") ? "neon" : "generic", bf16: "none" };
 }
 
 /** The line of a compiler's output that says most. */
