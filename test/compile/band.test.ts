@@ -219,6 +219,10 @@ test("a row that is shifted is somebody else's", () => {
       [1, 8],
       [0, 4],
     ])
+    .pad([
+      [0, 1],
+      [0, 0],
+    ])
     .sum([1]);
   const program = compile({ state: [], resident: [], feeds: [x], outputs: [y, shifted] }, { banded: true, grain: 1 });
   expect(mistakes(program)).toEqual([]);
