@@ -12,6 +12,7 @@ export type { Finding, Operand } from "./run/explain.ts";
 export { evaluate, jit } from "./run/jit.ts";
 export {
   type Loop,
+  type LoopOptions,
   type Result,
   Run,
   type RunOptions,

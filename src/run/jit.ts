@@ -2,7 +2,7 @@
 import { fail, shown } from "../ir/fail.ts";
 import { Value } from "../ir/value.ts";
 import * as tree from "../tree.ts";
-import { type Loop, Run, type RunOptions, type Values } from "./run.ts";
+import { type Loop, type LoopOptions, Run, type RunOptions, type Values } from "./run.ts";
 
 type Nothing = Record<string, never>;
 
@@ -15,14 +15,14 @@ type Nothing = Record<string, never>;
  */
 export function jit<A extends unknown[], R>(
   f: (...args: A) => R,
-  options: RunOptions = {},
+  options: RunOptions & LoopOptions = {},
 ): (...args: Values<A>) => Promise<Values<R>> {
   if (typeof f !== "function") fail(`jit: expected a function of Tensors, got ${shown(f)}`, jitCall);
   // any: the trace of Values<A> is A again, which mapped types cannot see.
   let started: Promise<Loop<Nothing, any, Nothing, R>> | undefined;
   const start = async () => {
     const run = await Run.start<Nothing>({}, options);
-    return run.loop<any, R, Nothing>((_, args) => ({ output: f(...args) }));
+    return run.loop<any, R, Nothing>((_, args) => ({ output: f(...args) }), { precision: options.precision });
   };
   return async (...args) => {
     for (const [path, v] of tree.paths<unknown>(args)) {

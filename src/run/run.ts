@@ -4,9 +4,10 @@
  */
 import { compile, peakBytes, type Trace } from "../compile/compile.ts";
 import { align } from "../compile/memory.ts";
+import { inBf16, type Precision } from "../compile/precision.ts";
 import type { Check, Program } from "../compile/program.ts";
 import { type DType, dtypes } from "../ir/dtype.ts";
-import { entering, fail } from "../ir/fail.ts";
+import { entering, fail, shown } from "../ir/fail.ts";
 import { type Shape, sameShape, size } from "../ir/shape.ts";
 import { input, Tensor } from "../ir/tensor.ts";
 import { bytesOf, Value } from "../ir/value.ts";
@@ -47,6 +48,21 @@ export type RunOptions = {
    */
   readonly threads?: number | undefined;
 };
+
+/** How a step is computed. */
+export type LoopOptions = {
+  /**
+   * "bf16": every f32 product of two matrices, convolutions included, has its factors rounded to bfloat16, 8 significant
+   * bits, and is added up in f32, forward and backward; the state and all else stay f32. Faster where the CPU multiplies
+   * bfloat16 (AMX, AVX512-BF16) and the matrices are large; docs/precision.md has the figures. "f32" unless given.
+   */
+  readonly precision?: Precision | undefined;
+};
+
+function checkPrecision(precision: Precision = "f32"): Precision {
+  if (precision === "f32" || precision === "bf16") return precision;
+  return fail(`precision: expected "f32" or "bf16", got ${shown(precision)}`);
+}
 
 export class Run<S> {
   readonly backend: Backend;
@@ -123,8 +139,11 @@ export class Run<S> {
    * A step over this state, to be taken many times. `data` is copied once and stays where the program is.
    * Nothing is compiled before the first call; a new signature of feeds compiles again, on the same state.
    */
-  loop<F, O, D = Record<string, never>>(step: Step<S, F, D, O>, options: { data?: D } = {}): Loop<S, F, D, O> {
-    return new Loop(this, step, options.data ?? ({} as D));
+  loop<F, O, D = Record<string, never>>(
+    step: Step<S, F, D, O>,
+    options: LoopOptions & { readonly data?: D } = {},
+  ): Loop<S, F, D, O> {
+    return new Loop(this, step, options.data ?? ({} as D), checkPrecision(options.precision));
   }
 
   /** Ask the running call to end after its current step. */
@@ -179,16 +198,18 @@ type Variant<O> = {
 export class Loop<S, F, D, O> {
   private readonly run: Run<S>;
   private readonly step: Step<S, F, D, O>;
+  private readonly precision: Precision;
   /** As it was given, and from the first compilation on as it lies in the program's memory: one copy is enough. */
   private data: D;
   private readonly variants = new Map<string, Variant<O>>();
   private resident: Memory[] | undefined;
 
   /** @internal Made by Run.loop. */
-  constructor(run: Run<S>, step: Step<S, F, D, O>, data: D) {
+  constructor(run: Run<S>, step: Step<S, F, D, O>, data: D, precision: Precision) {
     this.run = run;
     this.step = step;
     this.data = data;
+    this.precision = precision;
   }
 
   /**
@@ -278,13 +299,14 @@ export class Loop<S, F, D, O> {
     if (watch && !(outputs.includes(watch) && watch.isFloat && size(watch.shape) === 1)) {
       fail(`run: what is watched must be one float among the outputs, got ${watch}`);
     }
-    const trace: Trace = {
+    const traced: Trace = {
       state: state.inputs.map((now, k) => ({ now, next: next[k]! })),
       resident: data.inputs,
       feeds: feed.inputs,
       outputs,
       ...(watch && { watch }),
     };
+    const trace = this.precision === "bf16" ? inBf16(traced) : traced;
     const { backend } = this.run;
     const program = compile(trace, { banded: backend.banded });
     const given = tree.leaves<Value>(this.data);
