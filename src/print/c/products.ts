@@ -22,7 +22,8 @@ export class Products {
   /** The name of a function (a, b, c, scratch) for m rows and n columns of the product. */
   named(k: Contraction, m = k.m, n = k.n): string {
     const dtype = k.c.buffer.dtype as "f32" | "f64";
-    const shape = { dtype, m, n, sum: k.sum, a: k.a.stride, b: k.b.stride, c: k.c.strides, lanes: this.lanes };
+    const whole = { m: k.m, n: k.n };
+    const shape = { dtype, m, n, whole, sum: k.sum, a: k.a.stride, b: k.b.stride, c: k.c.strides, lanes: this.lanes };
     const stored = { a: k.a.buffer.storage ?? "f32", b: k.b.buffer.storage ?? "f32" } as const;
     const rounded = stored.a === "bf16" || stored.b === "bf16";
     const key = JSON.stringify([shape, rounded && stored]);

@@ -5,6 +5,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { kernelLibrary } from "../../../src/print/c/gemm/library.ts";
 
 /** A way to compile: which vectors the text may use, and which machine it is compiled for. */
 export type Target = {
@@ -46,18 +47,15 @@ export const targets: readonly Target[] = ["cc", "clang"].flatMap((cc) => {
 export function runProgram(target: Target, source: string, input: Uint8Array, optimise: "-O2" | "-O3"): Buffer {
   const folder = mkdtempSync(join(tmpdir(), "downhill-test-"));
   try {
-    writeFileSync(join(folder, "main.c"), source);
+    // What it calls of the library of kernels goes with it.
+    const kernels = (["f32", "f64"] as const).flatMap((dtype) => kernelLibrary(dtype, target.lanes, 1, source));
+    const units = [source, ...kernels].map((text, i) => {
+      const file = join(folder, `${i}.c`);
+      writeFileSync(file, text);
+      return file;
+    });
     const program = join(folder, "main");
-    execFileSync(target.cc, [
-      optimise,
-      ...target.flags,
-      ...mathFlags,
-      "-w",
-      join(folder, "main.c"),
-      "-o",
-      program,
-      "-lm",
-    ]);
+    execFileSync(target.cc, [optimise, ...target.flags, ...mathFlags, "-w", ...units, "-o", program, "-lm"]);
     return execFileSync(program, { input, maxBuffer: 1 << 30 });
   } finally {
     rmSync(folder, { recursive: true, force: true });

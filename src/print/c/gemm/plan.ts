@@ -1,0 +1,89 @@
+/**
+ * Which tile a product uses and what is copied first, by a model of the cycles. Two results must not depend on how many
+ * rows a call has: the order of its sums (`setsOf`, `deepest`), and the panels of a packed B (`panelVectors`).
+ */
+import { tallest, widest } from "./kernels.ts";
+import { type Normal, rounds } from "./normal.ts";
+import { registers, type Vector, vector } from "./vector.ts";
+
+export type Plan = {
+  /** Rows × vectors of C in registers, with so many sets of accumulators. */
+  readonly rows: number;
+  readonly vectors: number;
+  readonly sets: 1 | 4;
+  /** A goes to panels of `rows` rows. */
+  readonly packA: boolean;
+  /** B goes to panels of `vectors`, or lies in them already. */
+  readonly packB: "none" | "copy" | "transpose" | "given";
+  readonly cycles: number;
+};
+
+/** Steps of k taken at a time: a tile's share of A stays in the first level of the cache. */
+export const deepest = 384;
+/** Bytes of the panels of A and of B that are copied at a time: together they leave room in a second level of 2 MB. */
+export const roomForA = 1 << 18;
+export const roomForB = 1 << 20;
+
+/** Cycles of one k-step of a tile: 2 FMA and 2 loads per cycle, 6 instructions issued, a latency of 4. */
+function tileCycles(rows: number, vectors: number, sets: number): number {
+  const sums = rows * vectors;
+  return Math.max(sums / 2, (rows + vectors) / 2, (sums + rows + vectors + 2) / 6, 4 / sets) + 0.3;
+}
+
+/** A small product walks k with four sets of accumulators, because one does not hide the latency of a sum. */
+const setsOf = (g: Normal, v: Vector): 1 | 4 =>
+  g.k >= 16 && g.whole.m * Math.ceil(g.whole.n / v.width) < 8 && g.whole.n <= 2 * v.width ? 4 : 1;
+
+/** Vectors in a panel of a B that is packed once for all calls. */
+export const panelVectors = (g: Normal, v: Vector): number => Math.min(2, Math.ceil(g.n / v.width));
+
+export function plan(g: Normal): Plan {
+  const v = vector(g.dtype, g.lanes);
+  const across = Math.ceil(g.n / v.width);
+  const sets = setsOf(g, v);
+  const packB = packingB(g, v);
+  const packing = {
+    none: 0,
+    copy: 2 * g.k * across,
+    transpose: g.b.table ? 1.5 * g.k * g.n : 6 * v.width * Math.ceil(g.k / v.width) * across,
+    given: 0,
+  }[packB];
+  // Rows a multiple of 4096 bytes apart share one set of the first-level cache, which holds 8 to 12 lines.
+  const most = g.a.col === 1 && (g.a.row * v.bytes) % 4096 === 0 ? 8 : Infinity;
+  const widths =
+    packB === "given" ? [panelVectors(g, v)] : Array.from({ length: Math.min(widest, across) }, (_, i) => i + 1);
+  let best: Omit<Plan, "packA" | "packB" | "sets"> | undefined;
+  for (const vectors of widths) {
+    for (let rows = Math.min(g.m, most, tallest(g.lanes, vectors, sets)); rows >= 1; rows--) {
+      const [down, below] = [Math.floor(g.m / rows), g.m % rows];
+      const [right, beside] = [Math.floor(across / vectors), across % vectors];
+      const step =
+        down * right * tileCycles(rows, vectors, sets) +
+        (beside ? down * tileCycles(rows, beside, sets) : 0) +
+        (below ? right * tileCycles(below, vectors, sets) : 0) +
+        (below && beside ? tileCycles(below, beside, sets) : 0);
+      const calls = 12 * Math.ceil(g.m / rows) * Math.ceil(across / vectors) + g.m * across;
+      const cycles = rounds(g.passes) * (g.k * step + calls + packing);
+      if (!best || cycles < best.cycles) best = { rows, vectors, cycles };
+    }
+  }
+  // A stored along m: its k-steps lie in as many pages, and every panel of B comes by again.
+  const packA = g.a.row === 1 && g.a.col * v.bytes >= 1024 && across > best!.vectors && g.k > 1;
+  return { ...best!, sets, packA, packB };
+}
+
+/**
+ * B is transposed when its columns are not contiguous. It is copied when it is large and comes by often enough, so that it
+ * streams from one place instead of one page per k-step; sooner when its rows collide in the cache.
+ */
+function packingB(g: Normal, v: Vector): Plan["packB"] {
+  if (g.packed) return "given";
+  if (g.b.col !== 1) return "transpose";
+  const often = !g.b.table && (g.b.row * v.bytes) % 4096 === 0 ? 24 : 64;
+  return g.m >= often && g.k * g.n * v.bytes > 1 << 18 ? "copy" : "none";
+}
+
+/** Entries of C that a dot computes at a time: rows × columns, one accumulator each. */
+export function dotTile(g: Normal): { rows: number; columns: number } {
+  return g.m === 1 ? { rows: 1, columns: registers(g.lanes) / 2 } : { rows: g.lanes === 16 ? 4 : 2, columns: 4 };
+}
