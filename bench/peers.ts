@@ -33,7 +33,7 @@ const kinds: readonly Kind[] = [
     name: "TensorFlow.js",
     script: "tfjs.mjs",
     way: "wasm",
-    needs: "@tensorflow/tfjs-core",
+    needs: "@tensorflow/tfjs",
     workloads: /^(SGD|MLP|WIDE|ROSENBROCK|MATMUL-\d+$)/,
   },
   {

@@ -154,7 +154,11 @@ function start(
   const spawned = performance.timeOrigin + performance.now();
   const words = ["measure", name, workload?.name ?? "", backend, `${threads}`, more, `${spawned}`];
   const flags = ["--enable-source-maps", "--expose-gc"];
-  const env = { ...process.env, DOWNHILL_CACHE: join(folder, "cache"), DOWNHILL_THREADS: `${threads}` };
+  const env = {
+    ...process.env,
+    DOWNHILL_CACHE: join(folder, name === "given" ? "cache-given" : "cache"),
+    DOWNHILL_THREADS: `${threads}`,
+  };
   const command = [process.execPath, ...flags, main, ...words] as const;
   return new Worker(`${workload?.name ?? name}`, [...command], env);
 }
