@@ -27,7 +27,8 @@ export function layouts(order: readonly Tensor[], results: ReadonlySet<Tensor>):
   for (const t of order) {
     if (results.has(t)) continue;
     const made = convolved(t, out, orders);
-    const own = made ?? (isReduce(t.op) || isElementwise(t.op) ? readOrder(t, users, results) : undefined);
+    const writes = isReduce(t.op) || (isElementwise(t.op) && t.op !== "bf16"); // who reads rounded factors packs them
+    const own = made ?? (writes ? readOrder(t, users, results) : undefined);
     const lies = own ?? inherited(t, orders);
     if (!lies || isRowMajor(lies, t.shape)) continue;
     orders.set(t, lies);

@@ -37,6 +37,13 @@ export function inBf16(trace: Trace): Trace {
   };
 }
 
+/** Whether every element has been rounded to bfloat16. */
+export function isRounded(t: Tensor): boolean {
+  let x = t;
+  while (isMovement(x.op) || x.op === "detach") x = x.src[0]!;
+  return x.op === "bf16";
+}
+
 /** Of two matrices: with a vector, memory is what takes the time, and it would not become less. */
 function isProduct(t: Tensor): boolean {
   const p = t.op === "sum" && t.dtype === "f32" ? product(t, new Map()) : undefined;
