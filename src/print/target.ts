@@ -2,10 +2,11 @@
  * Kernels → source text, by one walk. A target is a table of spellings and a few small templates; every table is whole,
  * so what a target lacks is a type error and never another target's text.
  */
-import type { Accumulate, Buffer, Loop, Nest, Reduction } from "../compile/program.ts";
+import type { Accumulate, Buffer, Loop, Nest, Reduction, Store } from "../compile/program.ts";
 import { type DType, type Storage, storages } from "../ir/dtype.ts";
-import { type Expr, linear } from "../ir/expr.ts";
+import { type Expr, fresh, linear } from "../ir/expr.ts";
 import type { Elementwise } from "../ir/ops.ts";
+import { runs, steady } from "./innermost.ts";
 
 /** `d` is the type of the operands: of the result too, but for comparisons and casts. `to` is the type of the result. */
 export type Spelling = (d: DType, a: string, b: string, c: string, to: DType) => string;
@@ -65,9 +66,13 @@ export function printKernel(
     const b = named.get(name)!;
     return { from: pointer(b, false), storage: storageOf(b) };
   };
-  const writer = new Writer(target, load);
-  const lines =
-    k.kind === "nest" ? nest(k, writer, target, pointer, part) : accumulate(k, writer, target, pointer, part);
+  const writer = () => new Writer(target, load);
+  const lines = fresh(() => {
+    if (k.kind === "accumulate") return accumulate(k, writer(), target, pointer, part);
+    return k.reductions.length > 0 || k.loops.length === 0
+      ? reducing(k, writer(), target, pointer, part)
+      : mapping(k, writer, target, pointer, part);
+  });
   return { body: indent(lines).join("\n"), pointers: [...pointers.values()] };
 }
 
@@ -80,10 +85,37 @@ const between = ({ count }: Part, name: string, times = 1): Range => {
   return { name, from: scaled("from"), to: scaled(count === undefined ? "to" : `from + ${count}`) };
 };
 
-function nest(k: Nest, w: Writer, t: Target, pointer: Pointers, part: Part | undefined): string[] {
-  w.count([...k.reductions.map((r) => r.value), ...k.stores.flatMap((s) => [s.at, s.value])]);
+/** A nest without reductions: its innermost loop is what vectorises, in as many pieces as make it simple. */
+function mapping(k: Nest, writer: () => Writer, t: Target, pointer: Pointers, part: Part | undefined): string[] {
+  const outer = k.loops.slice(0, -1);
+  const last = k.loops.at(-1)!;
+  const cut = last.name === part?.loop;
+  const roots = k.stores.flatMap((s) => [s.at, s.value]);
+  const pieces = cut ? [{ ...last, from: 0, to: last.n, of: steady(last.name) }] : runs(last, roots);
+  const body = outer.map((l) => t.loop(within(l, part)));
+  for (const { from, to, of } of pieces) {
+    const stores = k.stores.map((s) => ({ ...s, at: of(s.at), value: of(s.value) }));
+    const w = writer();
+    w.count(stores.flatMap((s) => [s.at, s.value]));
+    const whole = cut || (from === 0 && to === last.n);
+    body.push(
+      t.loop(whole ? within(last, part) : { name: last.name, from: `${from}`, to: `${to}` }),
+      ...storing(stores, w, t, pointer),
+      "}",
+    );
+  }
+  return [...body, ...outer.map(() => "}")];
+}
+
+/** A nest that begins with reductions at each of its indices. */
+function reducing(k: Nest, w: Writer, t: Target, pointer: Pointers, part: Part | undefined): string[] {
+  const reductions = k.reductions.map((r) => {
+    const last = r.loops.at(-1);
+    return last ? { ...r, value: steady(last.name)(r.value) } : r;
+  });
+  w.count([...reductions.map((r) => r.value), ...k.stores.flatMap((s) => [s.at, s.value])]);
   const body = k.loops.map((l) => t.loop(within(l, part)));
-  for (const together of sameLoops(k.reductions)) {
+  for (const together of sameLoops(reductions)) {
     const folds = together.map((r) => t.fold(r));
     const inner = w.inside(
       together[0]!.loops,
@@ -92,14 +124,17 @@ function nest(k: Nest, w: Writer, t: Target, pointer: Pointers, part: Part | und
     );
     body.push(...w.flush(), ...folds.flatMap((f) => f.start), ...inner, ...folds.flatMap((f) => f.end));
   }
-  // All values first: a store must not be seen by a later load of what was there before.
-  const values = k.stores.map((s) => w.named(s.value));
-  const places = k.stores.map((s) => w.text(s.at));
-  body.push(...w.flush());
-  k.stores.forEach(({ buffer }, n) =>
-    body.push(t.store(pointer(buffer, true), places[n]!, values[n]!, storageOf(buffer))),
-  );
-  return [...body, ...k.loops.map(() => "}")];
+  return [...body, ...storing(k.stores, w, t, pointer), ...k.loops.map(() => "}")];
+}
+
+/** All values first: a store must not be seen by a later load of what was there before. */
+function storing(stores: readonly Store[], w: Writer, t: Target, pointer: Pointers): string[] {
+  const values = stores.map((s) => w.named(s.value));
+  const places = stores.map((s) => w.text(s.at));
+  return [
+    ...w.flush(),
+    ...stores.map(({ buffer }, n) => t.store(pointer(buffer, true), places[n]!, values[n]!, storageOf(buffer))),
+  ];
 }
 
 /** Neighbouring reductions of one kind over the same loops that do not wait for each other: one walk over memory. */

@@ -29,7 +29,7 @@ static void dh_k1(const float *restrict p0, const float *restrict p1, const floa
       const float v3 = p2[i0];
       const float v4 = p3[i1];
       const float v5 = p4[i1];
-      const float v6 = ((((v1 + ((v2 * 3.125e-2f) * -1e+0f)) / v3) * v4) + v5);
+      const float v6 = ((((v1 + ((v2 * 3.125e-2f) * -1e+0f)) * (1e+0f / v3)) * v4) + v5);
       p5[v0] = v6;
     }
   }

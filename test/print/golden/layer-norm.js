@@ -28,7 +28,7 @@ function dh_k1(p0, p1, p2, p3, p4, p5) {
       const v3 = p2[i0];
       const v4 = p3[i1];
       const v5 = p4[i1];
-      const v6 = ((((v1 + ((v2 * 0.03125) * (-1))) / v3) * v4) + v5);
+      const v6 = ((((v1 + ((v2 * 0.03125) * (-1))) * (1 / v3)) * v4) + v5);
       p5[v0] = v6;
     }
   }

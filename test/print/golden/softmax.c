@@ -40,7 +40,7 @@ static void dh_k3(const float *restrict p0, const float *restrict p1, float *res
       const int v0 = ((i0 * 10) + i1);
       const float v1 = p0[v0];
       const float v2 = p1[i0];
-      const float v3 = (v1 / v2);
+      const float v3 = (v1 * (1e+0f / v2));
       p2[v0] = v3;
     }
   }

@@ -37,7 +37,7 @@ function dh_k3(p0, p1, p2) {
       const v0 = ((Math.imul(i0, 10) + i1) | 0);
       const v1 = p0[v0];
       const v2 = p1[i0];
-      const v3 = (v1 / v2);
+      const v3 = (v1 * (1 / v2));
       p2[v0] = v3;
     }
   }
