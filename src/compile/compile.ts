@@ -7,7 +7,7 @@ import { fail } from "../ir/fail.ts";
 import { topo, unify } from "../ir/graph.ts";
 import { isMovement, type Range } from "../ir/ops.ts";
 import { size } from "../ir/shape.ts";
-import type { Tensor } from "../ir/tensor.ts";
+import { inPlaceOf, type Tensor } from "../ir/tensor.ts";
 import { bytesOf } from "../ir/value.ts";
 import { layouts } from "./arrange.ts";
 import { bands, uncut } from "./band.ts";
@@ -17,6 +17,8 @@ import { stored } from "./fuse.ts";
 import { lower } from "./lower.ts";
 import { align, plan } from "./memory.ts";
 import { merge, withoutDeadStores } from "./merge.ts";
+import { partialSums } from "./partial.ts";
+import { isRounded } from "./precision.ts";
 import { type Buffer, type Check, farthest, type Program, type Role } from "./program.ts";
 import { schedule, type Update } from "./schedule.ts";
 import { simplifySums } from "./sums.ts";
@@ -54,10 +56,11 @@ function build(trace: Trace, { everything = false, banded = false, grain }: Opti
   // Each result is a node of its own that is no input, so that each has a kernel that writes it.
   const taken = new Set<Tensor>();
   const asked = unify([...trace.outputs, ...trace.state.map((s) => s.next)]);
-  const roots = (everything ? asked : unify(simplifySums(asked))).map((t, k) => {
+  const simple = everything ? asked : simplifySums(asked);
+  const roots = unify(banded ? partialSums(simple) : simple).map((t, k) => {
     const unchanged = k >= trace.outputs.length && trace.state[k - trace.outputs.length]!.now === t;
     if (unchanged) return t;
-    const own = taken.has(t) || t.op === "input" || t.op === "literal" ? t.own() : t;
+    const own = taken.has(t) || t.op === "input" || t.op === "literal" ? inPlaceOf(t, () => t.own()) : t;
     taken.add(own);
     return own;
   });
@@ -88,9 +91,8 @@ function build(trace: Trace, { everything = false, banded = false, grain }: Opti
   const literals = order.filter((t) => t.op === "literal");
   const buffers = new Map<Tensor, Draft>();
   const give = (t: Tensor, role: Role, at: number) => {
-    const half = role === "temporary" && t.op === "bf16" && t.dtype === "f32";
     const b: Draft = { name: `b${buffers.size}`, role, at, dtype: t.dtype, shape: t.shape, tensor: t };
-    if (half && !taken.has(t)) b.storage = "bf16";
+    if (role === "temporary" && t.dtype === "f32" && isRounded(t) && !taken.has(t)) b.storage = "bf16";
     buffers.set(t, b);
     return b;
   };

@@ -1,0 +1,79 @@
+/**
+ * Large sums in two stages. A sum over the outermost axis, of a batch or of all of a gradient, has one result that all of
+ * memory goes into: nobody else can help, and it has to wait for the last row. Summed by parts of that axis first, each part
+ * is a slice of a band like any other: made where its numbers are made, by whichever thread has them in its cache. What is
+ * left is a short sum of the parts. The parts depend on shapes alone, so the order of the sum is fixed.
+ */
+import { topo } from "../ir/graph.ts";
+import { isElementwise } from "../ir/ops.ts";
+import { axes, size } from "../ir/shape.ts";
+import { Tensor } from "../ir/tensor.ts";
+import { product } from "./contraction.ts";
+
+/** Elements from which a sum is large. */
+const LARGE = 1 << 14;
+/** Fewer elements are no part. */
+const LONG = 32;
+/** More parts than this would be a long sum again. */
+const MANY = 1024;
+/** As many parts an axis is taken apart into where nothing says better. */
+const SOME = 64;
+
+/** The same roots on a graph whose large sums are made of parts. Needs a scope of Exprs. */
+export function partialSums(roots: readonly Tensor[]): Tensor[] {
+  const to = new Map<Tensor, Tensor>();
+  for (const t of topo(roots)) {
+    const src = t.src.map((s) => to.get(s)!);
+    const same = src.every((s, k) => s === t.src[k]);
+    const now = same ? t : new Tensor(t.op, src, t.arg, t.shape, t.dtype, t.origin);
+    to.set(t, now.op === "sum" && now.isFloat ? inParts(now) : now);
+  }
+  return roots.map((t) => to.get(t)!);
+}
+
+function inParts(t: Tensor): Tensor {
+  const x = t.src[0]!;
+  const over = t.arg as readonly number[];
+  const lead = x.shape.findIndex((n) => n > 1);
+  const total = size(x.shape);
+  if (total < LARGE || !over.includes(lead)) return t;
+  const n = x.shape[lead]!;
+  const others = over.filter((k) => k !== lead && x.shape[k]! > 1);
+  const inner = size(others.map((k) => x.shape[k]!));
+  const parts = inner >= LONG && n <= MANY ? n : partsOf(n, inner, leading(x));
+  if (parts < 2 || 8 * parts * size(t.shape) > total || product(t, new Map())) return t;
+  const sum = (y: Tensor, along: readonly number[]) =>
+    new Tensor(
+      "sum",
+      [y],
+      along,
+      y.shape.map((l, k) => (along.includes(k) ? 1 : l)),
+      t.dtype,
+      t.origin,
+    );
+  if (parts === n) return sum(sum(x, others), [lead]);
+  // The axis becomes two: the parts, and what is in each.
+  const shape = x.shape.flatMap((l, k) => (k === lead ? [parts, l / parts] : [l]));
+  const behind = axes(x.shape).flatMap((k) => (over.includes(k) ? [k < lead ? k : k + 1] : []));
+  return sum(sum(x.reshape(shape), behind), [lead]).reshape(t.shape);
+}
+
+/** Into how many equal parts an axis of n is taken: what came in as a batch, or whatever divides it well. */
+function partsOf(n: number, inner: number, batch: number): number {
+  const fits = (parts: number) => n % parts === 0 && (n / parts) * inner >= LONG;
+  if (batch >= 4 && batch <= MANY && fits(batch)) return batch;
+  for (let parts = SOME; parts >= 4; parts--) if (fits(parts)) return parts;
+  return 1;
+}
+
+/** The length of the outermost axis of what x was reshaped from. */
+function leading(x: Tensor, depth = 0): number {
+  if (depth > 8) return 1;
+  if (x.op === "reshape") {
+    const before = x.src[0]!;
+    const n = before.shape.find((l) => l > 1) ?? 1;
+    return n < (x.shape.find((l) => l > 1) ?? 1) ? n : leading(before, depth + 1);
+  }
+  if (!isElementwise(x.op)) return 1;
+  return Math.max(1, ...x.src.map((s) => leading(s, depth + 1)));
+}
