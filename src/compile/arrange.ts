@@ -21,7 +21,13 @@ type Order = readonly number[];
 
 export function layouts(order: readonly Tensor[], results: ReadonlySet<Tensor>): Layouts {
   const users = new Map<Tensor, Tensor[]>();
-  for (const t of order) for (const s of t.src) users.set(s, [...(users.get(s) ?? []), t]);
+  for (const t of order) {
+    for (const s of t.src) {
+      const known = users.get(s);
+      if (known) known.push(t);
+      else users.set(s, [t]);
+    }
+  }
   const orders = new Map<Tensor, Order>();
   const out = new Map<Tensor, readonly number[]>();
   for (const t of order) {

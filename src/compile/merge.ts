@@ -13,25 +13,31 @@ export function merge(kernels: readonly Kernel[], named: ReadonlyMap<string, Buf
     const { reads, writes } = buffersOf(k, named);
     const needs = new Set(reads.flatMap((b) => writer.get(b) ?? []));
     const joined = k.kind === "nest" ? joinable(k, reads, needs, groups) : undefined;
-    const home: Group = joined ?? { kernel: k, touches: new Set(), before: new Set() };
+    const home: Group = joined ?? { kernel: k, touches: new Set(), needs: new Set() };
     for (const b of [...reads, ...writes]) home.touches.add(b);
     for (const b of writes) writer.set(b, home);
-    // What waited for a group that has just grown waits for what that group now waits for.
-    const waiting = joined ? groups.filter((g) => g === home || g.before.has(home)) : [home];
-    for (const need of needs) {
-      if (need === home) continue;
-      for (const g of waiting) {
-        g.before.add(need);
-        for (const x of need.before) g.before.add(x);
-      }
-    }
+    for (const need of needs) if (need !== home) home.needs.add(need);
     if (!joined) groups.push(home);
   }
   return groups.map((g) => g.kernel);
 }
 
-/** `before`: the groups that have to run earlier, directly or not. */
-type Group = { kernel: Kernel; readonly touches: Set<Buffer>; readonly before: Set<Group> };
+/** `needs`: the groups that make what this one reads. */
+type Group = { kernel: Kernel; readonly touches: Set<Buffer>; readonly needs: Set<Group> };
+
+/** The groups that have to run before one of these, directly or not. */
+function before(groups: Iterable<Group>): Set<Group> {
+  const out = new Set<Group>();
+  const stack = [...groups];
+  for (let g = stack.pop(); g; g = stack.pop()) {
+    for (const need of g.needs) {
+      if (out.has(need)) continue;
+      out.add(need);
+      stack.push(need);
+    }
+  }
+  return out;
+}
 
 /** The latest group that k can join: the same loops, a buffer in common, and nothing k needs waits for that group. */
 function joinable(
@@ -40,9 +46,12 @@ function joinable(
   needs: ReadonlySet<Group>,
   groups: readonly Group[],
 ): Group | undefined {
-  for (const g of [...groups].reverse()) {
+  let earlier: Set<Group> | undefined;
+  for (let n = groups.length - 1; n >= 0; n--) {
+    const g = groups[n]!;
     if (g.kernel.kind !== "nest" || !sameLoops(g.kernel, k) || !reads.some((b) => g.touches.has(b))) continue;
-    if ([...needs].some((n) => n !== g && n.before.has(g))) continue;
+    earlier ??= before(needs);
+    if (earlier.has(g)) continue;
     const joined = join(g.kernel, k);
     if (!joined) continue;
     g.kernel = joined;
@@ -54,9 +63,10 @@ function joinable(
 /** A temporary that only its own nest read has become a register; it needs no memory. */
 export function withoutDeadStores(groups: readonly Kernel[], named: ReadonlyMap<string, Buffer>): Kernel[] {
   const read = new Set(groups.flatMap((k) => buffersOf(k, named).reads));
+  const dead = (b: Buffer) => b.role === "temporary" && !read.has(b);
   return groups.map((k) =>
-    k.kind === "nest"
-      ? { ...k, stores: k.stores.filter((s) => s.buffer.role !== "temporary" || read.has(s.buffer)) }
+    k.kind === "nest" && k.stores.some((s) => dead(s.buffer))
+      ? { ...k, stores: k.stores.filter((s) => !dead(s.buffer)) }
       : k,
   );
 }

@@ -117,8 +117,17 @@ function expressionsOf(k: Nest | Accumulate): Expr[] {
   return [...values, ...stores.flatMap((s) => [s.at, s.value])];
 }
 
+type Touched = { readonly writes: readonly Buffer[]; readonly reads: readonly Buffer[] };
+const touched = new WeakMap<Kernel, Touched>(); // most passes ask, of the same kernels
+
 /** The buffers a kernel touches: what it writes first, then what it reads, each once. */
-export function buffersOf(k: Kernel, named: ReadonlyMap<string, Buffer>): { writes: Buffer[]; reads: Buffer[] } {
+export function buffersOf(k: Kernel, named: ReadonlyMap<string, Buffer>): Touched {
+  const found = touched.get(k) ?? touchedBy(k, named);
+  touched.set(k, found);
+  return found;
+}
+
+function touchedBy(k: Kernel, named: ReadonlyMap<string, Buffer>): Touched {
   if (k.kind === "contraction") return { writes: [k.c.buffer], reads: [...new Set([k.a.buffer, k.b.buffer])] };
   const stores = k.kind === "nest" ? k.stores : [k.store];
   return {

@@ -10,7 +10,7 @@
 import { topo } from "../ir/graph.ts";
 import { isElementwise } from "../ir/ops.ts";
 import { type Shape, sameShape, size } from "../ir/shape.ts";
-import { constant, full, Tensor } from "../ir/tensor.ts";
+import { constant, full, inPlaceOf, Tensor } from "../ir/tensor.ts";
 
 /** The same roots on a graph whose sums are taken apart. */
 export function simplifySums(roots: readonly Tensor[]): Tensor[] {
@@ -23,8 +23,11 @@ export function simplifySums(roots: readonly Tensor[]): Tensor[] {
     return known;
   };
   for (const t of order) {
-    const parts = t.op === "sum" && t.isFloat ? new Sum(t, at).parts() : undefined;
-    to.set(t, moved(parts ?? t));
+    const parts = () => (t.op === "sum" && t.isFloat ? new Sum(t, at).parts() : undefined);
+    to.set(
+      t,
+      inPlaceOf(t, () => moved(parts() ?? t)),
+    );
   }
   return roots.map((t) => to.get(t)!);
 }

@@ -191,7 +191,8 @@ export class Expr {
 function hashOf(op: ExprOp, src: readonly Expr[], arg: ExprArg): number {
   let hash = op.length;
   const mix = (n: number) => {
-    hash = (Math.imul(hash, 31) + n) | 0;
+    hash = Math.imul(hash ^ n, 0x9e3779b1);
+    hash ^= hash >>> 15;
   };
   for (const s of src) mix(s.id);
   if (typeof arg === "string") for (let k = 0; k < arg.length; k++) mix(arg.charCodeAt(k));

@@ -25,7 +25,8 @@ export function unify(roots: readonly Tensor[]): Tensor[] {
     const src = t.src.map((s) => to.get(s)!);
     const apart = t.op === "input" || t.op === "literal";
     const arg = apart ? `#${number.size}` : text(t.arg);
-    const key = `${t.op} ${src.map((s) => number.get(s))} ${arg} ${t.shape} ${t.dtype}`;
+    let key = `${t.op} ${arg} ${t.dtype}`; // its shape follows from them
+    for (const s of src) key += ` ${number.get(s)}`;
     const same = src.every((s, k) => s === t.src[k]);
     const one = table.get(key) ?? (same ? t : new Tensor(t.op, src, t.arg, t.shape, t.dtype, t.origin));
     table.set(key, one);

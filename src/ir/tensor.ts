@@ -57,8 +57,11 @@ function from<T>(origin: Origin, body: () => T): T {
 /** Nodes that `body` makes belong to the gradient of t. */
 export const asGradientOf = <T>(t: Tensor, body: () => T): T => from(new Origin(t.origin), body);
 
+/** Nodes that `body` makes stand for t, and were written where it was. */
+export const inPlaceOf = <T>(t: Tensor, body: () => T): T => from(t.origin, body);
+
 /** Nodes that `body` makes are written at one place: the stack, which is slow to look at, is looked at once. */
-const asOne = <T>(body: () => T): T => (common ? body() : from(new Origin(), body));
+export const asOne = <T>(body: () => T): T => (common ? body() : from(new Origin(), body));
 
 export class Tensor {
   readonly op: Op;

@@ -4,9 +4,14 @@
  * −expm1(t · ln β), which keeps its digits in f32 where 1 − βᵗ loses them.
  */
 import { norm } from "../ir/math.ts";
-import { scalar, type Tensor } from "../ir/tensor.ts";
+import { asOne, scalar, type Tensor } from "../ir/tensor.ts";
+import type { Value } from "../ir/value.ts";
 import type { Dialect, Hyper } from "./hyper.ts";
-import { filled, leafwise, type Transform } from "./transform.ts";
+import { filled, type Gives, leafwise, type Rule, type Transform } from "./transform.ts";
+
+/** A rule of ours: where its nodes were written need not be looked for at each of them. */
+const lifted = <S extends Record<string, Value>>(describe: string, rule: Rule<S>, gives?: Gives): Transform =>
+  leafwise(describe, { ...rule, update: (...given) => asOne(() => rule.update(...given)) }, gives);
 
 /** b · average + (1 − b) · x. */
 const ema = (average: Tensor, x: Tensor, b: number): Tensor => average.mul(b).add(x.mul(1 - b));
@@ -22,13 +27,13 @@ const over = (a: Tensor, b: Tensor, guard: number): Tensor =>
   Math.fround(guard) > 0 ? a.div(b) : b.eq(0).where(0, a.div(b));
 
 /** The gradient itself. Cauchy 1847. */
-export const steepest = (): Transform => leafwise("gradient", { update: (g) => g });
+export const steepest = (): Transform => lifted("gradient", { update: (g) => g });
 
 /** u + λ·p: before a rule it is L2 regularisation, ½ λ ‖p‖² in the loss; after one it is decoupled decay. */
 const addDecay =
   (name: string) =>
   (lambda: number): Transform =>
-    leafwise(`${name}(${lambda})`, { update: (u, _, { p }) => u.add(p.mul(lambda)) });
+    lifted(`${name}(${lambda})`, { update: (u, _, { p }) => u.add(p.mul(lambda)) });
 export const l2 = addDecay("l2");
 export const decay = addDecay("decay");
 
@@ -41,7 +46,7 @@ export function heavyBall(
   { momentum, dampening = 0, nesterov = false }: Ball,
   lr: "inside" | "outside" = "outside",
 ): Transform {
-  return leafwise(
+  return lifted(
     `momentum(${momentum}${dampening ? `, dampening ${dampening}` : ""}${nesterov ? ", nesterov" : ""})`,
     {
       init: (p) => ({ b: filled(p) }),
@@ -62,7 +67,7 @@ type Ball = Pick<Hyper, "momentum"> & Partial<Pick<Hyper, "dampening" | "nestero
  * Optax and Keras: g / √(s + ε).
  */
 export const rootSum = ({ eps, initialAccumulator, lrDecay, inRoot }: RootSum): Transform =>
-  leafwise("adagrad", {
+  lifted("adagrad", {
     init: (p) => ({ s: filled(p, initialAccumulator) }),
     update(g, { s }, { step }) {
       const next = s.add(g.square());
@@ -81,7 +86,7 @@ export const rootMeanSquare = ({ rho, eps, centered, inRoot }: RootMeanSquare): 
   const direction = (g: Tensor, square: Tensor) =>
     over(g, inRoot ? square.add(eps).sqrt() : square.sqrt().add(eps), eps);
   if (!centered) {
-    return leafwise("rmsprop", {
+    return lifted("rmsprop", {
       init: (p) => ({ v: filled(p) }),
       update(g, { v }) {
         const next = ema(v, g.square(), rho);
@@ -89,7 +94,7 @@ export const rootMeanSquare = ({ rho, eps, centered, inRoot }: RootMeanSquare): 
       },
     });
   }
-  return leafwise("rmsprop centred", {
+  return lifted("rmsprop centred", {
     init: (p) => ({ v: filled(p), m: filled(p) }),
     update(g, { v, m }) {
       const [v1, m1] = [ema(v, g.square(), rho), ema(m, g, rho)];
@@ -106,7 +111,7 @@ type Moments = Pick<Hyper, "b1" | "b2" | "eps"> & Partial<Pick<Hyper, "epsRoot">
  * Kingma & Ba 2015, algorithm 1. Keras has the ε̂ of that paper's section 2: √(1 − β₂ᵗ) / (1 − β₁ᵗ) · m / (√v + ε).
  */
 export const moments = ({ b1, b2, eps, epsRoot = 0 }: Moments, epsHat = false): Transform =>
-  leafwise("adam", {
+  lifted("adam", {
     init: (p) => ({ m: filled(p), v: filled(p) }),
     update(g, { m, v }, { step }) {
       const [m1, v1] = [ema(m, g, b1), ema(v, g.square(), b2)];
@@ -126,7 +131,7 @@ export const moments = ({ b1, b2, eps, epsRoot = 0 }: Moments, epsHat = false): 
  *   keras  the largest of v, in Keras' form of Adam
  */
 export const maxMoments = ({ b1, b2, eps, epsRoot = 0 }: Moments, dialect: Dialect): Transform =>
-  leafwise("amsgrad", {
+  lifted("amsgrad", {
     init: (p) => ({ m: filled(p), v: filled(p), top: filled(p) }),
     update(g, { m, v, top }, { step }) {
       const [m1, v1] = [ema(m, g, b1), ema(v, g.square(), b2)];
@@ -148,7 +153,7 @@ export const maxMoments = ({ b1, b2, eps, epsRoot = 0 }: Moments, dialect: Diale
  * You et al. 2020, algorithm 2. φ is the identity, or clamps to [low, high].
  */
 export const trustRatio = ({ phi }: Partial<Pick<Hyper, "phi">> = {}): Transform =>
-  leafwise(phi ? `trustRatio(${phi.low} to ${phi.high})` : "trustRatio", {
+  lifted(phi ? `trustRatio(${phi.low} to ${phi.high})` : "trustRatio", {
     update(u, _, { p }) {
       const [weight, length] = [norm(p), norm(u)];
       const wanted = phi ? weight.max(phi.low).min(phi.high) : weight;
