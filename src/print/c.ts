@@ -5,6 +5,7 @@
 import type { Program } from "../compile/program.ts";
 import { type DType, isFloat } from "../ir/dtype.ts";
 import type { Bf16 } from "./c/bf16.ts";
+import { Clock } from "./c/clock.ts";
 import { type MathFunction, mathFunctions, mathPrelude } from "./c/math.ts";
 import { Products } from "./c/products.ts";
 import { entry, Kernels } from "./c/step.ts";
@@ -146,17 +147,27 @@ static inline void dh_restore(dh_mode m) { (void)m; }
  * memory: state, temporaries, scratch of all threads, the team, then resident data, feeds and outputs in their order.
  * steps[0] is how many to take, steps[1] becomes how many were taken: fewer when *stop becomes non-zero or the watched
  * output is not finite; steps[2] is how many threads to ask the team for. A program that is not `shared` has nothing to
- * give to a second one.
+ * give to a second one. With `clocks` it tells what each kernel takes, and runs on one thread: see c/clock.ts.
  */
-export function printC(program: Program, lanes: number, bf16: Bf16 = "none") {
+export function printC(program: Program, lanes: number, bf16: Bf16 = "none", { clocks = false } = {}) {
   const used = new Set<MathFunction>();
   const products = new Products(lanes, bf16);
-  const kernels = new Kernels(program, target(used), products);
-  const main = entry(program, kernels, products);
+  const clock = clocks ? new Clock(program) : undefined;
+  const kernels = new Kernels(program, target(used), products, clocks);
+  const main = entry(program, kernels, products, clock);
   return {
     units: [
       {
-        text: [helpers, mode, mathPrelude(used), products.declarations, ...kernels.texts, ...main.lines, ""].join("\n"),
+        text: [
+          helpers,
+          mode,
+          mathPrelude(used),
+          products.declarations,
+          ...(clock ? [clock.text] : []),
+          ...kernels.texts,
+          ...main.lines,
+          "",
+        ].join("\n"),
         optimize: "-O3" as const,
       },
       ...(products.text ? [{ text: products.text, optimize: "-O2" as const }] : []),

@@ -29,6 +29,8 @@ export interface Executable {
   run(places: Places, steps: number): number | Promise<number>;
   /** End the running call after the current step. */
   stop(): void;
+  /** Of a program with clocks: the time of each kernel since it was asked last, and between steps, as parts of all. */
+  spent?(): readonly number[];
 }
 
 /** What a machine can do at most, measured: nothing that a program does can be faster. */
@@ -54,6 +56,8 @@ export interface Backend {
    * backend has no threads. How many it does use changes no bit of what it computes.
    */
   load(program: Program, threads?: number): Executable;
+  /** The same with a clock beside each kernel, on one thread: for a profile. Missing where there is no such clock. */
+  clocked?(program: Program): Executable;
   /** The machine's limits, measured now: about half a second and 400 MB. Missing where only an interpreter knows. */
   limits?(threads?: number): Limits;
 }

@@ -11,6 +11,7 @@ import type { Expr } from "../../ir/expr.ts";
 import { bytesOf } from "../../ir/value.ts";
 import { functions, type Printed, printKernel, storageOf, type Target } from "../target.ts";
 import { barrier } from "./barrier.ts";
+import type { Clock } from "./clock.ts";
 import type { Products } from "./products.ts";
 import { types } from "./types.ts";
 
@@ -28,7 +29,8 @@ export class Kernels {
   private readonly products: Products;
   private readonly called = new Map<Member, { readonly name: string; readonly printed: Printed }>();
 
-  constructor(program: Program, target: Target, products: Products) {
+  /** `apart`: each in a function of its own, however few there are. */
+  constructor(program: Program, target: Target, products: Products, apart: boolean) {
     this.program = program;
     this.target = target;
     this.products = products;
@@ -50,8 +52,8 @@ export class Kernels {
       (p) => `(${p.pointers.map(parameter).join(", ")}${p.range}) {\n${p.body}\n}`,
     );
     for (const { kernel, printed, name } of calls) this.called.set(kernel.member, { printed, name });
-    const apart = calls.length > FEW ? "__attribute__((noinline)) " : "";
-    this.texts = bodies.map(({ name, text }) => `static ${apart}void ${name}${text}`);
+    const inline = apart || calls.length > FEW ? "__attribute__((noinline)) " : "";
+    this.texts = bodies.map(({ name, text }) => `static ${inline}void ${name}${text}`);
   }
 
   /** The statements that run a member of a band: all of it, or the slices from lo to hi. */
@@ -101,10 +103,11 @@ export class Kernels {
 }
 
 /** The lines of the entry point, and how much scratch memory each member of a team needs. */
-export function entry(program: Program, kernels: Kernels, products: Products) {
+export function entry(program: Program, kernels: Kernels, products: Products, clock?: Clock) {
   const shared = program.bands.some((band) => blocksOf(band) > 1);
   const own = align(program.scratchBytes); // what lives in blocks; behind it, what products need
-  const bands = program.bands.map((band) => walk(band, kernels));
+  const bands = program.bands.map((band) => walk(band, kernels, clock));
+  const start = clock ? [`    ${clock.lap()}`] : [];
   const scratchBytes = own + align(products.scratchBytes);
   const w = program.watch === undefined ? undefined : program.outputs[program.watch]!;
   const finite = w && `dh_finite_${w.dtype}(*${kernels.pointer(w)})`;
@@ -116,6 +119,7 @@ export function entry(program: Program, kernels: Kernels, products: Products) {
     ...(program.kernels.some((k) => k.kind === "contraction") ? [scratch] : []),
     "  const dh_mode before = dh_flush();",
     "  for (; s < n && !*stop; s++) {",
+    ...start,
     ...bands.flatMap((b) => b.lines),
     ...(finite ? [`    if (!${finite}) { s++; break; }`] : []),
     "  }",
@@ -134,6 +138,7 @@ export function entry(program: Program, kernels: Kernels, products: Products) {
     `  char *const scratch = memory[2] + id * ${scratchBytes}L, *const product = scratch + ${own};`,
     "  const dh_mode before = dh_flush();",
     "  for (long s = 0;; s++) {",
+    ...start,
     ...bands.flatMap(({ waits, cut, lines }) => [
       ...(waits ? ["    dh_wait(&call->barrier, members);"] : []),
       ...(cut ? lines : ["    if (id == 0) {", ...lines.map((l) => `  ${l}`), "    }"]),
@@ -159,9 +164,9 @@ export function entry(program: Program, kernels: Kernels, products: Products) {
 }
 
 /** The statements that walk a band; `cut` where each member of a team takes its own blocks. */
-function walk(band: Band, kernels: Kernels) {
+function walk(band: Band, kernels: Kernels, clock?: Clock) {
   const blocks = blocksOf(band);
-  const calls = band.members.map((m) => kernels.call(band, m));
+  const calls = band.members.map((m) => `${kernels.call(band, m)}${clock ? ` ${clock.lap(m.kernel)}` : ""}`);
   if (blocks === 1) return { waits: band.waits, cut: false, lines: calls.map((c) => `    ${c}`) };
   const whole = band.slices % band.perBlock === 0;
   const end = `lo + ${band.perBlock}`;

@@ -43,6 +43,7 @@ export function nativeBackend(
     banded: true,
     allocate: (bytes) => new NativeMemory(bytes),
     load: (program, threads = defaultThreads()) => load(program, compiler, threads, decide),
+    clocked: (program) => load(program, compiler, 1, decide, true),
     limits: (threads) => measureLimits(compiler, threads),
   };
 }
@@ -54,10 +55,18 @@ function defaultThreads(): number {
   return checkThreads("DOWNHILL_THREADS", Number(asked), asked);
 }
 
-function load(program: Program, compiler: Compiler, most: number, decide: (most: number) => Threads): Executable {
+function load(
+  program: Program,
+  compiler: Compiler,
+  most: number,
+  decide: (most: number) => Threads,
+  clocks = false,
+): Executable {
   const start = performance.now();
   const rounded = [...program.named.values()].some((b) => b.storage === "bf16");
-  const { units, scratchBytes, shared } = printC(program, compiler.lanes, rounded ? unitFor(compiler) : "none");
+  const { units, scratchBytes, shared } = printC(program, compiler.lanes, rounded ? unitFor(compiler) : "none", {
+    clocks,
+  });
   const { note, link } = openLibraries(
     compiler,
     units.map((u) => u.text),
@@ -67,7 +76,8 @@ function load(program: Program, compiler: Compiler, most: number, decide: (most:
     { link },
   );
   const binding = loadBinding();
-  const run = binding.sym(binding.open(path), "dh_run");
+  const object = binding.open(path);
+  const run = binding.sym(object, "dh_run");
   const threads = shared ? most : 1;
   const choice = decide(threads);
   const arena = new NativeBlock(program.temporaryBytes);
@@ -150,5 +160,17 @@ function load(program: Program, compiler: Compiler, most: number, decide: (most:
     stop: () => {
       stop[0] = 1;
     },
+    ...(clocks && { spent: () => spent(object, program.kernels.length + 1) }),
   };
+}
+
+/** Parts of the ticks that a program's clock has counted. */
+function spent(object: number, n: number): number[] {
+  const binding = loadBinding();
+  const out = new NativeBlock(8 * n);
+  binding.call(binding.sym(object, "dh_laps"), out.address, 0, 0);
+  const ticks = [...new Float64Array(out.view())];
+  out.free();
+  const all = ticks.reduce((a, b) => a + b, 0) || 1;
+  return ticks.map((t) => t / all);
 }

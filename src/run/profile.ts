@@ -1,0 +1,137 @@
+/**
+ * Where a step's time goes, kernel by kernel. A `Profiler` is a backend around another one: whatever is run on it, a
+ * training or a program of somebody's own, runs with a clock beside each kernel, and can be asked about afterwards.
+ */
+import { blocksOf } from "../compile/band.ts";
+import { peakBytes } from "../compile/compile.ts";
+import { costOf } from "../compile/cost.ts";
+import type { Kernel, Program } from "../compile/program.ts";
+import { fail } from "../ir/fail.ts";
+import type { Tensor } from "../ir/tensor.ts";
+import { bytesOf } from "../ir/value.ts";
+import type { Backend, Executable, Places } from "./backend.ts";
+
+/** What one kernel does in a step, and what that takes. */
+export type KernelTime = {
+  /** Such as `matmul`, `sum` or the last operation of what was fused. */
+  readonly what: string;
+  readonly kind: Kernel["kind"];
+  /** What it writes: dtype and shape, and where in the user's code that was said. */
+  readonly writes: string;
+  readonly origin: string;
+  /** How often it is called in a step: once for each block of its band. */
+  readonly calls: number;
+  /** In a step. */
+  readonly us: number;
+  readonly flops: number;
+  readonly bytes: number;
+};
+
+export type ProgramTime = {
+  readonly steps: number;
+  /** Of a step, calls from the host included. */
+  readonly usPerStep: number;
+  /** In the order in which they run. */
+  readonly kernels: readonly KernelTime[];
+  /** µs of a step that no kernel had: waiting for the host, copying, looking at the loss. */
+  readonly restUs: number;
+  /** What the program holds: predicted before its first step, feeds and outputs of its longest call included. */
+  readonly predictedBytes: number;
+};
+
+type Watched = {
+  readonly program: Program;
+  readonly executable: Executable;
+  steps: number;
+  us: number;
+  longest: number;
+};
+
+export class Profiler {
+  readonly backend: Backend;
+  private readonly watched: Watched[] = [];
+
+  /** Throws where `base` has no clock. */
+  constructor(base: Backend) {
+    const { clocked } = base;
+    if (!clocked) {
+      fail(
+        `profile: the ${base.name} backend has no clock for kernels`,
+        "profile on the native backend: downhill info says what it needs",
+      );
+    }
+    this.backend = {
+      ...base,
+      load: (program) => {
+        const watched: Watched = { program, executable: clocked(program), steps: 0, us: 0, longest: 0 };
+        this.watched.push(watched);
+        return { ...watched.executable, run: (places, steps) => this.run(watched, places, steps) };
+      },
+    };
+  }
+
+  /** Each program that has taken a step, the one that took longest first. */
+  times(): ProgramTime[] {
+    return this.watched
+      .filter((w) => w.steps > 0)
+      .sort((a, b) => b.us - a.us)
+      .map(timesOf);
+  }
+
+  private async run(watched: Watched, places: Places, steps: number): Promise<number> {
+    const first = watched.steps === 0 && watched.longest === 0;
+    const begin = performance.now();
+    const taken = await watched.executable.run(places, steps);
+    const us = (performance.now() - begin) * 1000;
+    watched.longest = Math.max(watched.longest, steps);
+    // The first call meets cold caches and memory that the system has yet to give.
+    if (first) watched.executable.spent?.();
+    else {
+      watched.steps += taken;
+      watched.us += us;
+    }
+    return taken;
+  }
+}
+
+function timesOf({ program, executable, steps, us, longest }: Watched): ProgramTime {
+  const usPerStep = us / steps;
+  const parts = executable.spent!();
+  const blocks = new Map(program.bands.flatMap((band) => band.members.map((m) => [m.kernel, blocksOf(band)] as const)));
+  const perStep = [...program.feeds, ...program.outputs].reduce((sum, b) => sum + bytesOf(b), 0);
+  return {
+    steps,
+    usPerStep,
+    kernels: program.kernels.map((kernel, k) => ({
+      ...described(kernel),
+      kind: kernel.kind,
+      calls: blocks.get(kernel) ?? 1,
+      us: parts[k]! * usPerStep,
+      ...costOf(kernel, program.named),
+    })),
+    restUs: (parts[program.kernels.length] ?? 0) * usPerStep,
+    predictedBytes: peakBytes(program) + longest * perStep,
+  };
+}
+
+/** By what it writes: of several results of one pass the largest, the first of equal ones. */
+function described(kernel: Kernel): Pick<KernelTime, "what" | "writes" | "origin"> {
+  const buffers = (
+    kernel.kind === "nest" ? kernel.stores : [kernel.kind === "contraction" ? kernel.c : kernel.store]
+  ).map((s) => s.buffer);
+  const main = buffers.reduce((a, b) => (bytesOf(b) > bytesOf(a) ? b : a));
+  const more = buffers.length > 1 ? ` and ${buffers.length - 1} more` : "";
+  return {
+    what: kernel.kind === "contraction" ? "product" : opOf(main.tensor),
+    writes: `${main.dtype}[${main.shape}]${more}`,
+    origin: String(main.tensor.origin),
+  };
+}
+
+/** The operation behind movements: what was computed, not how it lies. */
+function opOf(t: Tensor): string {
+  let at = t;
+  while (passing.has(at.op) && at.src[0]) at = at.src[0];
+  return at.op;
+}
+const passing: ReadonlySet<string> = new Set(["reshape", "permute", "expand", "detach", "bound", "own"]);
