@@ -7,7 +7,7 @@ import type { Step, Strides } from "../../compile/program.ts";
 import { dotCycles, dots, dotsFit } from "./gemm/dots.ts";
 import type { Kernel } from "./gemm/kernels.ts";
 import { type Normal, normalise, tables } from "./gemm/normal.ts";
-import { panelVectors, plan } from "./gemm/plan.ts";
+import { packingB, panelVectors, plan } from "./gemm/plan.ts";
 import { type Form, indent } from "./gemm/text.ts";
 import { cutOf, panelOf, tiles } from "./gemm/tiles.ts";
 import { vector, vectorPrelude } from "./gemm/vector.ts";
@@ -66,8 +66,9 @@ export function printGemm(gemm: Gemm): { text: string; scratchBytes: number } {
  * aligned to 64. `name` is that function's; the rest of `gemm` is the product's as each call has it, m aside: the panels
  * depend on n, the axes of the sum, B's layout and the lanes, so that calls with any m share them.
  *
- * →  undefined where there is nothing to gain or no such form: B's rows lie close enough to be read as they are, there are
- *    few rows in the whole product, or C is contiguous along its rows, so that A is what is read in panels.
+ * →  undefined where nothing is gained: one call computes all rows, they are few, or B is small and its rows are contiguous;
+ *    and where no such form exists: C is contiguous along its rows, so that A takes the part of B, or the sum has more terms
+ *    than a table of offsets.
  */
 export function printPacking(gemm: Gemm): { text: string; bytes: number; panels: number } | undefined {
   const g = normalise({ ...gemm, packed: true });
@@ -105,7 +106,13 @@ export function printPacking(gemm: Gemm): { text: string; bytes: number; panels:
 }
 
 function packable(g: Normal): boolean {
-  return !g.flipped && g.c.col === 1 && g.passes.length === 0 && g.m * g.n * g.k > 0;
+  const exists = !g.flipped && g.c.col === 1 && g.passes.length === 0 && g.m * g.n * g.k > 0;
+  return (
+    exists &&
+    g.m < g.whole.m &&
+    g.whole.m >= 32 &&
+    (g.b.col !== 1 || packingB({ ...g, m: g.whole.m, packed: false }) !== "none")
+  );
 }
 
 function form(g: Normal): Form {

@@ -41,7 +41,7 @@ export function plan(g: Normal): Plan {
   const v = vector(g.dtype, g.lanes);
   const across = Math.ceil(g.n / v.width);
   const sets = setsOf(g, v);
-  const packB = packingB(g, v);
+  const packB = packingB(g);
   const packing = {
     none: 0,
     copy: 2 * g.k * across,
@@ -76,7 +76,8 @@ export function plan(g: Normal): Plan {
  * B is transposed when its columns are not contiguous. It is copied when it is large and comes by often enough, so that it
  * streams from one place instead of one page per k-step; sooner when its rows collide in the cache.
  */
-function packingB(g: Normal, v: Vector): Plan["packB"] {
+export function packingB(g: Normal): Plan["packB"] {
+  const v = vector(g.dtype, g.lanes);
   if (g.packed) return "given";
   if (g.b.col !== 1) return "transpose";
   const often = !g.b.table && (g.b.row * v.bytes) % 4096 === 0 ? 24 : 64;

@@ -67,7 +67,7 @@ export function tiles(g: Normal, p: Plan): Form {
       return `${name}(${[list, ...[a, b].flatMap(({ table }) => (table ? [`${table} + k0`] : []))].join(", ")});`;
     }
     const last = columns % v.width || v.width;
-    const strides = `${g.name}_${last}`;
+    const strides = `${g.name}_strides${last}`;
     before.set(strides, `static const dh_long ${strides}[] = {${[a.row, a.col, b.row, g.c.row, last].join(", ")}};\n`);
     const shape = { rows, vectors: Math.ceil(columns / v.width), sets: p.sets };
     return `${use(tileKernel(v, shape, last === v.width))}(${list}, ${strides});`;
