@@ -69,9 +69,10 @@ function convolved(
   out: Map<Tensor, readonly number[]>,
   orders: ReadonlyMap<Tensor, Order>,
 ): Order | undefined {
+  const [l, r] = t.op === "sum" ? (t.src[0]!.src as [Tensor, Tensor]) : [];
+  if (!l || !r || !(matters(l, orders) || matters(r, orders))) return undefined;
   const f = factorsOf(t, out);
   if (!f) return undefined;
-  const [l, r] = t.src[0]!.src as [Tensor, Tensor];
   const windows = [reads("window", l, f.a), reads("window", r, f.b)];
   if (!windows.includes(true)) windows.splice(0, 2, orders.has(f.a.tensor), orders.has(f.b.tensor));
   if (!windows.includes(true)) return undefined;
@@ -104,6 +105,14 @@ function convolved(
   }
   const lies = [...alone, ...both, ...other];
   return [...axes(t.shape).filter((k) => !lies.includes(k)), ...lies];
+}
+
+/** Whether windows, or what lies as their products do, come below: one look, before any strides are worked out. */
+function matters(outside: Tensor, orders: ReadonlyMap<Tensor, Order>): boolean {
+  for (let t = outside; ; t = t.src[0]!) {
+    if (t.op === "window" || orders.has(t)) return true;
+    if (!isMovement(t.op) && t.op !== "detach") return false;
+  }
 }
 
 /** Whether an op stands between a product and the tensor that it reads. */

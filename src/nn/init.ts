@@ -12,7 +12,9 @@ import type { Init } from "./module.ts";
 /** Every element from its position. Throws where there are more than memory holds. */
 function fill(shape: Shape, f: (i: number) => number): Float64Array {
   try {
-    return Float64Array.from({ length: size(shape) }, (_, i) => f(i));
+    const out = new Float64Array(size(shape));
+    for (let i = 0; i < out.length; i++) out[i] = f(i);
+    return out;
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     return fail(`init: [${shape}] are ${size(shape)} numbers, more than there is memory for`, "choose smaller sizes");
