@@ -137,8 +137,11 @@ const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
 const CACHE = 1 << 18;
 /** Multiply-adds below which nobody gains by a block of its own. */
 const GRAIN = 3 << 20;
-/** With fewer rows a matrix product waits for its other factor: one that the cache holds, or one that it does not. */
-const ROWS = { near: 16, far: 64 };
+/**
+ * With fewer rows a matrix product waits for its other factor: one that the cache holds, one that it does not, or one in
+ * bfloat16, which each call packs and then multiplies six times as fast.
+ */
+const ROWS = { near: 16, far: 64, packed: 256 };
 const LARGE = 1 << 21;
 /** Blocks that a band of enough work should have: more threads than this find less to do in it. */
 const SHARES = 16;
@@ -169,7 +172,8 @@ function perBlock(members: Group["members"], slices: number, grain: number): num
     bytes = Math.max(bytes, own);
     if (kernel.kind === "contraction" && (axis.name === "m" || axis.name === "n")) {
       const other = (times(kernel.sum) * kernel.m * kernel.n * dtypes[kernel.c.buffer.dtype].bytes) / axis.n;
-      const fewest = Math.min(grain, other > LARGE ? ROWS.far : ROWS.near);
+      const packs = kernel.a.buffer.storage === "bf16" && kernel.b.buffer.storage === "bf16";
+      const fewest = Math.min(grain, packs ? ROWS.packed : other > LARGE ? ROWS.far : ROWS.near);
       rows = Math.max(rows, Math.ceil((fewest * slices) / axis.n));
     }
     work += workOf(kernel);

@@ -174,11 +174,15 @@ const packing = (): string => `typedef int dh_words __attribute__((vector_size(6
 typedef int dh_wordsu __attribute__((vector_size(64), aligned(2), may_alias));
 typedef unsigned short dh_halvesu __attribute__((vector_size(32), aligned(2), may_alias));
 ${turn()}DH_KERNEL void dh_pack(const unsigned short *from, dh_long stride, dh_long step, char *to, dh_long n, dh_long k, int words) {
-  for (dh_long i = 0; i < n; i += 16) for (dh_long l = 0; l < k; l += 32, to += ${TILE}) {
+  const int along = step == 1 || stride != 1;
+  const dh_long across = (n + 15) / 16, down = (k + 31) / 32;
+  for (dh_long tile = 0; tile < across * down; tile++) {
+    // In the order in which the elements lie.
+    const dh_long i = 16 * (along ? tile / down : tile % across), l = 32 * (along ? tile % down : tile / across);
     const unsigned short *s = from + i * stride + l * step;
-    dh_words *t = (dh_words *)to;
+    char *const at = to + (i / 16 * down + l / 32) * ${TILE};
+    dh_words *t = (dh_words *)at;
     const int rows = n - i < 16 ? n - i : 16, deep = k - l < 32 ? k - l : 32;
-    const int along = step == 1 || stride != 1;
     if (step == 1 && deep == 32) {
       for (int r = 0; r < rows; r++) t[r] = *(const dh_wordsu *)(s + r * stride);
       for (int r = rows; r < 16; r++) t[r] = (dh_words){};
@@ -188,7 +192,7 @@ ${turn()}DH_KERNEL void dh_pack(const unsigned short *from, dh_long stride, dh_l
         t[p] = __builtin_convertvector(*x, dh_words) | __builtin_convertvector(*y, dh_words) << 16;
       }
     } else {
-      unsigned short *u = (unsigned short *)to;
+      unsigned short *u = (unsigned short *)at;
       for (int r = 0; r < 16; r++) t[r] = (dh_words){};
       for (int r = 0; r < rows; r++) for (int q = 0; q < deep; q++)
         u[along ? r * 32 + q : q / 2 * 32 + r * 2 + q % 2] = s[r * stride + q * step];
