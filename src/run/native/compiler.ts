@@ -109,8 +109,16 @@ function flagsFor(march: string | undefined, simd: Simd | undefined): Flags {
   };
 }
 
-/** Model and feature line of the first processor, from the start of /proc/cpuinfo: all of it is slow with many cores. */
+let first: Cpu | undefined;
+
+/** Model and feature line of the first processor. Read once: the kernel asks each processor for it, about 1 ms. */
 export function processor(): Cpu {
+  first ??= readProcessor();
+  return first;
+}
+
+/** From the start of /proc/cpuinfo: all of it is slow with many cores. */
+function readProcessor(): Cpu {
   try {
     const file = openSync("/proc/cpuinfo", "r");
     try {
