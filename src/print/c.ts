@@ -142,7 +142,8 @@ static inline void dh_restore(dh_mode m) { (void)m; }
 `;
 
 /**
- * Two units of C, and how many bytes of scratch memory each thread needs. The entry point is
+ * Two units of C, how many bytes of scratch memory each thread needs, and how many bytes of temporaries, those that only
+ * C has included. The entry point is
  *   void dh_run(char **memory, double *steps, volatile int *stop)
  * memory: state, temporaries, scratch of all threads, the team, then resident data, feeds and outputs in their order.
  * steps[0] is how many to take, steps[1] becomes how many were taken: fewer when *stop becomes non-zero or the watched
@@ -173,6 +174,7 @@ export function printC(program: Program, lanes: number, bf16: Bf16 = "none", { c
       ...(products.text ? [{ text: products.text, optimize: "-O2" as const }] : []),
     ],
     scratchBytes: main.scratchBytes,
+    temporaryBytes: main.temporaryBytes,
     shared: main.shared,
   };
 }

@@ -13,6 +13,9 @@ export class Clock {
     this.kernels = kernels;
   }
 
+  /** The statement at the beginning of a call: what the host did since the last one is nobody's. */
+  readonly begin = "dh_last = 0;";
+
   /** The statement after a kernel; without one, at the beginning of a step. */
   lap(kernel?: Kernel): string {
     return `dh_lap(${kernel ? this.kernels.indexOf(kernel) : this.kernels.length});`;
@@ -39,7 +42,6 @@ static inline void dh_lap(int k) {
 }
 void dh_laps(double *out) {
   for (int k = 0; k < ${n}; k++) { out[k] = dh_spent[k]; dh_spent[k] = 0; }
-  dh_last = 0;
 }
 `;
   }

@@ -1,14 +1,17 @@
 /** The matrix products of a program: equal ones are one function, in a unit of their own that is compiled beside the other. */
 import type { Contraction } from "../../compile/program.ts";
 import { type Bf16, bf16Prelude, printBf16Gemm } from "./bf16.ts";
-import { gemmPrelude, printGemm } from "./gemm.ts";
+import { gemmPrelude, printGemm, printPacking } from "./gemm.ts";
 import { types } from "./types.ts";
+
+type Packing = { readonly name: string; readonly bytes: number; readonly panels: number; readonly type: string };
 
 export class Products {
   private readonly lanes: number;
   private readonly bf16: Bf16;
   private rounds = false;
   private readonly names = new Map<string, string>();
+  private readonly packings = new Map<string, Packing | null>();
   private readonly texts: string[] = [];
   private readonly signatures: string[] = [];
   /** What the largest of them needs. */
@@ -19,11 +22,9 @@ export class Products {
     this.bf16 = bf16;
   }
 
-  /** The name of a function (a, b, c, scratch) for m rows and n columns of the product. */
-  named(k: Contraction, m = k.m, n = k.n): string {
-    const dtype = k.c.buffer.dtype as "f32" | "f64";
-    const whole = { m: k.m, n: k.n };
-    const shape = { dtype, m, n, whole, sum: k.sum, a: k.a.stride, b: k.b.stride, c: k.c.strides, lanes: this.lanes };
+  /** The name of a function (a, b, c, scratch) for m rows and n columns of the product; with `packed`, b is in panels. */
+  named(k: Contraction, m = k.m, n = k.n, packed = false): string {
+    const shape = { ...this.shape(k), m, n, ...(packed && { packed }) };
     const stored = { a: k.a.buffer.storage ?? "f32", b: k.b.buffer.storage ?? "f32" } as const;
     const rounded = stored.a === "bf16" || stored.b === "bf16";
     const key = JSON.stringify([shape, rounded && stored]);
@@ -40,6 +41,32 @@ export class Products {
     this.signatures.push(`${signature};`);
     this.texts.push(`${printed.text}\n${signature} { ${name}_body(a, b, c, scratch); }`);
     return name;
+  }
+
+  /** The function (b, panels, lo, hi) that packs the B of a product for all of its calls, where that is of use. */
+  packing(k: Contraction): Packing | undefined {
+    if (k.a.buffer.storage || k.b.buffer.storage) return undefined;
+    const shape = this.shape(k);
+    const key = JSON.stringify([shape, "packing"]);
+    const known = this.packings.get(key);
+    if (known !== undefined) return known ?? undefined;
+    const name = `dh_pack${this.packings.size}`;
+    const printed = printPacking({ name: `${name}_body`, ...shape });
+    const type = types[shape.dtype];
+    const packing = printed && { name, type, bytes: printed.bytes, panels: printed.panels };
+    this.packings.set(key, packing ?? null);
+    if (!printed) return undefined;
+    const signature = `void ${name}(const ${type} *b, ${type} *panels, long lo, long hi)`;
+    this.signatures.push(`${signature};`);
+    this.texts.push(`${printed.text}\n${signature} { ${name}_body(b, panels, lo, hi); }`);
+    return packing;
+  }
+
+  private shape(k: Contraction) {
+    const dtype = k.c.buffer.dtype as "f32" | "f64";
+    const [m, n] = [k.m, k.n];
+    const strides = { a: k.a.stride, b: k.b.stride, c: k.c.strides };
+    return { dtype, m, n, whole: { m, n }, sum: k.sum, ...strides, lanes: this.lanes };
   }
 
   get declarations(): string {

@@ -12,6 +12,7 @@ import { bytesOf } from "../../ir/value.ts";
 import { functions, type Printed, printKernel, storageOf, type Target } from "../target.ts";
 import { barrier } from "./barrier.ts";
 import type { Clock } from "./clock.ts";
+import { Packs } from "./packs.ts";
 import type { Products } from "./products.ts";
 import { types } from "./types.ts";
 
@@ -27,6 +28,8 @@ export class Kernels {
   private readonly program: Program;
   private readonly target: Target;
   private readonly products: Products;
+  /** What is packed when a step begins. */
+  readonly packs: Packs;
   private readonly called = new Map<Member, { readonly name: string; readonly printed: Printed }>();
 
   /** `apart`: each in a function of its own, however few there are. */
@@ -34,6 +37,7 @@ export class Kernels {
     this.program = program;
     this.target = target;
     this.products = products;
+    this.packs = new Packs(program, products);
     const members = program.bands.flatMap((band) =>
       band.members.flatMap((member) => (member.kernel.kind === "contraction" ? [] : [{ band, member }])),
     );
@@ -76,10 +80,11 @@ export class Kernels {
       const moved = along[side] && cut ? ` + lo * ${along[side] * cut.perSlice}L` : "";
       return `${this.pointer(k[side].buffer, band)} + ${shift(k[side].at)}${moved}`;
     };
+    const panels = cut?.axis === "m" ? this.packs.of(k, at("b")) : undefined;
     const call = (slices: number) => {
       const [m, n] = [cut?.axis === "m", cut?.axis === "n"].map((is) => (is ? slices * cut!.perSlice : undefined));
-      const name = this.products.named(k, m, n);
-      return `${name}(${at("a")}, ${at("b")}, ${at("c")}, (${types[k.c.buffer.dtype]} *)product);`;
+      const name = this.products.named(k, m, n, panels !== undefined);
+      return `${name}(${at("a")}, ${panels ?? at("b")}, ${at("c")}, (${types[k.c.buffer.dtype]} *)product);`;
     };
     const rest = band.slices % band.perBlock;
     const inner =
@@ -107,7 +112,9 @@ export function entry(program: Program, kernels: Kernels, products: Products, cl
   const shared = program.bands.some((band) => blocksOf(band) > 1);
   const own = align(program.scratchBytes); // what lives in blocks; behind it, what products need
   const bands = program.bands.map((band) => walk(band, kernels, clock));
+  const begin = clock ? [`  ${clock.begin}`] : [];
   const start = clock ? [`    ${clock.lap()}`] : [];
+  const { packs } = kernels;
   const scratchBytes = own + align(products.scratchBytes);
   const w = program.watch === undefined ? undefined : program.outputs[program.watch]!;
   const finite = w && `dh_finite_${w.dtype}(*${kernels.pointer(w)})`;
@@ -118,6 +125,7 @@ export function entry(program: Program, kernels: Kernels, products: Products, cl
     "  long s = 0;",
     ...(program.kernels.some((k) => k.kind === "contraction") ? [scratch] : []),
     "  const dh_mode before = dh_flush();",
+    ...begin,
     "  for (; s < n && !*stop; s++) {",
     ...start,
     ...bands.flatMap((b) => b.lines),
@@ -137,8 +145,10 @@ export function entry(program: Program, kernels: Kernels, products: Products, cl
     "  char **const memory = call->memory;",
     `  char *const scratch = memory[2] + id * ${scratchBytes}L, *const product = scratch + ${own};`,
     "  const dh_mode before = dh_flush();",
+    ...begin,
     "  for (long s = 0;; s++) {",
     ...start,
+    ...(packs.lines.length ? [...packs.lines, "    dh_wait(&call->barrier, members);"] : []),
     ...bands.flatMap(({ waits, cut, lines }) => [
       ...(waits ? ["    dh_wait(&call->barrier, members);"] : []),
       ...(cut ? lines : ["    if (id == 0) {", ...lines.map((l) => `  ${l}`), "    }"]),
@@ -160,7 +170,7 @@ export function entry(program: Program, kernels: Kernels, products: Products, cl
     "  steps[1] = (double)call.s;",
     "}",
   ];
-  return { lines: shared ? team : alone, scratchBytes, shared };
+  return { lines: shared ? team : alone, scratchBytes, temporaryBytes: program.temporaryBytes + packs.bytes, shared };
 }
 
 /** The statements that walk a band; `cut` where each member of a team takes its own blocks. */

@@ -64,9 +64,14 @@ function load(
 ): Executable {
   const start = performance.now();
   const rounded = [...program.named.values()].some((b) => b.storage === "bf16");
-  const { units, scratchBytes, shared } = printC(program, compiler.lanes, rounded ? unitFor(compiler) : "none", {
-    clocks,
-  });
+  const { units, temporaryBytes, scratchBytes, shared } = printC(
+    program,
+    compiler.lanes,
+    rounded ? unitFor(compiler) : "none",
+    {
+      clocks,
+    },
+  );
   const { note, link } = openLibraries(
     compiler,
     units.map((u) => u.text),
@@ -80,7 +85,7 @@ function load(
   const run = binding.sym(object, "dh_run");
   const threads = shared ? most : 1;
   const choice = decide(threads);
-  const arena = new NativeBlock(program.temporaryBytes);
+  const arena = new NativeBlock(temporaryBytes);
   const scratch = new NativeBlock(scratchBytes * threads);
   const { resident, feeds, outputs, watch } = program;
   const pointers = 4 + resident.length + feeds.length + outputs.length;

@@ -1,0 +1,42 @@
+/**
+ * Matrices that are packed once per step. A product that a band cuts along its rows is called for every block, and each call
+ * would bring the same B into the form that its kernels like. Where B is there when the step begins, as weights are, it is
+ * packed before anything else, and all calls read the panels.
+ */
+import { align } from "../../compile/memory.ts";
+import type { Contraction, Program } from "../../compile/program.ts";
+import type { Products } from "./products.ts";
+
+export class Packs {
+  /** The statements that pack, each member of a team its share of the panels. */
+  readonly lines: string[] = [];
+  /** Bytes of all panels, behind the temporaries. */
+  bytes = 0;
+  private readonly products: Products;
+  private readonly behind: number;
+  private readonly known = new Map<string, number>();
+
+  constructor(program: Program, products: Products) {
+    this.products = products;
+    this.behind = program.temporaryBytes;
+  }
+
+  /** Where the panels of the product's B are, as C; undefined where B is better read as it is. `b` is where B lies. */
+  of(k: Contraction, b: string): string | undefined {
+    if (k.loops.length > 0 || !["state", "resident", "feed"].includes(k.b.buffer.role)) return undefined;
+    const packing = this.products.packing(k);
+    if (!packing) return undefined;
+    const key = `${packing.name} ${b}`;
+    const at = this.known.get(key) ?? this.behind + this.bytes;
+    const panels = `memory[1] + ${at}`;
+    if (!this.known.has(key)) {
+      this.known.set(key, at);
+      this.bytes += align(packing.bytes);
+      const share = (id: string) => `${packing.panels}L * ${id} / members`;
+      this.lines.push(
+        `    ${packing.name}(${b}, (${packing.type} *)(${panels}), ${share("id")}, ${share("(id + 1)")});`,
+      );
+    }
+    return `(${packing.type} *)(${panels})`;
+  }
+}
