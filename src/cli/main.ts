@@ -12,6 +12,7 @@ import { evalCommand } from "./eval.ts";
 import { exportCommand } from "./export.ts";
 import { infoCommand } from "./info.ts";
 import { predictCommand } from "./predict.ts";
+import { profileCommand } from "./profile.ts";
 import { sampleCommand } from "./sample.ts";
 import { processTerminal, type Terminal, widthOf } from "./terminal.ts";
 import { trainCommand } from "./train.ts";
@@ -41,9 +42,15 @@ function program(terminal: Terminal, done: (code: number) => void): Command {
     .helpCommand("help [command]", "explain a command")
     .helpOption("-h, --help", "explain what can be done")
     .addHelpText("after", examples);
-  const commands = [trainCommand, predictCommand, sampleCommand, evalCommand, exportCommand, infoCommand].map((make) =>
-    make(terminal, done),
-  );
+  const commands = [
+    trainCommand,
+    predictCommand,
+    sampleCommand,
+    evalCommand,
+    exportCommand,
+    profileCommand,
+    infoCommand,
+  ].map((make) => make(terminal, done));
   for (const command of commands) top.addCommand(command);
   for (const command of [top, ...commands]) {
     command.exitOverride().configureOutput({

@@ -5,7 +5,7 @@
 import { blocksOf } from "../compile/band.ts";
 import { peakBytes } from "../compile/compile.ts";
 import { costOf } from "../compile/cost.ts";
-import type { Kernel, Program } from "../compile/program.ts";
+import { buffersOf, type Kernel, type Program } from "../compile/program.ts";
 import { fail } from "../ir/fail.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { bytesOf } from "../ir/value.ts";
@@ -13,11 +13,15 @@ import type { Backend, Executable, Places } from "./backend.ts";
 
 /** What one kernel does in a step, and what that takes. */
 export type KernelTime = {
-  /** Such as `matmul`, `sum` or the last operation of what was fused. */
+  /** `product`, or the last operation of what was fused, such as `sum`. */
   readonly what: string;
   readonly kind: Kernel["kind"];
-  /** What it writes: dtype and shape, and where in the user's code that was said. */
+  /** What it writes: dtype and shape, and how many more. */
   readonly writes: string;
+  /** The module it belongs to, where there is one, and whether it is part of a gradient. */
+  readonly module: string;
+  readonly gradient: boolean;
+  /** Module and line of the user's code. */
   readonly origin: string;
   /** How often it is called in a step: once for each block of its band. */
   readonly calls: number;
@@ -28,6 +32,8 @@ export type KernelTime = {
 };
 
 export type ProgramTime = {
+  /** Whether it changes the state, as training does and validation does not. */
+  readonly updates: boolean;
   readonly steps: number;
   /** Of a step, calls from the host included. */
   readonly usPerStep: number;
@@ -70,12 +76,13 @@ export class Profiler {
     };
   }
 
-  /** Each program that has taken a step, the one that took longest first. */
+  /** Each program that has taken a step: those that train first, and of them the one that took longest. */
   times(): ProgramTime[] {
     return this.watched
       .filter((w) => w.steps > 0)
       .sort((a, b) => b.us - a.us)
-      .map(timesOf);
+      .map(timesOf)
+      .sort((a, b) => Number(b.updates) - Number(a.updates));
   }
 
   private async run(watched: Watched, places: Places, steps: number): Promise<number> {
@@ -100,6 +107,7 @@ function timesOf({ program, executable, steps, us, longest }: Watched): ProgramT
   const blocks = new Map(program.bands.flatMap((band) => band.members.map((m) => [m.kernel, blocksOf(band)] as const)));
   const perStep = [...program.feeds, ...program.outputs].reduce((sum, b) => sum + bytesOf(b), 0);
   return {
+    updates: program.kernels.some((k) => buffersOf(k, program.named).writes.some((b) => b.role === "state")),
     steps,
     usPerStep,
     kernels: program.kernels.map((kernel, k) => ({
@@ -115,16 +123,19 @@ function timesOf({ program, executable, steps, us, longest }: Watched): ProgramT
 }
 
 /** By what it writes: of several results of one pass the largest, the first of equal ones. */
-function described(kernel: Kernel): Pick<KernelTime, "what" | "writes" | "origin"> {
+function described(kernel: Kernel): Pick<KernelTime, "what" | "writes" | "module" | "gradient" | "origin"> {
   const buffers = (
     kernel.kind === "nest" ? kernel.stores : [kernel.kind === "contraction" ? kernel.c : kernel.store]
   ).map((s) => s.buffer);
   const main = buffers.reduce((a, b) => (bytesOf(b) > bytesOf(a) ? b : a));
-  const more = buffers.length > 1 ? ` and ${buffers.length - 1} more` : "";
+  const more = buffers.length > 1 ? ` + ${buffers.length - 1}` : "";
+  const { origin } = main.tensor;
   return {
     what: kernel.kind === "contraction" ? "product" : opOf(main.tensor),
     writes: `${main.dtype}[${main.shape}]${more}`,
-    origin: String(main.tensor.origin),
+    module: origin.module,
+    gradient: origin.of !== undefined,
+    origin: String(origin),
   };
 }
 

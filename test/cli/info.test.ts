@@ -38,7 +38,7 @@ test("without a compiler, info says why and what to install, and training still 
 });
 
 describe("help", () => {
-  test.each(["train", "predict", "eval", "info"])("%s has examples, within 80 columns", async (command) => {
+  test.each(["train", "predict", "eval", "profile", "info"])("%s has examples, within 80 columns", async (command) => {
     for (const argv of [
       [command, "--help"],
       ["help", command],
@@ -53,6 +53,7 @@ describe("help", () => {
   test("alone, it lists the commands", async () => {
     const { code, out } = await downhill([]);
     expect(code).toBe(0);
-    for (const command of ["train", "predict", "eval", "info"]) expect(out).toMatch(new RegExp(`^  ${command} `, "m"));
+    for (const command of ["train", "predict", "eval", "profile", "info"])
+      expect(out).toMatch(new RegExp(`^  ${command} `, "m"));
   });
 });

@@ -28,7 +28,10 @@ export type Telling = {
 };
 
 /** What `fit` is told by whoever executes the job.  any: the net is the job's own affair */
-export type Watched = Pick<FitOptions<any>, "store" | "resume" | "signal" | "threads" | "onProgress" | "onEntry">;
+export type Watched = Pick<
+  FitOptions<any>,
+  "backend" | "store" | "resume" | "signal" | "threads" | "onProgress" | "onEntry"
+>;
 
 /** A training that is ready to begin, or to go on. */
 export type Job = {

@@ -80,7 +80,7 @@ export class Kernels {
       const moved = along[side] && cut ? ` + lo * ${along[side] * cut.perSlice}L` : "";
       return `${this.pointer(k[side].buffer, band)} + ${shift(k[side].at)}${moved}`;
     };
-    const panels = cut?.axis === "m" ? this.packs.of(k, at("b")) : undefined;
+    const panels = cut?.axis === "m" ? this.packs.of(k, band.perBlock * cut.perSlice, at("b")) : undefined;
     const call = (slices: number) => {
       const [m, n] = [cut?.axis === "m", cut?.axis === "n"].map((is) => (is ? slices * cut!.perSlice : undefined));
       const name = this.products.named(k, m, n, panels !== undefined);

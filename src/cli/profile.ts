@@ -1,0 +1,209 @@
+/** `downhill profile`: where the time of a training step goes, kernel by kernel, against what the machine can do. */
+import { existsSync, statSync } from "node:fs";
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { Command } from "commander";
+import { fail } from "../ir/fail.ts";
+import type { Backend, Limits } from "../run/backend.ts";
+import { type KernelTime, Profiler, type ProgramTime } from "../run/profile.ts";
+import { automatically, selectBackend } from "../run/select.ts";
+import { describedRun } from "./configuration.ts";
+import * as parse from "./options.ts";
+import type { Terminal } from "./terminal.ts";
+import { widthOf } from "./terminal.ts";
+import { bytes, columns, counted, shortened, significant } from "./text.ts";
+import { resumedImages } from "./train/images.ts";
+import type { Job } from "./train/job.ts";
+import { resumedTable } from "./train/table.ts";
+import { resumedText } from "./train/text.ts";
+
+type Options = { readonly steps?: number; readonly top: number; readonly json?: true };
+
+/** Seconds of training that are watched unless steps are asked for. */
+const WATCHED = 2;
+
+export function profileCommand(terminal: Terminal): Command {
+  return new Command("profile")
+    .helpOption("-h, --help", "explain this command")
+    .description("Show where the time of a training step goes: kernel by kernel, against what this machine can do.")
+    .argument("<run>", "the folder of a training, whose data must still be there; or a program (.js, .mjs)")
+    .option("--steps <n>", `of a training: how many to watch; unless given, ${WATCHED} seconds of them`, parse.count)
+    .option("--top <n>", "how many kernels to show", parse.count, 20)
+    .option("--json", "one line of JSON, with all kernels")
+    .addHelpText("after", help)
+    .action((what: string, options: Options) => profile(what, options, terminal));
+}
+
+const help = `
+A training is begun anew, beside its folder, in which nothing changes. A program
+runs as always, with a clock in every step that it takes on the default backend;
+its output comes first. Each kernel is timed on one thread, by a clock that
+takes some 10 ns a call: steps of less than a few µs are slower with it.
+
+Examples:
+  $ downhill profile runs/mail-1
+  $ downhill profile runs/novel-1 --top 40 --steps 100
+  $ downhill profile dist-examples/xor.js
+  $ downhill profile runs/mail-1 --json > profile.json`;
+
+/** What --json prints. */
+export type Profile = ProgramTime & {
+  readonly of: string;
+  /** Else it is a program. */
+  readonly training: boolean;
+  readonly backend: string;
+  readonly limits: Limits;
+  /** The process at its largest: data, compiler and Node included. */
+  readonly residentBytes: number;
+  /** Other programs that took steps, such as validation: µs in all. */
+  readonly others: readonly number[];
+};
+
+async function profile(what: string, options: Options, terminal: Terminal): Promise<void> {
+  if (!existsSync(what)) {
+    fail(`${what}: there is no such run, nor a program`, "downhill profile runs/NAME, the folder of a training");
+  }
+  const { backend: base } = await selectBackend();
+  const profiler = new Profiler(base);
+  const isTraining = statSync(what).isDirectory();
+  if (options.steps !== undefined && !isTraining) {
+    fail(`--steps is an option of trainings, and ${what} is a program`, "it takes the steps that it takes");
+  }
+  await (isTraining ? training(what, options, profiler, terminal) : program(what, profiler));
+  const [found, ...others] = profiler.times();
+  if (!found) {
+    fail(
+      `${what}: no step was taken that could be watched`,
+      "a program must import this copy of downhill and take a few steps on the default backend",
+    );
+  }
+  const result: Profile = {
+    of: what,
+    training: isTraining,
+    backend: base.about,
+    limits: limitsOf(base),
+    ...found,
+    residentBytes: process.resourceUsage().maxRSS * 1024, // told in KiB
+    others: others.map(({ steps, usPerStep }) => steps * usPerStep),
+  };
+  terminal.out.write(options.json ? `${JSON.stringify(result)}\n` : profileText(result, options.top, terminal));
+}
+
+function limitsOf(backend: Backend): Limits {
+  return backend.limits?.(1) ?? fail(`profile: the ${backend.name} backend knows no limits of this machine`);
+}
+
+/** The run's training from its beginning, until enough steps were seen. Nothing of it is kept. */
+async function training(folder: string, { steps }: Options, profiler: Profiler, terminal: Terminal): Promise<void> {
+  const job = await jobOf(folder);
+  await terminal.interruptible(async (interrupted) => {
+    const enough = new AbortController();
+    let end: number | undefined; // counted from the first progress on, when all is compiled
+    await job.fit({
+      backend: profiler.backend,
+      signal: AbortSignal.any([interrupted, enough.signal]),
+      onProgress: ({ step }) => {
+        // The first call is not counted, so one step is not enough.
+        end ??= performance.now() + 1000 * WATCHED;
+        if (step > 1 && (steps === undefined ? performance.now() > end : step > steps)) enough.abort();
+      },
+    });
+  });
+}
+
+function jobOf(folder: string): Promise<Job> {
+  const { kind } = describedRun(folder).configuration;
+  if (kind === "images") return resumedImages(undefined, folder, {});
+  return kind === "text" ? resumedText(undefined, folder, {}) : resumedTable(undefined, folder, {});
+}
+
+async function program(file: string, profiler: Profiler): Promise<void> {
+  if (!/\.m?js$/.test(file)) {
+    fail(
+      `${file}: neither the folder of a training nor a program in JavaScript`,
+      file.endsWith(".ts") ? "compile it first, and name what comes out" : "downhill profile runs/NAME",
+    );
+  }
+  automatically(profiler.backend);
+  process.argv = [process.argv[0]!, resolve(file)];
+  await import(pathToFileURL(resolve(file)).href);
+}
+
+// ---- the text ----------------------------------------------------------------------------------------------------------
+
+/** A kernel's rates in operations and bytes per second, and what part of which limit the nearer one is. */
+export function boundOf({ us, flops, bytes }: KernelTime, limits: Limits) {
+  const seconds = us * 1e-6;
+  const rates = { flops: flops / seconds, bytes: bytes / seconds };
+  // What is faster than memory came from a cache.
+  const near = rates.bytes > limits.memory || bytes < 1e6;
+  const memory = rates.bytes / (near ? limits.cache : limits.memory);
+  const compute = rates.flops / limits.flops;
+  const by = compute >= memory ? "compute" : near ? "cache" : "memory";
+  return { rates, part: Math.max(compute, memory), by } as const;
+}
+
+/**
+ * Where it comes from, then what it is; of a long path the end. The lines of code of a training by the command line are
+ * ours: only its modules are told.
+ */
+function nameOf({ what, writes, module, gradient, origin }: KernelTime, training: boolean, width: number): string {
+  const is = `${what} ${writes.replace(/^f32/, "")}`;
+  const line = training ? undefined : /[^/\\\s(]+:\d+(?=\)?$)/.exec(origin)?.[0];
+  const path = [module.replace(/^net\./, ""), line].filter(Boolean).join(" ");
+  if (path === "") return shortened(is, width);
+  const room = Math.max(20, width - is.length - 2 - Number(gradient));
+  const from = path.length <= room ? path : `…${path.slice(1 - room)}`;
+  return shortened(`${gradient ? "∂" : ""}${from}: ${is}`, width);
+}
+
+export function profileText(found: Profile, top: number, { out, colors }: Terminal): string {
+  const { bold, dim } = colors.out;
+  const width = widthOf(out);
+  const { limits, kernels, usPerStep, steps, restUs } = found;
+  const g = (x: number) => significant(x / 1e9, 3);
+  const sorted = [...kernels].sort((a, b) => b.us - a.us);
+  const shown = sorted.slice(0, top);
+  const percent = (us: number) => `${((100 * us) / usPerStep).toFixed(1)} %`;
+  const cells = [
+    ["", "µs", "GFLOP/s", "GB/s", "of limit"],
+    ...shown.map((kernel) => {
+      const { rates, part, by } = boundOf(kernel, limits);
+      const nothing = kernel.us === 0;
+      return [
+        percent(kernel.us),
+        significant(kernel.us, 3),
+        nothing ? "" : g(rates.flops),
+        nothing ? "" : g(rates.bytes),
+        nothing ? "" : `${Math.round(100 * part)} % ${by}`,
+      ];
+    }),
+  ];
+  const [head = "", ...lines] = columns(cells);
+  const edge = Math.max(...[head, ...lines].map((line) => line.length)) + 2;
+  const named = (kernel: KernelTime) => nameOf(kernel, found.training, Math.max(20, width - edge));
+  const rest = sorted.slice(top);
+  const restOf = rest.reduce((sum, { us }) => sum + us, 0);
+  const all = (of: (k: KernelTime) => number) => kernels.reduce((sum, k) => sum + of(k), 0) / usPerStep / 1e3;
+  return [
+    bold(found.of),
+    `  ${significant(usPerStep)} µs a step on one thread, over ${counted(steps, "step")}; ${counted(kernels.length, "kernel")}`,
+    `  ${significant(
+      all((k) => k.flops),
+      3,
+    )} GFLOP/s of ${g(limits.flops)}; memory moves ${g(limits.memory)} GB/s, cache ${g(limits.cache)}`,
+    `  memory: ${bytes(found.predictedBytes)} predicted; the whole process, at most: ${bytes(found.residentBytes)}`,
+    dim(`  ${shortened(found.backend, width - 2)}`),
+    "",
+    dim(`${head.padEnd(edge)}kernel`),
+    ...lines.map((line, k) => `${line.padEnd(edge)}${named(shown[k]!)}`),
+    ...(rest.length > 0
+      ? [dim(`${percent(restOf)} in ${counted(rest.length, "more kernel")}: --top ${kernels.length}`)]
+      : []),
+    ...(restUs > 0 ? [dim(`${percent(restUs)} in none: the loop of steps, and clocks`)] : []),
+    ...(found.others.length > 0
+      ? [dim(`beside it ${counted(found.others.length, "other program")}, such as validation or sampling`)]
+      : []),
+    "",
+  ].join("\n");
+}
