@@ -3,6 +3,7 @@
  * ones (20,000 rows of 26 classes, heavy tails, rare classes, categories with missing cells), each with several seeds;
  * docs/defaults.md has the numbers.
  */
+import type { Precision } from "../compile/precision.ts";
 import type { Task } from "../data/target.ts";
 import { fail } from "../ir/fail.ts";
 import {
@@ -28,6 +29,7 @@ export type TrainingWishes = {
   readonly schedule?: ScheduleName;
   readonly weightDecay?: number;
   readonly batch?: number | "full";
+  readonly precision?: Precision;
 };
 
 /** How anything is trained: plain JSON, kept in run.json. */
@@ -40,7 +42,13 @@ export type TrainingRecipe = {
   readonly clip: number;
   /** Rows, images or windows per step. */
   readonly batch: number;
+  /** Of the factors of matrix products, where it is not f32's. */
+  readonly precision?: "bf16";
 };
+
+/** The part of a recipe that is there only where it was asked for. */
+export const precisionOf = ({ precision }: TrainingWishes): Pick<TrainingRecipe, "precision"> =>
+  precision === "bf16" ? { precision } : {};
 
 export type Wishes = TrainingWishes & {
   readonly model?: ModelName;
@@ -103,6 +111,7 @@ export function recipe(shape: Shape, wishes: Wishes): Recipe {
     weightDecay: wishes.weightDecay ?? decayFor(shape, optimizer, linear),
     clip: 1,
     batch,
+    ...precisionOf(wishes),
     epochs: wishes.epochs ?? Math.max(1, Math.round(stepsFor(shape, linear) / perEpoch)),
   };
 }

@@ -57,7 +57,7 @@ export function beforehand(
       [
         "training",
         `${recipe.optimizer}, lr ${brief(recipe.lr)} (${recipe.schedule}), weight decay ${brief(recipe.weightDecay)}, ` +
-          `batch ${grouped(recipe.batch)}, ${counted(recipe.epochs, "epoch")} of ${counted(perEpoch, "step")}, seed ${choices.seed}`,
+          `batch ${grouped(recipe.batch)}, ${counted(recipe.epochs, "epoch")} of ${counted(perEpoch, "step")}, seed ${choices.seed}${recipe.precision ? `, ${recipe.precision}` : ""}`,
       ],
       ["backend", backend],
     ],

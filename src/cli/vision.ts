@@ -18,7 +18,7 @@ import {
 } from "../nn/index.ts";
 import { type OptimizerName, optimizers } from "../optim/index.ts";
 import type { Labelled, PictureShape } from "./pictures.ts";
-import { mostBytes, type TrainingRecipe, type TrainingWishes } from "./recipe.ts";
+import { mostBytes, precisionOf, type TrainingRecipe, type TrainingWishes } from "./recipe.ts";
 import { counted, significant } from "./text.ts";
 
 export const visionModels = ["cnn", "mlp", "linear"] as const;
@@ -211,6 +211,7 @@ export function visionRecipe(wishes: VisionWishes, shape: PictureShape, images: 
     schedule,
     weightDecay: wishes.weightDecay ?? (optimizer === "adamW" ? 0.05 : 1e-4),
     clip: 1,
+    ...precisionOf(wishes),
     batch,
     epochs: wishes.epochs ?? (images < 2000 ? 40 : images < 20_000 ? 20 : 10),
   };

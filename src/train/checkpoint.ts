@@ -79,10 +79,12 @@ export function unpack(
       "resume it with the version of downhill that wrote it",
     );
   }
-  for (const [name, now] of Object.entries(like.setup)) {
+  for (const name of new Set([...Object.keys(setup), ...Object.keys(like.setup)])) {
+    const now = like.setup[name];
     if (setup[name] === now) continue;
+    const told = (x: Setup[string] | undefined) => x ?? "not given";
     fail(
-      `${source}: the run had ${name} ${setup[name]}, now it is ${now}`,
+      `${source}: the run had ${name} ${told(setup[name])}, now it is ${told(now)}`,
       "resume with what the run began with, or train into another folder",
     );
   }

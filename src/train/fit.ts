@@ -11,7 +11,7 @@ import { apply, init, type Module, type Params, type State } from "../nn/index.t
 import { accumulator, type Optimizer, type Schedule, trainable } from "../optim/index.ts";
 import { foldIn, key } from "../random.ts";
 import type { BackendName } from "../run/backend.ts";
-import { type Loop, Run, type RunOptions } from "../run/run.ts";
+import { type Loop, type LoopOptions, Run, type RunOptions } from "../run/run.ts";
 import * as tree from "../tree.ts";
 import { count, type EarlyStopping, type Every, improvement, requireFitOptions, rowsOf, scheduleOf } from "./check.ts";
 import { type Best, type Entry, type Model, pack, type Progress as Saved, type Setup, unpack } from "./checkpoint.ts";
@@ -54,6 +54,8 @@ export type FitOptions<N extends Module> = RunOptions & {
   readonly shuffle?: boolean;
   /** Where to begin; `init(net, seed)` unless given. */
   readonly start?: { readonly params: Params<N>; readonly state: State<N> };
+  /** "bf16": the matrix products of each step from factors rounded to bfloat16, as in `Run.loop`; validation is in f32. */
+  readonly precision?: LoopOptions["precision"];
   /** Measured on the validation data. */
   readonly metrics?: readonly Metric[];
   /**
@@ -178,6 +180,7 @@ class Trainer {
   static async start(options: FitOptions<Module>): Promise<Trainer> {
     requireFitOptions(options);
     const { net, loss, optimizer, data, seed = 0, accumulate = 1, shuffle = true, dropLast = false, store } = options;
+    const { precision } = options;
     const rows = rowsOf("training data", data.train);
     if (data.validation) rowsOf("validation data", data.validation);
     const { batch = Math.min(32, rows) } = options;
@@ -192,6 +195,7 @@ class Trainer {
       accumulate,
       shuffle,
       optimizer: optimizer.describe,
+      ...(precision === "bf16" && { precision }),
       "training data": digest(data.train),
       "validation data": data.validation ? digest(data.validation) : "none",
     };
@@ -220,7 +224,7 @@ class Trainer {
     draws: boolean,
     from: Saved | undefined,
   ) {
-    const { net, loss, optimizer, data, epochs, steps, metrics = [], earlyStopping } = options;
+    const { net, loss, optimizer, data, epochs, steps, metrics = [], earlyStopping, precision } = options;
     this.options = options;
     this.plan = plan;
     this.setup = setup;
@@ -247,10 +251,10 @@ class Trainer {
     this.accumulates = tree.leaves(gradients).length > 0;
     this.scalars = floatOf(params);
     const training = examplesOf(data.train);
-    const resident = { data: training.resident };
+    const computed = { data: training.resident, precision };
     this.loops = this.accumulates
-      ? { add: run.loop(addStep(net, loss, optimizer, training), resident), update: run.loop(applyStep(optimizer)) }
-      : { update: run.loop(plainly(trainStep(net, loss, optimizer, training)), resident) };
+      ? { add: run.loop(addStep(net, loss, optimizer, training), computed), update: run.loop(applyStep(optimizer)) }
+      : { update: run.loop(plainly(trainStep(net, loss, optimizer, training)), computed) };
     if (data.validation) {
       const examples = examplesOf(data.validation);
       this.validation = { examples, loop: evaluateLoop(run, net, loss, examples, metrics.length > 0) };

@@ -74,7 +74,10 @@ export async function freshImages(data: string, options: ImagesOptions): Promise
 export async function resumedImages(data: string | undefined, folder: string, options: ImagesOptions): Promise<Job> {
   const { configuration, data: described } = describedImages(folder);
   const { choices, recipe, architecture, backend, target } = configuration;
-  requireSettled({ ...options, ...pairs(options) }, { ...architecture, ...recipe, ...choices, backend, out: folder });
+  requireSettled(
+    { ...options, ...pairs(options) },
+    { precision: "f32", ...architecture, ...recipe, ...choices, backend, out: folder },
+  );
   const source = sameData(data, folder, described, (path) => galleryFingerprint(path, choices));
   const gallery = galleryOf(source, choices, ({ images }) => requireRoom(architecture, recipe.batch, images));
   if (target.task === "regression") fail(`${folder}: run.json is damaged: its target is a quantity`);
@@ -148,6 +151,7 @@ function fitting(
     ...(validation && { metrics: metricsOf(target.task).slice(0, 1) }),
     validationBatch: Math.min(validation?.y.data.length ?? 1, evaluationBatch(architecture)),
     batch: recipe.batch,
+    precision: recipe.precision,
     epochs: recipe.epochs,
     seed: choices.seed,
     backend,
@@ -189,7 +193,7 @@ function beforehand(
       [
         "training",
         `${recipe.optimizer}, lr ${brief(recipe.lr)} (${recipe.schedule}), weight decay ${brief(recipe.weightDecay)}, ` +
-          `batch ${grouped(recipe.batch)}, ${counted(recipe.epochs, "epoch")} of ${counted(perEpoch, "step")}, seed ${choices.seed}`,
+          `batch ${grouped(recipe.batch)}, ${counted(recipe.epochs, "epoch")} of ${counted(perEpoch, "step")}, seed ${choices.seed}${recipe.precision ? `, ${recipe.precision}` : ""}`,
       ],
       ["backend", backend],
     ],

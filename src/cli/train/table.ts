@@ -101,7 +101,7 @@ export async function freshTable(data: string, options: TableOptions): Promise<J
 export async function resumedTable(data: string | undefined, folder: string, options: TableOptions): Promise<Job> {
   const { configuration, data: description } = describedTable(folder);
   const { recipe, choices, backend, task } = configuration;
-  requireSettled(options, { ...choices, ...recipe, backend, task, out: folder });
+  requireSettled(options, { precision: "f32", ...choices, ...recipe, backend, task, out: folder });
   const file = sameData(data, folder, description);
   const problem = problemOf(readTable(file, choices), choices, configuration.validation);
   return jobOf(problem, configuration, {
@@ -175,6 +175,7 @@ function fitting(
     ...(validation && { metrics: [metric], earlyStopping: { patience: patience(recipe) } }),
     validationBatch: Math.min(validation?.y.shape[0] ?? 1, 4096),
     batch: recipe.batch,
+    precision: recipe.precision,
     epochs: recipe.epochs,
     seed: choices.seed,
     backend,

@@ -98,6 +98,7 @@ export async function resumedText(data: string | undefined, folder: string, opti
   const { configuration, data: described } = describedText(folder);
   const { choices, recipe, architecture, backend } = configuration;
   requireSettled(options, {
+    precision: "f32",
     ...architecture,
     ...recipe,
     vocabulary: undefined,
@@ -175,6 +176,7 @@ function fitting({ train, test }: Corpus, configuration: TextConfiguration, watc
     validationBatch: evaluationBatch(architecture),
     validateEvery: { steps: Math.max(1, Math.round(recipe.steps / 8)) },
     batch: recipe.batch,
+    precision: recipe.precision,
     steps: recipe.steps,
     seed: choices.seed,
     backend,
@@ -229,7 +231,7 @@ function beforehand(
       [
         "training",
         `${recipe.optimizer}, lr ${brief(recipe.lr)} (${recipe.schedule}), weight decay ${brief(recipe.weightDecay)}, ` +
-          `batch ${grouped(recipe.batch)}, ${counted(recipe.steps, "step")}, seed ${choices.seed}`,
+          `batch ${grouped(recipe.batch)}, ${counted(recipe.steps, "step")}, seed ${choices.seed}${recipe.precision ? `, ${recipe.precision}` : ""}`,
       ],
       ["backend", backend],
     ],
