@@ -21,10 +21,10 @@ export class Packs {
     this.behind = program.temporaryBytes;
   }
 
-  /** Where the panels of the product's B are, as C; undefined where B is better read as it is. `b` is where B lies. */
-  of(k: Contraction, b: string): string | undefined {
+  /** Where the panels of the B of a product with calls of m rows are, as C; undefined where B is better read as it is. `b` is where B lies. */
+  of(k: Contraction, m: number, b: string): string | undefined {
     if (k.loops.length > 0 || !["state", "resident", "feed"].includes(k.b.buffer.role)) return undefined;
-    const packing = this.products.packing(k);
+    const packing = this.products.packing(k, m);
     if (!packing) return undefined;
     const key = `${packing.name} ${b}`;
     const at = this.known.get(key) ?? this.behind + this.bytes;

@@ -43,10 +43,10 @@ export class Products {
     return name;
   }
 
-  /** The function (b, panels, lo, hi) that packs the B of a product for all of its calls, where that is of use. */
-  packing(k: Contraction): Packing | undefined {
+  /** The function (b, panels, lo, hi) that packs the B of a product for all of its calls of m rows, where that is of use. */
+  packing(k: Contraction, m: number): Packing | undefined {
     if (k.a.buffer.storage || k.b.buffer.storage) return undefined;
-    const shape = this.shape(k);
+    const shape = { ...this.shape(k), m };
     const key = JSON.stringify([shape, "packing"]);
     const known = this.packings.get(key);
     if (known !== undefined) return known ?? undefined;
