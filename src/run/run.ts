@@ -277,15 +277,16 @@ export class Loop<S, F, D, O> {
 
   private compile(feeds: Values<F>): Variant<O> {
     const state = this.run.traced();
+    // Not made during a walk over the Values: a tensor's origin keeps the stack, and a stack what it was called on.
     const inputsOf = (t: unknown, drop: number) => {
       const inputs: Tensor[] = [];
-      const traced = tree.mapWithPath((path, v: Value) => {
+      for (const [path, v] of tree.paths<Value>(t)) {
         if (!(v instanceof Value))
           fail(`run: ${path || "the argument"} must be a Value`, "make one with value(shape, numbers)");
         inputs.push(input(v.shape.slice(drop), v.dtype, path));
-        return inputs.at(-1);
-      }, t);
-      return { inputs, traced };
+      }
+      let k = 0;
+      return { inputs, traced: tree.map(() => inputs[k++], t) };
     };
     const feed = inputsOf(feeds, 1);
     const data = inputsOf(this.data, 0);
