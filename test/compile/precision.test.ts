@@ -1,0 +1,187 @@
+/**
+ * Mixed precision against what it is defined as: every factor rounded, as PyTorch rounds, and then products in plain loops
+ * in f64. What is no product of two matrices must not change in a bit.
+ */
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { compile } from "../../src/compile/compile.ts";
+import { inBf16, type Precision } from "../../src/compile/precision.ts";
+import { grad, input, softmax, type Tensor, type Value, value, valueAndGrad } from "../../src/ir/index.ts";
+import { bf16 } from "../../src/ir/ops.ts";
+import { apply, conv2d, crossEntropy, init, linear, sequential } from "../../src/nn/index.ts";
+import { adam } from "../../src/optim/index.ts";
+import { jit } from "../../src/run/jit.ts";
+import { Run } from "../../src/run/run.ts";
+import { fit } from "../../src/train/index.ts";
+import { backends } from "../backends.ts";
+import { draw } from "../ir/numbers.ts";
+
+const golden = JSON.parse(readFileSync(new URL("../golden/bf16.json", import.meta.url), "utf8")) as {
+  readonly bits: readonly (readonly [number, number])[];
+};
+
+/** C[i, j] = Σ_l a(i, l) · b(l, j), and Σ |a·b|. */
+function product(m: number, n: number, k: number, a: (i: number, l: number) => number, b: typeof a) {
+  const sums = new Float64Array(m * n);
+  const sizes = new Float64Array(m * n);
+  for (let i = 0; i < m; i++) {
+    for (let j = 0; j < n; j++) {
+      for (let l = 0; l < k; l++) {
+        const ab = a(i, l) * b(l, j);
+        sums[i * n + j]! += ab;
+        sizes[i * n + j]! += Math.abs(ab);
+      }
+    }
+  }
+  return { sums, sizes };
+}
+
+/** The largest |ours − sums| / sizes. */
+const error = (ours: Value, { sums, sizes }: ReturnType<typeof product>): number =>
+  sums.reduce((worst, s, k) => Math.max(worst, Math.abs(ours.data[k]! - s) / (sizes[k]! || 1)), 0);
+
+describe.each(backends)("%s", (backend) => {
+  test("rounding has PyTorch's bits, in a register and in two bytes of memory", async () => {
+    const x = new Float32Array(Uint32Array.from(golden.bits, ([f32]) => f32).buffer);
+    // Too long to be done twice for two readers: so it is stored in between.
+    const long = (x: Tensor) => [1, 2, 3, 4, 5].reduce((y, c) => y.lt(c).where(y, y), x).bf16();
+    const f = (x: Tensor) => ({ as: x.bf16(), turned: long(x).flip(0), sum: long(x).sum() });
+    const { as, turned } = await jit(f, { backend })(value([x.length], x));
+    const bits = (v: Value) => Array.from(new Uint32Array(Float32Array.from(v.data).buffer), (b) => b >>> 16);
+    const want = golden.bits.map(([, rounded]) => rounded);
+    expect(bits(as)).toEqual(want);
+    expect(bits(turned)).toEqual(want.toReversed());
+  });
+
+  const [m, n, k] = [37, 29, 70];
+  const [A, B, G] = [draw([m, k], "f32"), draw([k, n], "f32", -1, 1, 5), draw([m, n], "f32", -1, 1, 9)];
+  const a = (i: number, l: number) => bf16(A.data[i * k + l]!);
+  const b = (l: number, j: number) => bf16(B.data[l * n + j]!);
+  const g = (i: number, j: number) => bf16(G.data[i * n + j]!);
+
+  test("a matrix product, whichever way its factors lie, and its gradients", async () => {
+    const f = (a: Tensor, b: Tensor, g: Tensor) => {
+      const loss = (p: readonly [Tensor, Tensor]) => p[0].matmul(p[1]).mul(g).sum();
+      const turned = a.transpose().own().transpose();
+      return { ab: a.matmul(b), turned: b.transpose().matmul(turned.transpose()), slopes: grad(loss)([a, b]) };
+    };
+    const { ab, turned, slopes } = await jit(f, { backend, precision: "bf16" })(A, B, G);
+    expect(error(ab, product(m, n, k, a, b))).toBeLessThan(1e-5);
+    expect(
+      error(
+        turned,
+        product(
+          n,
+          m,
+          k,
+          (j, l) => b(l, j),
+          (l, i) => a(i, l),
+        ),
+      ),
+    ).toBeLessThan(1e-5);
+    const [da, db] = slopes;
+    expect(
+      error(
+        da,
+        product(m, k, n, g, (j, l) => b(l, j)),
+      ),
+    ).toBeLessThan(1e-5);
+    expect(
+      error(
+        db,
+        product(k, n, m, (l, i) => a(i, l), g),
+      ),
+    ).toBeLessThan(1e-5);
+  });
+
+  test("in batches, and as a convolution", async () => {
+    const [x, w] = [draw([3, 20, 24], "f32"), draw([3, 24, 18], "f32", -1, 1, 3)];
+    const y = await jit((x: Tensor, w: Tensor) => x.matmul(w), { backend, precision: "bf16" })(x, w);
+    for (const h of [0, 1, 2]) {
+      const part = value([20, 18], y.data.slice(h * 360, h * 360 + 360));
+      const rows = (i: number, l: number) => bf16(x.data[(h * 20 + i) * 24 + l]!);
+      const columns = (l: number, j: number) => bf16(w.data[(h * 24 + l) * 18 + j]!);
+      expect(error(part, product(20, 18, 24, rows, columns))).toBeLessThan(1e-5);
+    }
+    const net = conv2d(3, 4, 3, { padding: 1, bias: false });
+    const { params } = init(net, 1);
+    const image = draw([1, 3, 6, 6], "f32");
+    const convolve = (image: Tensor, p: { weight: Tensor }) => apply(net, { params: p }, image)[0];
+    const out = await jit(convolve, { backend, precision: "bf16" })(image, params);
+    const taps = (o: number, l: number) => bf16(params.weight.data[o * 27 + l]!);
+    const pixels = (l: number, at: number) => {
+      const [c, r, s] = [Math.floor(l / 9), Math.floor((l % 9) / 3), l % 3];
+      const [y, x] = [Math.floor(at / 6) + r - 1, (at % 6) + s - 1];
+      return y < 0 || y > 5 || x < 0 || x > 5 ? 0 : bf16(image.data[c * 36 + y * 6 + x]!);
+    };
+    expect(error(out, product(4, 36, 27, taps, pixels))).toBeLessThan(1e-5);
+  });
+
+  test("one factor that the user has rounded, and the other not", async () => {
+    const ab = await jit((a: Tensor, b: Tensor) => a.bf16().matmul(b), { backend })(A, B);
+    expect(
+      error(
+        ab,
+        product(m, n, k, a, (l, j) => B.data[l * n + j]!),
+      ),
+    ).toBeLessThan(1e-5);
+  });
+
+  test("sums, softmax, products with a vector and f64 have the bits that they have without", async () => {
+    const [v, wide] = [draw([k, 1], "f32"), draw([m, k], "f64")];
+    const f = (a: Tensor, v: Tensor, wide: Tensor) => [
+      softmax(a),
+      a.square().mean(0),
+      a.matmul(v),
+      wide.matmul(wide.transpose()),
+    ];
+    const [plain, mixed] = await Promise.all(
+      (["f32", "bf16"] as const).map((precision) => jit(f, { backend, precision })(A, v, wide)),
+    );
+    expect(mixed!.map((v) => [...v.data])).toEqual(plain!.map((v) => [...v.data]));
+  });
+
+  test("a network learns as it does in f32; its parameters stay f32", async () => {
+    const rows = 192;
+    const x = draw([rows, 40], "f32");
+    const classes = Int32Array.from({ length: rows }, (_, i) => +(x.data[i * 40]! + x.data[i * 40 + 7]! > 0));
+    const net = sequential(linear(40, 48), (x: Tensor) => x.tanh(), linear(48, 2));
+    const train = async (precision: Precision, accumulate = 1) => {
+      const { params, history } = await fit({
+        net,
+        loss: crossEntropy,
+        optimizer: adam(),
+        lr: 0.01,
+        data: { train: { x, y: value([rows], classes, "i32") } },
+        batch: 64,
+        accumulate,
+        epochs: 20,
+        backend,
+        precision,
+      });
+      return { weight: params.layers[0].weight, loss: history.at(-1)!.trainLoss };
+    };
+    const [f32, mixed, added] = await Promise.all([train("f32"), train("bf16"), train("bf16", 3)]);
+    expect(mixed.loss).toBeLessThan(0.3);
+    expect(Math.abs(mixed.loss - f32.loss)).toBeLessThan(0.02);
+    expect(mixed.loss).not.toBe(f32.loss);
+    expect(added.loss).toBeLessThan(0.6);
+    expect(mixed.weight.data.some((w) => w !== bf16(w))).toBe(true);
+  });
+});
+
+test("rounded factors take two bytes in memory, forward and backward", () => {
+  const [w, x] = [input([64, 64], "f32", "w"), input([32, 64], "f32", "x")];
+  const [loss, slope] = valueAndGrad((w: Tensor) => x.matmul(w).square().sum())(w);
+  const trace = { state: [{ now: w, next: w.sub(slope) }], resident: [], feeds: [x], outputs: [loss] };
+  const rounded = compile(inBf16(trace)).kernels.flatMap((k) => (k.kind === "contraction" ? [k.a, k.b] : []));
+  expect(rounded.map(({ buffer }) => buffer.storage)).toEqual(["bf16", "bf16", "bf16", "bf16"]);
+  const plain = compile(trace).kernels.flatMap((k) => (k.kind === "contraction" ? [k.a, k.b] : []));
+  expect(plain.map(({ buffer }) => buffer.storage)).toEqual([undefined, undefined, undefined, undefined]);
+});
+
+test("another name is told with those that there are", async () => {
+  const run = await Run.start({}, { backend: "js" });
+  const f16 = { precision: "f16" as Precision };
+  expect(() => run.loop(() => ({ output: {} }), f16)).toThrow(/precision: expected "f32" or "bf16", got .*f16/);
+});
