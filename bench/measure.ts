@@ -1,14 +1,15 @@
 /**
  * What a process of its own measures. They share a cache folder that was empty at first:
  *
- *   limits    the machine's ceilings; makes the native binding, which is compiled once per machine and counts for nobody
+ *   limits    the machine's ceilings; makes what is compiled once per machine and counts for nobody: binding, library
  *   cold      compiles a workload's program for the first time
  *   warm      finds that program in the cache, takes a first step, and then as many as it is asked for
  *   given     writes the workload's numbers to a folder, where peers find them, and what its first steps result in
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type BackendName, type Limits, Run, scalar, selectBackend, tree, type Value } from "downhill";
+import { type BackendName, type Limits, Run, selectBackend, tree, type Value } from "downhill";
+import { noise } from "./noise.ts";
 import { serve } from "./protocol.ts";
 import type { Ready, Workload } from "./workload.ts";
 
@@ -21,7 +22,10 @@ export type Warm = Cold & {
   readonly about: string;
   /** From before the process began to the end of its first step, without making the numbers. */
   readonly startMs: number;
-  /** Bytes that the program was said to take: state, temporaries, resident data, feeds and outputs. */
+  /**
+   * The largest resident set to be expected before the first step: what Node and the library take, the numbers on the
+   * host, and the program with its state, temporaries, data, feeds and outputs.
+   */
   readonly predictedMb: number;
 };
 export type Times = { readonly us: readonly number[] };
@@ -33,7 +37,8 @@ const MB = 1e6;
 /** The ceilings of `threads` threads, where the backend can tell. */
 export async function limits(backend: Backend, threads: number): Promise<Limits | null> {
   const run = await Run.start({}, { backend });
-  await run.loop(() => ({ output: { one: scalar(1) } })).take(1, {});
+  const data = { a: noise(1, [64, 64]) };
+  await run.loop((_, __, { a }) => ({ output: { product: a.matmul(a) } }), { data }).take(1, {});
   return (await selectBackend(backend)).backend.limits?.(threads) ?? null;
 }
 
@@ -50,7 +55,7 @@ export async function cold(workload: Workload, backend: Backend): Promise<Cold> 
 export async function warm(workload: Workload, backend: Backend, spawned: number): Promise<void> {
   const base = process.memoryUsage.rss();
   const born = performance.timeOrigin + performance.now() - spawned;
-  const { run, loop, compiled, times } = await launch(workload, backend);
+  const { run, loop, compiled, times, hostBytes } = await launch(workload, backend);
   const startMs = born + times.startMs;
   const { executable, peakBytes, program } = compiled;
 
@@ -73,7 +78,7 @@ export async function warm(workload: Workload, backend: Backend, spawned: number
     compileMs: times.compileMs,
     cached: executable.cached,
     startMs,
-    predictedMb: (peakBytes + steps * perStep) / MB,
+    predictedMb: (base + hostBytes + peakBytes + steps * perStep) / MB,
   };
   await serve(ready, async (ask): Promise<Times | End> => {
     if ("end" in ask) {
@@ -93,6 +98,7 @@ export async function warm(workload: Workload, backend: Backend, spawned: number
 /** A run that has taken its first step. What it was started from is in this frame alone, so that it can go. */
 async function launch(workload: Workload, backend: Backend) {
   const numbers = workload.numbers();
+  const hostBytes = tree.leaves<Value>(numbers).reduce((sum, { data }) => sum + data.byteLength, 0);
   const once = workload.feeds(1);
   const begin = performance.now();
   const { run, loop } = await workload.start(numbers, backend);
@@ -100,7 +106,7 @@ async function launch(workload: Workload, backend: Backend) {
   const compiled = loop.compiled(once);
   const compileMs = performance.now() - started;
   await loop.take(1, once);
-  return { run, loop, compiled, times: { compileMs, startMs: performance.now() - begin } };
+  return { run, loop, compiled, times: { compileMs, startMs: performance.now() - begin }, hostBytes };
 }
 
 const bytesOf = ({ dtype, shape }: Pick<Value, "dtype" | "shape">): number =>

@@ -24,7 +24,7 @@ export const usage = `npm run bench -- [options]      how fast training steps ar
 
   --only NAME,…     these workloads alone; MATMUL is all whose names begin so
   --quick           less of everything: under two minutes for all workloads
-  --threads N,…     numbers of threads, one row for each   (default: 1, and 2 where there are two processors)
+  --threads N,…     numbers of threads, one row for each   (default: 1, and without --quick 2)
   --backend NAME    ${backendNames.join(" or ")}                          (default: the fastest that works)
   --peers           compare with PyTorch, JAX, scikit-learn, TensorFlow.js and jax-js, taking turns with them: those
                     that bench/peers/README.md has installed. DOWNHILL_PEERS_PYTHON names the Python to use
@@ -61,7 +61,7 @@ export function optionsOf(words: readonly string[]): Options {
     peers,
     save,
     backend: one("--backend", backend, ["auto", ...backendNames]),
-    threads: given.threads === undefined ? [1] : given.threads.split(",").map(threadsOf),
+    threads: given.threads === undefined ? usual(quick) : given.threads.split(",").map(threadsOf),
     chosen: only === undefined ? workloads : chosenOf(only.split(",")),
   };
 }
@@ -83,6 +83,8 @@ function parsed(words: readonly string[]) {
     throw new Usage(`${error instanceof Error ? error.message : error}\n  npm run bench -- --help says what there is`);
   }
 }
+
+const usual = (quick: boolean): number[] => (quick || availableParallelism() < 2 ? [1] : [1, 2]);
 
 function threadsOf(word: string): number {
   const n = Number(word);

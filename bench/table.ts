@@ -45,8 +45,8 @@ const line = (cells: readonly string[]): string =>
     .trimEnd();
 
 const titles = [
-  ["", "", "µs/step", "", "", "of", "first", "compiled", "", "peak", "memory MB", ""],
-  ["workload", "threads", "median", "fastest", "rate", "limit", "step", "cold", "cached", "MB", "predicted", "used"],
+  ["", "", "µs/step", "", "", "of", "first", "compiled", "", "memory", "MB", ""],
+  ["workload", "threads", "median", "fastest", "rate", "limit", "step", "cold", "cached", "peak", "predicted", "used"],
 ];
 
 export const head = titles.map(line).join("\n");
@@ -97,8 +97,8 @@ ${limits.map(limitsOf).join("\n")}load ${load.toFixed(2)} at the end
 of limit   of the fastest call: multiply-adds in registers, or Adam's memory pattern without its arithmetic
 first step from before the process starts to the end of its first step, program in the cache; without making the data
 compiled   from a function to a loaded program: trace, gradient, plan, C text, C compiler; cache empty, and filled
-peak       resident set of the process, its data and Node included
-memory     what the program was predicted to take, and what the process holds beyond Node and the library`;
+memory     resident set: at most, as predicted before the first step (Node, the numbers on the host, the program), and
+           used: what is there after the last step beyond Node and the library`;
 
 const limitsOf = ({ threads, flops, memory, cache }: Limits): string => {
   const g = (x: number) => short(x / 1e9);

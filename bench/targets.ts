@@ -69,7 +69,7 @@ export function verdicts(rows: readonly Row[]): Verdict[] {
       atMost("compiled, cache empty", target.coldMs, row.compileColdMs, "ms");
       atMost("compiled, from the cache", all.cachedMs, row.compileCachedMs, "ms");
       atMost("process to first step", all.startMs, row.startMs, "ms");
-      const off = Math.abs(row.predictedMb / row.usedMb - 1);
+      const off = Math.abs(row.predictedMb / row.peakRssMb - 1);
       judge("memory as predicted", off <= all.predicted, `± ${100 * all.predicted} %`, `${digits(100 * off)} % off`);
     }
     if (threads === 2) {
