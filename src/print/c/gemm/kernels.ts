@@ -47,7 +47,8 @@ export function tileShapes(lanes: number): TileShape[] {
 
 /**
  * C[rows, columns] = A·B over k steps, or C + A·B with `more`. strides: rows of A, k of A, k of B, rows of C, and the
- * lanes of the last vector that are columns; B's and C's columns are contiguous.
+ * lanes of the last vector that are columns; B's and C's columns are contiguous. Meanwhile the tile
+ * asks for what comes next: C, where it is added to, and a line at ahead + l·step for each l of k; step may be 0.
  */
 /** AVX-512 masks at no cost, outside the loop: one kernel has both loops. */
 const alwaysMasked = (v: Vector) => v.bytes * v.width === 64;
@@ -56,6 +57,8 @@ export function tileKernel(v: Vector, { rows, vectors, sets }: TileShape, full: 
   const whole = full || alwaysMasked(v);
   const masked = alwaysMasked(v) || !whole;
   const [I, J, U] = [range(rows), range(vectors), range(sets)];
+  // Loads are no limit of a tile with enough multiply-adds for each.
+  const spare = vectors > 1 && rows * vectors >= rows + vectors + 2;
   const last = (j: number) => masked && j === vectors - 1;
   const read = (p: string, j: number) => (last(j) ? loadMasked(v, p) : load(v, p));
   const write = (p: string, x: string, j: number) => (last(j) ? storeMasked(v, p, x) : store(v, p, x));
@@ -69,7 +72,7 @@ export function tileKernel(v: Vector, { rows, vectors, sets }: TileShape, full: 
   const step = (u: number, read: (p: string, j: number) => string) => [
     `    { const ${v.name} ${J.map((j) => `b${j} = ${read(`B + ${j * v.width}`, j)}`).join(", ")}; ${v.type} a;`,
     ...I.map((i) => `      a = *(${row("a", i, "ra")}); ${J.map((j) => `${sum(i, j, u)} += a * b${j};`).join(" ")}`),
-    `      ${bases.map((i) => `a${i} += ka;`).join(" ")} B += kb; }`,
+    `      ${bases.map((i) => `a${i} += ka;`).join(" ")} B += kb;${spare ? " __builtin_prefetch(ahead, 0, 2); ahead += step;" : ""} }`,
   ];
   const walk = (read: (p: string, j: number) => string) => [
     ...(sets > 1 ? [`  for (; k >= ${sets}; k -= ${sets}) {`, ...U.flatMap((u) => step(u, read)), "  }"] : []),
@@ -84,12 +87,13 @@ export function tileKernel(v: Vector, { rows, vectors, sets }: TileShape, full: 
     ...(masked ? [`  ${declareMask(v, "strides[4]")}`] : []),
     pointers("a", "A", "ra", `const ${v.type}`),
     ...I.map((i) => `  ${v.name} ${J.flatMap((j) => U.map((u) => `${sum(i, j, u)} = {}`)).join(", ")};`),
+    pointers("c", "C", "rc", v.type),
+    ...(spare ? ["  if (step || more) {", ...each((i, j) => `__builtin_prefetch(${C(i, j)}, 1);`), "  }"] : []),
     // A masked load takes a turn of an FMA unit.
     ...(masked && whole
       ? [`  if (strides[4] == ${v.width}) {`, ...walk((p) => load(v, p)), "  } else {", ...walk(read), "  }"]
       : walk(read)),
     ...U.slice(1).flatMap((u) => each((i, j) => `${sum(i, j)} += ${sum(i, j, u)};`)),
-    pointers("c", "C", "rc", v.type),
     "  if (more) {",
     ...each((i, j) => `${sum(i, j)} += ${read(C(i, j), j)};`),
     "  }",
@@ -101,7 +105,8 @@ const tileName = ({ rows, vectors, sets }: TileShape, whole: boolean) =>
   `tile_${rows}x${vectors}${sets > 1 ? `_${sets}` : ""}${whole ? "" : "_rim"}`;
 
 const tileParameters = (v: Vector) =>
-  `const ${v.type} *A, const ${v.type} *B, ${v.type} *C, dh_long k, int more, const dh_long *strides`;
+  `const ${v.type} *A, const ${v.type} *B, ${v.type} *C, dh_long k, int more, const dh_long *strides, ` +
+  `const ${v.type} *ahead, dh_long step`;
 
 // ---------------------------------------------------------------------------------------------------- dots
 

@@ -20,9 +20,11 @@ export type Plan = {
 
 /** Steps of k taken at a time: a tile's share of A stays in the first level of the cache. */
 export const deepest = 384;
-/** Bytes of the panels of A and of B that are copied at a time: together they leave room in a second level of 2 MB. */
+/** Bytes of panels of A that are copied at a time. */
 export const roomForA = 1 << 18;
-export const roomForB = 1 << 20;
+/** And of B: they stay in a second level of 512 KB; larger where A, being large, is copied again for each block of B. */
+export const roomForB = (g: Normal, v: Vector, packA: boolean) =>
+  packA && g.m * Math.min(g.k, deepest) * v.bytes > roomForA ? 1 << 20 : 384 << 10;
 
 /** Cycles of one k-step of a tile: 2 FMA and 2 loads per cycle, 6 instructions issued, a latency of 4. */
 function tileCycles(rows: number, vectors: number, sets: number): number {

@@ -2,7 +2,8 @@
  * Products by tiles of C that stay in registers while k goes by: A is read an entry at a time, B a vector at a time.
  *
  * For a block of k and of columns whose B fits the second-level cache: for the rows of a tile: for the panels of B. So a
- * tile's share of A stays close while B streams past it. What does not lie as a tile wants it goes to panels in scratch.
+ * tile's share of A stays close while B streams past it. What does not lie as a tile wants it goes to panels in scratch;
+ * what the next copy reads is asked for while tiles compute, by each call a line of every k-step.
  */
 import { copyKernel, type Kernel, pickKernel, tileKernel, transposeKernel } from "./kernels.ts";
 import { type Axes, type Normal, tables } from "./normal.ts";
@@ -39,7 +40,8 @@ export function tiles(g: Normal, p: Plan): Form {
   const high = Math.ceil(p.rows / v.width) * v.width;
   const packedB = p.packB !== "none";
   const copiedB = packedB && p.packB !== "given";
-  const broad = p.packB === "given" ? { size: g.n, count: 1 } : blocks(g.n, roomForB / v.bytes / deep, wide);
+  const broad =
+    p.packB === "given" ? { size: g.n, count: 1 } : blocks(g.n, roomForB(g, v, p.packA) / v.bytes / deep, wide);
   const tall = p.packA ? blocks(g.m, (roomForA / v.bytes / deep / high) * p.rows, p.rows) : { size: g.m, count: 1 };
   const sizeB = copiedB ? Math.ceil(broad.size / wide) * wide * deep : 0;
   const sizeA = p.packA ? Math.ceil(tall.size / p.rows) * high * deep : 0;
@@ -52,6 +54,20 @@ export function tiles(g: Normal, p: Plan): Form {
   const startB = `B${pass("b")}${g.b.table ? "" : ` + ${at("k0", g.b.row)}`}`;
   const more = [...(g.k > deep ? ["k0 > 0"] : []), ...g.passes.map((_, d) => `p${d} > 0`)].join(" || ") || "0";
 
+  const fetchesA = p.packA && !g.a.table;
+  const fetchesB = p.packB === "copy" && !g.b.table && g.m >= p.rows * p.vectors;
+  /** Of the next block of B, the first rows of tiles ask for a vector of the panel each; of A, the first panel for its rows. */
+  const ahead = (atA: string, i: string, j: string): string => {
+    const none = [atA, "0"] as const;
+    const choose = (
+      when: string,
+      [x, xStep]: readonly [string, string | number],
+      [y, yStep]: readonly [string, string | number],
+    ) => [`(${when} ? ${x} : ${y})`, `(${when} ? ${xStep} : ${yStep})`] as const;
+    const ofA = fetchesA ? choose(`${j} == j0`, [`nextA + ${i}`, g.a.col], none) : none;
+    const vectorB = `nextB + (${j} - j0) + ${i} / ${p.rows} * ${v.width}`;
+    return (fetchesB ? choose(`${i} < ${p.rows * p.vectors}`, [vectorB, g.b.row], ofA) : ofA).join(", ");
+  };
   const call = (rows: number, columns: number, i: string, j: string) => {
     const atA = p.packA ? `${scratchA} + (${i} - i0) / ${p.rows} * ${high} * kn` : `${startA} + ${at(i, g.a.row)}`;
     const atB =
@@ -70,7 +86,7 @@ export function tiles(g: Normal, p: Plan): Form {
     const strides = `${g.name}_strides${last}`;
     before.set(strides, `static const dh_long ${strides}[] = {${[a.row, a.col, b.row, g.c.row, last].join(", ")}};\n`);
     const shape = { rows, vectors: Math.ceil(columns / v.width), sets: p.sets };
-    return `${use(tileKernel(v, shape, last === v.width))}(${list}, ${strides});`;
+    return `${use(tileKernel(v, shape, last === v.width))}(${list}, ${strides}, ${ahead(atA, i, j)});`;
   };
   // Panels of full width, then the rim at the right of the last block.
   const rim = g.n % wide;
@@ -108,9 +124,13 @@ export function tiles(g: Normal, p: Plan): Form {
     `for (dh_long k0 = 0; k0 < ${g.k}; k0 += ${deep}) for (dh_long j0 = 0; j0 < ${g.n}; j0 += ${broad.size}) {`,
     `  const dh_long kn = ${least("k0", deep, g.k)}, j1 = j0 + ${least("j0", broad.size, g.n)};`,
     ...(copiedB ? indent(packB) : []),
+    ...(fetchesB ? [`  const ${v.type} *nextB = ${startB} + (j1 < ${g.n} ? j1 : kn * ${g.b.row});`] : []),
     `  for (dh_long i0 = 0; i0 < ${g.m}; i0 += ${tall.size}) {`,
     `    const dh_long i1 = i0 + ${least("i0", tall.size, g.m)};`,
     ...(p.packA ? [`    ${packA()}`] : []),
+    ...(fetchesA
+      ? [`    const ${v.type} *nextA = ${startA} + (i1 < ${g.m} ? ${tall.size} : kn * ${g.a.col} - i0);`]
+      : []),
     ...indent(indent(tilesDown((rows, i) => panels((columns, j) => [call(rows, columns, i, j)])))),
     "  }",
     "}",
