@@ -116,7 +116,7 @@ function reducing(k: Nest, w: Writer, t: Target, pointer: Pointers, part: Part |
   w.count([...reductions.map((r) => r.value), ...k.stores.flatMap((s) => [s.at, s.value])]);
   const body = k.loops.map((l) => t.loop(within(l, part)));
   for (const together of sameLoops(reductions)) {
-    const folds = together.map((r) => t.fold(r));
+    const folds = together.map((r) => t.fold({ ...r, name: w.accumulator(r.name) }));
     const inner = w.inside(
       together[0]!.loops,
       () => together.map((r, n) => folds[n]!.step(w.named(r.value))),
@@ -184,6 +184,7 @@ class Writer {
   private readonly buffer: (name: string) => { readonly from: string; readonly storage: Storage };
   private readonly uses = new Map<Expr, number>();
   private readonly names = new Map<Expr, string>();
+  private readonly accumulators = new Map<string, string>();
   private readonly varies = new Map<Expr, boolean>();
   private inner = new Set<string>();
   private lines: string[] = [];
@@ -220,6 +221,13 @@ class Writer {
     return body;
   }
 
+  /** What the result of a reduction is called: by its number, so that kernels which do the same are one function. */
+  accumulator(name: string): string {
+    const short = this.accumulators.get(name) ?? `acc${this.accumulators.size}`;
+    this.accumulators.set(name, short);
+    return short;
+  }
+
   /** The declarations that have come up since the last time. */
   flush(): string[] {
     const lines = this.lines;
@@ -236,7 +244,8 @@ class Writer {
   text(e: Expr): string {
     const known = this.names.get(e);
     if (known) return known;
-    if (e.op === "var" || e.op === "acc") return `${e.arg}`;
+    if (e.op === "var") return `${e.arg}`;
+    if (e.op === "acc") return this.accumulator(e.arg as string);
     if (e.op === "const") return this.target.literal(e.const!, e.dtype);
     const s = this.spell(e);
     return this.uses.get(e)! < 2 && !loads(e) ? s : this.declare(e, s);

@@ -1,7 +1,7 @@
-// 896 bytes of state, 17088 of temporaries, 9 kernels
-// 7×3·3·3 · 3·3·3×8: temporary 0 = temporary 14464 · temporary 16192
-// 84×8 · 8×27: temporary 0 = temporary 11776 · temporary 16192
-// 8×2·6·7 · 2·6·7×3: temporary 0 = temporary 11776 · temporary 14464
+// 896 bytes of state, 24320 of temporaries, 10 kernels
+// 7×3·3·3 · 3·3·3×8: temporary 0 = temporary 19968 · temporary 23424
+// 72×3·3·8 · 3·3·8×3: temporary 21696 = temporary 0 · temporary 23424
+// 8×2·6·7 · 2·6·7×3: temporary 0 = temporary 17280 · temporary 19968
 void dh_product0(const float *a, const float *b, float *c, float *scratch);
 void dh_product1(const float *a, const float *b, float *c, float *scratch);
 void dh_product2(const float *a, const float *b, float *c, float *scratch);
@@ -43,51 +43,48 @@ static void dh_k2(const float *restrict p0, const float *restrict p1, float *res
   }
 }
 static void dh_k3(const float *restrict p0, float *restrict p1) {
+  float acc0 = 0e+0f;
+  for (int r0 = 0; r0 < 2; r0++) {
+    for (int r1 = 0; r1 < 8; r1++) {
+      #pragma omp simd reduction(+ : acc0)
+      for (int r3 = 0; r3 < 42; r3++) {
+        const float v0 = p0[(((r0 * 336) + r1) + (r3 * 8))];
+        const float v1 = (v0 * v0);
+        acc0 += v1;
+      }
+    }
+  }
+  const float v2 = (acc0 * 1.4880952658131719e-3f);
+  p1[0] = v2;
+}
+static void dh_k4(const float *restrict p0, float *restrict p1) {
   for (int i0 = 0; i0 < 2; i0++) {
-    for (int i1 = 0; i1 < 3; i1++) {
-      for (int i2 = 0; i2 < 6; i2++) {
-        for (int i3 = 0; i3 < 7; i3++) {
-          const unsigned char v0 = ((i2 + 1) < 6);
-          const int v1 = ((i0 * 1134) + (i1 * 9));
-          const int v2 = (i2 * 189);
-          const int v3 = (v1 + v2);
-          const int v4 = (i3 * 27);
-          const int v5 = (v3 + v4);
-          const unsigned char v6 = ((i3 + 1) < 7);
-          const float v7 = ((v0 && v6) ? p0[(v5 + 216)] : 0e+0f);
-          const float v8 = (v0 ? p0[((v3 + 190) + v4)] : 0e+0f);
-          const unsigned char v9 = (-1 < (i3 + -1));
-          const float v10 = ((v0 && v9) ? p0[(v5 + 164)] : 0e+0f);
-          const float v11 = (v6 ? p0[(v5 + 30)] : 0e+0f);
-          const float v12 = p0[(((v1 + 4) + v2) + v4)];
-          const float v13 = (v9 ? p0[(v5 + -22)] : 0e+0f);
-          const unsigned char v14 = (-1 < (i2 + -1));
-          const float v15 = ((v14 && v6) ? p0[(v5 + -156)] : 0e+0f);
-          const float v16 = (v14 ? p0[((v3 + -182) + v4)] : 0e+0f);
-          const float v17 = ((v14 && v9) ? p0[(v5 + -208)] : 0e+0f);
-          const float v18 = (((v0 ? ((v7 + v8) + v10) : 0e+0f) + ((v11 + v12) + v13)) + (v14 ? ((v15 + v16) + v17) : 0e+0f));
-          p1[((((i0 * 126) + (i1 * 42)) + (i2 * 7)) + i3)] = v18;
+    for (int i5 = 0; i5 < 10; i5++) {
+      for (int i6 = 0; i6 < 9; i6++) {
+        for (int i4 = 0; i4 < 3; i4++) {
+          for (int i1 = 0; i1 < 8; i1++) {
+            const int v0 = (i4 * 8);
+            const int v1 = (i5 + -2);
+            const int v2 = ((i6 + i4) + -2);
+            const float v3 = ((((-1 < v1) && (v1 < 6)) && ((-1 < v2) && (v2 < 7))) ? p0[((((((i0 * 336) + i1) + (i5 * 56)) + (i6 * 8)) + v0) + -128)] : 0e+0f);
+            p1[(((((i0 * 2160) + i1) + v0) + (i5 * 216)) + (i6 * 24))] = v3;
+          }
         }
       }
     }
   }
 }
-static void dh_k4(const float *restrict p0, float *restrict p1) {
-  float acc_b9 = 0e+0f;
-  for (int r0 = 0; r0 < 2; r0++) {
-    for (int r1 = 0; r1 < 8; r1++) {
-      #pragma omp simd reduction(+ : acc_b9)
-      for (int r3 = 0; r3 < 42; r3++) {
-        const float v0 = p0[(((r0 * 336) + r1) + (r3 * 8))];
-        const float v1 = (v0 * v0);
-        acc_b9 += v1;
+static void dh_k5(const float *restrict p0, float *restrict p1) {
+  for (int i1 = 0; i1 < 6; i1++) {
+    for (int i2 = 0; i2 < 6; i2++) {
+      for (int i3 = 0; i3 < 7; i3++) {
+        const float v0 = p0[((((i1 * 72) + (i2 * 9)) + i3) + 10)];
+        p1[(((i1 * 42) + (i2 * 7)) + i3)] = v0;
       }
     }
   }
-  const float v2 = (acc_b9 * 1.4880952658131719e-3f);
-  p1[0] = v2;
 }
-static void dh_k5(float *restrict p0, const float *restrict p1) {
+static void dh_k6(float *restrict p0, const float *restrict p1) {
   for (int i0 = 0; i0 < 8; i0++) {
     for (int i3 = 0; i3 < 27; i3++) {
       const int v0 = ((i0 * 27) + i3);
@@ -104,15 +101,16 @@ void dh_run(char **memory, double *steps, volatile int *stop) {
   char *const scratch = memory[2], *const product = scratch + 64;
   const dh_mode before = dh_flush();
   for (; s < n && !*stop; s++) {
-    dh_k0((float *)(memory[0] + 0), (float *)(memory[1] + 16192));
-    dh_k1((float *)(memory[4] + s * 1008L), (float *)(memory[1] + 14464));
-    for (int i0 = 0; i0 < 2; i0++) { for (int i5 = 0; i5 < 6; i5++) { dh_product0((float *)(memory[1] + 14464) + ((i0 * 216L) + (i5 * 9L)), (float *)(memory[1] + 16192) + 0L, (float *)(memory[1] + 0) + ((i0 * 336L) + (i5 * 56L)), (float *)product); } }
-    dh_k2((float *)(memory[1] + 0), (float *)(memory[5] + s * 2688L), (float *)(memory[1] + 9088), (float *)(memory[1] + 11776));
-    dh_product1((float *)(memory[1] + 11776) + 0L, (float *)(memory[1] + 16192) + 0L, (float *)(memory[1] + 0) + 0L, (float *)product);
-    dh_k3((float *)(memory[1] + 0), (float *)(memory[7] + s * 1008L));
-    dh_k4((float *)(memory[1] + 9088), (float *)(memory[6] + s * 4L));
-    for (int i2 = 0; i2 < 3; i2++) { for (int i3 = 0; i3 < 3; i3++) { dh_product2((float *)(memory[1] + 11776) + 0L, (float *)(memory[1] + 14464) + ((i2 * 72L) + (i3 * 9L)), (float *)(memory[1] + 0) + ((i2 * 72L) + (i3 * 24L)), (float *)product); } }
-    dh_k5((float *)(memory[0] + 0), (float *)(memory[1] + 0));
+    dh_k0((float *)(memory[0] + 0), (float *)(memory[1] + 23424));
+    dh_k1((float *)(memory[4] + s * 1008L), (float *)(memory[1] + 19968));
+    for (int i0 = 0; i0 < 2; i0++) { for (int i5 = 0; i5 < 6; i5++) { dh_product0((float *)(memory[1] + 19968) + ((i0 * 216L) + (i5 * 9L)), (float *)(memory[1] + 23424) + 0L, (float *)(memory[1] + 0) + ((i0 * 336L) + (i5 * 56L)), (float *)product); } }
+    dh_k2((float *)(memory[1] + 0), (float *)(memory[5] + s * 2688L), (float *)(memory[1] + 2688), (float *)(memory[1] + 17280));
+    dh_k3((float *)(memory[1] + 2688), (float *)(memory[6] + s * 4L));
+    dh_k4((float *)(memory[1] + 17280), (float *)(memory[1] + 0));
+    for (int i0 = 0; i0 < 2; i0++) { dh_product1((float *)(memory[1] + 0) + (i0 * 2160L), (float *)(memory[1] + 23424) + 64L, (float *)(memory[1] + 21696) + (i0 * 216L), (float *)product); }
+    dh_k5((float *)(memory[1] + 21696), (float *)(memory[7] + s * 1008L));
+    for (int i2 = 0; i2 < 3; i2++) { for (int i3 = 0; i3 < 3; i3++) { dh_product2((float *)(memory[1] + 17280) + 0L, (float *)(memory[1] + 19968) + ((i2 * 72L) + (i3 * 9L)), (float *)(memory[1] + 0) + ((i2 * 72L) + (i3 * 24L)), (float *)product); } }
+    dh_k6((float *)(memory[0] + 0), (float *)(memory[1] + 0));
   }
   dh_restore(before);
   steps[1] = (double)s;

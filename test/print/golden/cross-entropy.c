@@ -5,17 +5,17 @@ void dh_product0(const float *a, const float *b, float *c, float *scratch);
 void dh_product1(const float *a, const float *b, float *c, float *scratch);
 static void dh_k0(const float *restrict p0, const float *restrict p1, float *restrict p2) {
   for (int i0 = 0; i0 < 8; i0++) {
-    float acc_b6 = -__builtin_inff();
-    int nan_acc_b6 = 0;
-    #pragma omp simd reduction(max : acc_b6) reduction(| : nan_acc_b6)
+    float acc0 = -__builtin_inff();
+    int nan_acc0 = 0;
+    #pragma omp simd reduction(max : acc0) reduction(| : nan_acc0)
     for (int r1 = 0; r1 < 10; r1++) {
       const float v0 = p0[((i0 * 10) + r1)];
       const float v1 = p1[r1];
       const float v2 = (v0 + v1);
-      acc_b6 = acc_b6 > v2 ? acc_b6 : v2; nan_acc_b6 |= v2 != v2;
+      acc0 = acc0 > v2 ? acc0 : v2; nan_acc0 |= v2 != v2;
     }
-    acc_b6 = nan_acc_b6 ? __builtin_nanf("") : acc_b6;
-    const float v3 = (((dh_max_f32(acc_b6, (acc_b6 * -1e+0f)) == __builtin_inff()) ? 0e+0f : acc_b6) * -1e+0f);
+    acc0 = nan_acc0 ? __builtin_nanf("") : acc0;
+    const float v3 = (((dh_max_f32(acc0, (acc0 * -1e+0f)) == __builtin_inff()) ? 0e+0f : acc0) * -1e+0f);
     p2[i0] = v3;
   }
 }
@@ -44,27 +44,27 @@ static void dh_k2(float *restrict p0, const int *restrict p1) {
 }
 static void dh_k3(const float *restrict p0, const int *restrict p1, const float *restrict p2, const float *restrict p3, const float *restrict p4, const float *restrict p5, float *restrict p6, float *restrict p7) {
   for (int i0 = 0; i0 < 8; i0++) {
-    float acc_b9 = 0e+0f;
-    #pragma omp simd reduction(+ : acc_b9)
+    float acc0 = 0e+0f;
+    #pragma omp simd reduction(+ : acc0)
     for (int r1 = 0; r1 < 10; r1++) {
       const int v0 = ((i0 * 10) + r1);
       const float v1 = p0[v0];
-      acc_b9 += v1;
+      acc0 += v1;
     }
     const int v2 = p1[i0];
     const float v6 = p4[i0];
-    float acc_b11 = 0e+0f;
-    #pragma omp simd reduction(+ : acc_b11)
+    float acc1 = 0e+0f;
+    #pragma omp simd reduction(+ : acc1)
     for (int r1 = 0; r1 < 10; r1++) {
       const int v3 = ((i0 * 10) + r1);
       const float v4 = p2[v3];
       const float v5 = p3[r1];
-      const float v7 = ((v2 == r1) ? (((v4 + v5) + v6) + (dh_log_f32(acc_b9) * -1e+0f)) : 0e+0f);
-      acc_b11 += v7;
+      const float v7 = ((v2 == r1) ? (((v4 + v5) + v6) + (dh_log_f32(acc0) * -1e+0f)) : 0e+0f);
+      acc1 += v7;
     }
     const float v8 = p5[i0];
-    const float v9 = ((v8 * -1e+0f) / acc_b9);
-    p6[i0] = acc_b11;
+    const float v9 = ((v8 * -1e+0f) / acc0);
+    p6[i0] = acc1;
     p7[i0] = v9;
   }
 }
@@ -81,13 +81,13 @@ static void dh_k4(const int *restrict p0, const float *restrict p1, const float 
   }
 }
 static void dh_k5(const float *restrict p0, float *restrict p1) {
-  float acc_b12 = 0e+0f;
-  #pragma omp simd reduction(+ : acc_b12)
+  float acc0 = 0e+0f;
+  #pragma omp simd reduction(+ : acc0)
   for (int r0 = 0; r0 < 8; r0++) {
     const float v0 = p0[r0];
-    acc_b12 += v0;
+    acc0 += v0;
   }
-  const float v1 = ((acc_b12 * 1.25e-1f) * -1e+0f);
+  const float v1 = ((acc0 * 1.25e-1f) * -1e+0f);
   p1[0] = v1;
 }
 static void dh_k6(float *restrict p0, const float *restrict p1) {

@@ -34,14 +34,14 @@ function dh_k0(p0, p1, p2) {
 }
 function dh_k1(p0, p1, p2) {
   for (let i0 = 0; i0 < 8; i0++) {
-    let acc_b6 = (-Infinity);
+    let acc0 = (-Infinity);
     for (let r1 = 0; r1 < 10; r1++) {
       const v0 = p0[((Math.imul(i0, 10) + r1) | 0)];
       const v1 = p1[r1];
       const v2 = (v0 + v1);
-      acc_b6 = Math.max(acc_b6, v2);
+      acc0 = Math.max(acc0, v2);
     }
-    const v3 = (((Math.max(acc_b6, (acc_b6 * (-1))) === Infinity) ? 0 : acc_b6) * (-1));
+    const v3 = (((Math.max(acc0, (acc0 * (-1))) === Infinity) ? 0 : acc0) * (-1));
     p2[i0] = v3;
   }
 }
@@ -70,25 +70,25 @@ function dh_k3(p0, p1) {
 }
 function dh_k4(p0, p1, p2, p3, p4, p5, p6, p7) {
   for (let i0 = 0; i0 < 8; i0++) {
-    let acc_b9 = 0;
+    let acc0 = 0;
     for (let r1 = 0; r1 < 10; r1++) {
       const v0 = ((Math.imul(i0, 10) + r1) | 0);
       const v1 = p0[v0];
-      acc_b9 = (acc_b9 + v1);
+      acc0 = (acc0 + v1);
     }
     const v2 = p1[i0];
     const v6 = p4[i0];
-    let acc_b11 = 0;
+    let acc1 = 0;
     for (let r1 = 0; r1 < 10; r1++) {
       const v3 = ((Math.imul(i0, 10) + r1) | 0);
       const v4 = p2[v3];
       const v5 = p3[r1];
-      const v7 = ((v2 === r1) ? (((v4 + v5) + v6) + (Math.log(acc_b9) * (-1))) : 0);
-      acc_b11 = (acc_b11 + v7);
+      const v7 = ((v2 === r1) ? (((v4 + v5) + v6) + (Math.log(acc0) * (-1))) : 0);
+      acc1 = (acc1 + v7);
     }
     const v8 = p5[i0];
-    const v9 = ((v8 * (-1)) / acc_b9);
-    p6[i0] = acc_b11;
+    const v9 = ((v8 * (-1)) / acc0);
+    p6[i0] = acc1;
     p7[i0] = v9;
   }
 }
@@ -105,12 +105,12 @@ function dh_k5(p0, p1, p2, p3) {
   }
 }
 function dh_k6(p0, p1) {
-  let acc_b12 = 0;
+  let acc0 = 0;
   for (let r0 = 0; r0 < 8; r0++) {
     const v0 = p0[r0];
-    acc_b12 = (acc_b12 + v0);
+    acc0 = (acc0 + v0);
   }
-  const v1 = ((acc_b12 * 0.125) * (-1));
+  const v1 = ((acc0 * 0.125) * (-1));
   p1[0] = v1;
 }
 function dh_k7(p0, p1, p2) {

@@ -21,14 +21,14 @@ static void dh_k0(const float *restrict p0, const float *restrict p1, const floa
   }
 }
 static void dh_k1(const float *restrict p0, float *restrict p1) {
-  float acc_b7 = 0e+0f;
-  #pragma omp simd reduction(+ : acc_b7)
+  float acc0 = 0e+0f;
+  #pragma omp simd reduction(+ : acc0)
   for (int r1 = 0; r1 < 256; r1++) {
     const float v0 = p0[r1];
     const float v1 = (v0 * v0);
-    acc_b7 += v1;
+    acc0 += v1;
   }
-  const float v2 = (acc_b7 * 3.90625e-3f);
+  const float v2 = (acc0 * 3.90625e-3f);
   p1[0] = v2;
 }
 static void dh_k2(float *restrict p0, const float *restrict p1) {

@@ -50,13 +50,13 @@ function dh_k1(p0, p1, p2, p3, p4) {
   }
 }
 function dh_k2(p0, p1) {
-  let acc_b7 = 0;
+  let acc0 = 0;
   for (let r1 = 0; r1 < 256; r1++) {
     const v0 = p0[r1];
     const v1 = (v0 * v0);
-    acc_b7 = (acc_b7 + v1);
+    acc0 = (acc0 + v1);
   }
-  const v2 = (acc_b7 * 0.00390625);
+  const v2 = (acc0 * 0.00390625);
   p1[0] = v2;
 }
 function dh_k3(p0, p1, p2) {

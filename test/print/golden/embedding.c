@@ -30,14 +30,14 @@ static void dh_k1(const float *restrict p0, float *restrict p1, float *restrict 
   }
 }
 static void dh_k2(const float *restrict p0, float *restrict p1) {
-  float acc_b9 = 0e+0f;
-  #pragma omp simd reduction(+ : acc_b9)
+  float acc0 = 0e+0f;
+  #pragma omp simd reduction(+ : acc0)
   for (int r1 = 0; r1 < 18; r1++) {
     const float v0 = p0[r1];
     const float v1 = (v0 * v0);
-    acc_b9 += v1;
+    acc0 += v1;
   }
-  const float v2 = (acc_b9 * 5.55555559694767e-2f);
+  const float v2 = (acc0 * 5.55555559694767e-2f);
   p1[0] = v2;
 }
 static void dh_k3(float *restrict p0, const int *restrict p1, const float *restrict p2) {

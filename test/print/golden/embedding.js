@@ -73,13 +73,13 @@ function dh_k3(p0, p1, p2) {
   }
 }
 function dh_k4(p0, p1) {
-  let acc_b9 = 0;
+  let acc0 = 0;
   for (let r1 = 0; r1 < 18; r1++) {
     const v0 = p0[r1];
     const v1 = (v0 * v0);
-    acc_b9 = (acc_b9 + v1);
+    acc0 = (acc0 + v1);
   }
-  const v2 = (acc_b9 * 0.0555555559694767);
+  const v2 = (acc0 * 0.0555555559694767);
   p1[0] = v2;
 }
 function dh_k5(p0, p1, p2) {

@@ -1,22 +1,22 @@
 // 256 bytes of state, 128 of temporaries, 2 kernels
 static void dh_k0(const float *restrict p0, float *restrict p1, float *restrict p2) {
   for (int i0 = 0; i0 < 8; i0++) {
-    float acc_b4 = 0e+0f;
-    #pragma omp simd reduction(+ : acc_b4)
+    float acc0 = 0e+0f;
+    #pragma omp simd reduction(+ : acc0)
     for (int r1 = 0; r1 < 32; r1++) {
       const float v0 = p0[((i0 * 32) + r1)];
-      acc_b4 += v0;
+      acc0 += v0;
     }
-    float acc_b5 = 0e+0f;
-    #pragma omp simd reduction(+ : acc_b5)
+    float acc1 = 0e+0f;
+    #pragma omp simd reduction(+ : acc1)
     for (int r1 = 0; r1 < 32; r1++) {
       const float v1 = p0[((i0 * 32) + r1)];
-      const float v2 = (v1 + ((acc_b4 * 3.125e-2f) * -1e+0f));
+      const float v2 = (v1 + ((acc0 * 3.125e-2f) * -1e+0f));
       const float v3 = (v2 * v2);
-      acc_b5 += v3;
+      acc1 += v3;
     }
-    const float v4 = __builtin_sqrtf(((acc_b5 * 3.125e-2f) + 9.999999747378752e-6f));
-    p1[i0] = acc_b4;
+    const float v4 = __builtin_sqrtf(((acc1 * 3.125e-2f) + 9.999999747378752e-6f));
+    p1[i0] = acc0;
     p2[i0] = v4;
   }
 }

@@ -2,20 +2,20 @@
 "use strict";
 function dh_k0(p0, p1, p2) {
   for (let i0 = 0; i0 < 8; i0++) {
-    let acc_b4 = 0;
+    let acc0 = 0;
     for (let r1 = 0; r1 < 32; r1++) {
       const v0 = p0[((Math.imul(i0, 32) + r1) | 0)];
-      acc_b4 = (acc_b4 + v0);
+      acc0 = (acc0 + v0);
     }
-    let acc_b5 = 0;
+    let acc1 = 0;
     for (let r1 = 0; r1 < 32; r1++) {
       const v1 = p0[((Math.imul(i0, 32) + r1) | 0)];
-      const v2 = (v1 + ((acc_b4 * 0.03125) * (-1)));
+      const v2 = (v1 + ((acc0 * 0.03125) * (-1)));
       const v3 = (v2 * v2);
-      acc_b5 = (acc_b5 + v3);
+      acc1 = (acc1 + v3);
     }
-    const v4 = Math.sqrt(((acc_b5 * 0.03125) + 0.000009999999747378752));
-    p1[i0] = acc_b4;
+    const v4 = Math.sqrt(((acc1 * 0.03125) + 0.000009999999747378752));
+    p1[i0] = acc0;
     p2[i0] = v4;
   }
 }

@@ -2,16 +2,16 @@
 static void dh_k0(const float *restrict p0, const int *restrict p1, const float *restrict p2, float *restrict p3, const float *restrict p4, float *restrict p5, float *restrict p6) {
   const int v0 = p1[0];
   const int v1 = dh_clamp(v0, 9999);
-  float acc_b6 = 0e+0f;
-  #pragma omp simd reduction(+ : acc_b6)
+  float acc0 = 0e+0f;
+  #pragma omp simd reduction(+ : acc0)
   for (int r1 = 0; r1 < 100; r1++) {
     const float v2 = p0[((v1 * 100) + r1)];
     const float v3 = p2[r1];
     const float v4 = (v2 * v3);
-    acc_b6 += v4;
+    acc0 += v4;
   }
   const float v5 = p3[0];
-  const float v6 = (acc_b6 + v5);
+  const float v6 = (acc0 + v5);
   const unsigned char v7 = (v6 < 0e+0f);
   const float v8 = dh_exp_f32((v7 ? v6 : (v6 * -1e+0f)));
   const float v9 = p4[v1];

@@ -3,15 +3,15 @@
 function dh_k0(p0, p1, p2, p3, p4, p5, p6) {
   const v0 = p1[0];
   const v1 = Math.min(Math.max(v0, 0), 9999);
-  let acc_b6 = 0;
+  let acc0 = 0;
   for (let r1 = 0; r1 < 100; r1++) {
     const v2 = p0[((Math.imul(v1, 100) + r1) | 0)];
     const v3 = p2[r1];
     const v4 = (v2 * v3);
-    acc_b6 = (acc_b6 + v4);
+    acc0 = (acc0 + v4);
   }
   const v5 = p3[0];
-  const v6 = (acc_b6 + v5);
+  const v6 = (acc0 + v5);
   const v7 = (v6 < 0);
   const v8 = Math.exp((v7 ? v6 : (v6 * (-1))));
   const v9 = p4[v1];

@@ -1,15 +1,15 @@
 // 0 bytes of state, 384 of temporaries, 4 kernels
 static void dh_k0(const float *restrict p0, float *restrict p1) {
   for (int i0 = 0; i0 < 8; i0++) {
-    float acc_b2 = -__builtin_inff();
-    int nan_acc_b2 = 0;
-    #pragma omp simd reduction(max : acc_b2) reduction(| : nan_acc_b2)
+    float acc0 = -__builtin_inff();
+    int nan_acc0 = 0;
+    #pragma omp simd reduction(max : acc0) reduction(| : nan_acc0)
     for (int r1 = 0; r1 < 10; r1++) {
       const float v0 = p0[((i0 * 10) + r1)];
-      acc_b2 = acc_b2 > v0 ? acc_b2 : v0; nan_acc_b2 |= v0 != v0;
+      acc0 = acc0 > v0 ? acc0 : v0; nan_acc0 |= v0 != v0;
     }
-    acc_b2 = nan_acc_b2 ? __builtin_nanf("") : acc_b2;
-    p1[i0] = acc_b2;
+    acc0 = nan_acc0 ? __builtin_nanf("") : acc0;
+    p1[i0] = acc0;
   }
 }
 static void dh_k1(const float *restrict p0, const float *restrict p1, float *restrict p2) {
@@ -25,13 +25,13 @@ static void dh_k1(const float *restrict p0, const float *restrict p1, float *res
 }
 static void dh_k2(const float *restrict p0, float *restrict p1) {
   for (int i0 = 0; i0 < 8; i0++) {
-    float acc_b4 = 0e+0f;
-    #pragma omp simd reduction(+ : acc_b4)
+    float acc0 = 0e+0f;
+    #pragma omp simd reduction(+ : acc0)
     for (int r1 = 0; r1 < 10; r1++) {
       const float v0 = p0[((i0 * 10) + r1)];
-      acc_b4 += v0;
+      acc0 += v0;
     }
-    p1[i0] = acc_b4;
+    p1[i0] = acc0;
   }
 }
 static void dh_k3(const float *restrict p0, const float *restrict p1, float *restrict p2) {

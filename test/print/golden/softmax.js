@@ -2,12 +2,12 @@
 "use strict";
 function dh_k0(p0, p1) {
   for (let i0 = 0; i0 < 8; i0++) {
-    let acc_b2 = (-Infinity);
+    let acc0 = (-Infinity);
     for (let r1 = 0; r1 < 10; r1++) {
       const v0 = p0[((Math.imul(i0, 10) + r1) | 0)];
-      acc_b2 = Math.max(acc_b2, v0);
+      acc0 = Math.max(acc0, v0);
     }
-    p1[i0] = acc_b2;
+    p1[i0] = acc0;
   }
 }
 function dh_k1(p0, p1, p2) {
@@ -23,12 +23,12 @@ function dh_k1(p0, p1, p2) {
 }
 function dh_k2(p0, p1) {
   for (let i0 = 0; i0 < 8; i0++) {
-    let acc_b4 = 0;
+    let acc0 = 0;
     for (let r1 = 0; r1 < 10; r1++) {
       const v0 = p0[((Math.imul(i0, 10) + r1) | 0)];
-      acc_b4 = (acc_b4 + v0);
+      acc0 = (acc0 + v0);
     }
-    p1[i0] = acc_b4;
+    p1[i0] = acc0;
   }
 }
 function dh_k3(p0, p1, p2) {

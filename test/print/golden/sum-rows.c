@@ -1,14 +1,14 @@
 // 0 bytes of state, 448 of temporaries, 3 kernels
 static void dh_k0(const float *restrict p0, float *restrict p1) {
   for (int i0 = 0; i0 < 64; i0++) {
-    float acc_b3 = 0e+0f;
-    #pragma omp simd reduction(+ : acc_b3)
+    float acc0 = 0e+0f;
+    #pragma omp simd reduction(+ : acc0)
     for (int r1 = 0; r1 < 100; r1++) {
       const float v0 = p0[((i0 * 100) + r1)];
       const float v1 = (v0 * v0);
-      acc_b3 += v1;
+      acc0 += v1;
     }
-    p1[i0] = acc_b3;
+    p1[i0] = acc0;
   }
 }
 static void dh_k1(float *restrict p0, const float *restrict p1) {

@@ -2,13 +2,13 @@
 "use strict";
 function dh_k0(p0, p1) {
   for (let i0 = 0; i0 < 64; i0++) {
-    let acc_b3 = 0;
+    let acc0 = 0;
     for (let r1 = 0; r1 < 100; r1++) {
       const v0 = p0[((Math.imul(i0, 100) + r1) | 0)];
       const v1 = (v0 * v0);
-      acc_b3 = (acc_b3 + v1);
+      acc0 = (acc0 + v1);
     }
-    p1[i0] = acc_b3;
+    p1[i0] = acc0;
   }
 }
 function dh_k1(p0, p1) {
