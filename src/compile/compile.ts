@@ -92,7 +92,8 @@ function build(trace: Trace, { everything = false, banded = false, grain }: Opti
   const buffers = new Map<Tensor, Draft>();
   const give = (t: Tensor, role: Role, at: number) => {
     const b: Draft = { name: `b${buffers.size}`, role, at, dtype: t.dtype, shape: t.shape, tensor: t };
-    if (role === "temporary" && t.dtype === "f32" && isRounded(t) && !taken.has(t)) b.storage = "bf16";
+    const half = role === "temporary" && t.dtype === "f32" && isRounded(t) && !taken.has(t);
+    if (half && !everything) b.storage = "bf16";
     buffers.set(t, b);
     return b;
   };

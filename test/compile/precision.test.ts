@@ -185,3 +185,15 @@ test("another name is told with those that there are", async () => {
   const f16 = { precision: "f16" as Precision };
   expect(() => run.loop(() => ({ output: {} }), f16)).toThrow(/precision: expected "f32" or "bf16", got .*f16/);
 });
+
+test("a replay finds the product that overflowed", async () => {
+  const run = await Run.start({ w: value([8, 8], new Float32Array(64).fill(3e38)) }, { backend: "js" });
+  const step = (s: { w: Tensor }) => {
+    const loss = s.w.matmul(s.w).sum();
+    return { output: { loss }, watch: loss };
+  };
+  const loop = run.loop(step, { precision: "bf16" });
+  const before = run.snapshot();
+  await loop.take(1, {});
+  expect(loop.explain(before, {})).toMatchObject({ op: "sum of products", operands: [{ max: bf16(3e38) }] });
+});
