@@ -22,6 +22,7 @@ import { isRounded } from "./precision.ts";
 import { type Buffer, type Check, farthest, type Program, type Role } from "./program.ts";
 import { schedule, type Update } from "./schedule.ts";
 import { simplifySums } from "./sums.ts";
+import { simplifyViews } from "./views.ts";
 
 /** A traced step. All but `next` and `outputs` are inputs. */
 export type Trace = {
@@ -56,7 +57,7 @@ function build(trace: Trace, { everything = false, banded = false, grain }: Opti
   // Each result is a node of its own that is no input, so that each has a kernel that writes it.
   const taken = new Set<Tensor>();
   const asked = unify([...trace.outputs, ...trace.state.map((s) => s.next)]);
-  const simple = everything ? asked : simplifySums(asked);
+  const simple = everything ? asked : simplifyViews(simplifySums(asked));
   const roots = unify(banded ? partialSums(simple) : simple).map((t, k) => {
     const unchanged = k >= trace.outputs.length && trace.state[k - trace.outputs.length]!.now === t;
     if (unchanged) return t;

@@ -20,7 +20,8 @@ export function vjp(y: Tensor, xs: readonly Tensor[], cotangent: Tensor): Tensor
   const wanted = new Set<Tensor>(xs);
   const useful = new Set<Tensor>(); // nodes with some x below them: nothing else needs a cotangent
   for (const t of order) if (wanted.has(t) || (t.op !== "detach" && t.src.some((s) => useful.has(s)))) useful.add(t);
-  const cotangents = new Map<Tensor, Tensor>([[y, cotangent]]);
+  // A node of its own: what rules look at below it is the caller's, who may ask for gradients by that.
+  const cotangents = new Map<Tensor, Tensor>([[y, cotangent.own()]]);
   for (const t of order.reverse()) {
     const g = cotangents.get(t);
     if (!g || !useful.has(t)) continue;

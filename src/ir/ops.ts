@@ -3,6 +3,7 @@
  * and in the printers is a Record over them, so a row that is missing anywhere does not compile.
  */
 import { type Expr, ravel, unravel } from "./expr.ts";
+import { foldProduct } from "./fold.ts";
 import { axes, type Shape } from "./shape.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -168,7 +169,7 @@ export const movement: { readonly [M in Movement]: Move<MovementArgs[M]> } = {
       const tap = i.at(-1)!.mul(w.dilation);
       return { at: i.slice(0, -1).map((x, k) => (k === w.axis ? x.mul(w.stride).add(tap) : x)) };
     },
-    grad: (g, w, s) => g.fold(w, s[w.axis]!),
+    grad: (g, w, s) => foldProduct(g, w, s[w.axis]!) ?? g.fold(w, s[w.axis]!),
   },
 };
 

@@ -1,7 +1,7 @@
-// 896 bytes of state, 24320 of temporaries, 10 kernels
-// 7×3·3·3 · 3·3·3×8: temporary 0 = temporary 19968 · temporary 23424
-// 72×3·3·8 · 3·3·8×3: temporary 21696 = temporary 0 · temporary 23424
-// 8×2·6·7 · 2·6·7×3: temporary 0 = temporary 17280 · temporary 19968
+// 896 bytes of state, 16064 of temporaries, 10 kernels
+// 7×3·3·3 · 3·3·3×8: temporary 0 = temporary 12416 · temporary 15168
+// 7×3·3·8 · 3·3·8×3: temporary 14144 = temporary 0 · temporary 15168
+// 8×2·6·7 · 2·6·7×3: temporary 0 = temporary 9728 · temporary 12416
 void dh_product0(const float *a, const float *b, float *c, float *scratch);
 void dh_product1(const float *a, const float *b, float *c, float *scratch);
 void dh_product2(const float *a, const float *b, float *c, float *scratch);
@@ -43,6 +43,27 @@ static void dh_k2(const float *restrict p0, const float *restrict p1, float *res
   }
 }
 static void dh_k3(const float *restrict p0, float *restrict p1) {
+  for (int i0 = 0; i0 < 2; i0++) {
+    for (int i5 = 0; i5 < 10; i5++) {
+      for (int i6 = 0; i6 < 11; i6++) {
+        for (int i1 = 0; i1 < 8; i1++) {
+          const int v0 = (i6 * 8);
+          const int v1 = (i5 + -2);
+          const int v2 = (i6 + -2);
+          const float v3 = ((((-1 < v1) && (v1 < 6)) && ((-1 < v2) && (v2 < 7))) ? p0[(((((i0 * 336) + i1) + (i5 * 56)) + v0) + -128)] : 0e+0f);
+          p1[((((i0 * 880) + i1) + (i5 * 88)) + v0)] = v3;
+        }
+      }
+    }
+  }
+}
+static void dh_k4(const float *restrict p0, float *restrict p1) {
+  for (int i3 = 0; i3 < 252; i3++) {
+    const float v0 = p0[i3];
+    p1[i3] = v0;
+  }
+}
+static void dh_k5(const float *restrict p0, float *restrict p1) {
   float acc0 = 0e+0f;
   for (int r0 = 0; r0 < 2; r0++) {
     for (int r1 = 0; r1 < 8; r1++) {
@@ -56,33 +77,6 @@ static void dh_k3(const float *restrict p0, float *restrict p1) {
   }
   const float v2 = (acc0 * 1.4880952658131719e-3f);
   p1[0] = v2;
-}
-static void dh_k4(const float *restrict p0, float *restrict p1) {
-  for (int i0 = 0; i0 < 2; i0++) {
-    for (int i5 = 0; i5 < 10; i5++) {
-      for (int i6 = 0; i6 < 9; i6++) {
-        for (int i4 = 0; i4 < 3; i4++) {
-          for (int i1 = 0; i1 < 8; i1++) {
-            const int v0 = (i4 * 8);
-            const int v1 = (i5 + -2);
-            const int v2 = ((i6 + i4) + -2);
-            const float v3 = ((((-1 < v1) && (v1 < 6)) && ((-1 < v2) && (v2 < 7))) ? p0[((((((i0 * 336) + i1) + (i5 * 56)) + (i6 * 8)) + v0) + -128)] : 0e+0f);
-            p1[(((((i0 * 2160) + i1) + v0) + (i5 * 216)) + (i6 * 24))] = v3;
-          }
-        }
-      }
-    }
-  }
-}
-static void dh_k5(const float *restrict p0, float *restrict p1) {
-  for (int i1 = 0; i1 < 6; i1++) {
-    for (int i2 = 0; i2 < 6; i2++) {
-      for (int i3 = 0; i3 < 7; i3++) {
-        const float v0 = p0[((((i1 * 72) + (i2 * 9)) + i3) + 10)];
-        p1[(((i1 * 42) + (i2 * 7)) + i3)] = v0;
-      }
-    }
-  }
 }
 static void dh_k6(float *restrict p0, const float *restrict p1) {
   for (int i0 = 0; i0 < 8; i0++) {
@@ -101,15 +95,15 @@ void dh_run(char **memory, double *steps, volatile int *stop) {
   char *const scratch = memory[2], *const product = scratch + 64;
   const dh_mode before = dh_flush();
   for (; s < n && !*stop; s++) {
-    dh_k0((float *)(memory[0] + 0), (float *)(memory[1] + 23424));
-    dh_k1((float *)(memory[4] + s * 1008L), (float *)(memory[1] + 19968));
-    for (int i0 = 0; i0 < 2; i0++) { for (int i5 = 0; i5 < 6; i5++) { dh_product0((float *)(memory[1] + 19968) + ((i0 * 216L) + (i5 * 9L)), (float *)(memory[1] + 23424) + 0L, (float *)(memory[1] + 0) + ((i0 * 336L) + (i5 * 56L)), (float *)product); } }
-    dh_k2((float *)(memory[1] + 0), (float *)(memory[5] + s * 2688L), (float *)(memory[1] + 2688), (float *)(memory[1] + 17280));
-    dh_k3((float *)(memory[1] + 2688), (float *)(memory[6] + s * 4L));
-    dh_k4((float *)(memory[1] + 17280), (float *)(memory[1] + 0));
-    for (int i0 = 0; i0 < 2; i0++) { dh_product1((float *)(memory[1] + 0) + (i0 * 2160L), (float *)(memory[1] + 23424) + 64L, (float *)(memory[1] + 21696) + (i0 * 216L), (float *)product); }
-    dh_k5((float *)(memory[1] + 21696), (float *)(memory[7] + s * 1008L));
-    for (int i2 = 0; i2 < 3; i2++) { for (int i3 = 0; i3 < 3; i3++) { dh_product2((float *)(memory[1] + 17280) + 0L, (float *)(memory[1] + 19968) + ((i2 * 72L) + (i3 * 9L)), (float *)(memory[1] + 0) + ((i2 * 72L) + (i3 * 24L)), (float *)product); } }
+    dh_k0((float *)(memory[0] + 0), (float *)(memory[1] + 15168));
+    dh_k1((float *)(memory[4] + s * 1008L), (float *)(memory[1] + 12416));
+    for (int i0 = 0; i0 < 2; i0++) { for (int i5 = 0; i5 < 6; i5++) { dh_product0((float *)(memory[1] + 12416) + ((i0 * 216L) + (i5 * 9L)), (float *)(memory[1] + 15168) + 0L, (float *)(memory[1] + 0) + ((i0 * 336L) + (i5 * 56L)), (float *)product); } }
+    dh_k2((float *)(memory[1] + 0), (float *)(memory[5] + s * 2688L), (float *)(memory[1] + 7040), (float *)(memory[1] + 9728));
+    dh_k3((float *)(memory[1] + 9728), (float *)(memory[1] + 0));
+    for (int i0 = 0; i0 < 2; i0++) { for (int i5 = 0; i5 < 6; i5++) { dh_product1((float *)(memory[1] + 0) + ((96L + (i0 * 880L)) + (i5 * 88L)), (float *)(memory[1] + 15168) + 64L, (float *)(memory[1] + 14144) + ((i0 * 126L) + (i5 * 7L)), (float *)product); } }
+    dh_k4((float *)(memory[1] + 14144), (float *)(memory[7] + s * 1008L));
+    dh_k5((float *)(memory[1] + 7040), (float *)(memory[6] + s * 4L));
+    for (int i2 = 0; i2 < 3; i2++) { for (int i3 = 0; i3 < 3; i3++) { dh_product2((float *)(memory[1] + 9728) + 0L, (float *)(memory[1] + 12416) + ((i2 * 72L) + (i3 * 9L)), (float *)(memory[1] + 0) + ((i2 * 72L) + (i3 * 24L)), (float *)product); } }
     dh_k6((float *)(memory[0] + 0), (float *)(memory[1] + 0));
   }
   dh_restore(before);

@@ -1,7 +1,7 @@
-// 896 bytes of state, 24320 of temporaries, 10 kernels
-// 7×3·3·3 · 3·3·3×8: temporary 0 = temporary 19968 · temporary 23424
-// 72×3·3·8 · 3·3·8×3: temporary 21696 = temporary 0 · temporary 23424
-// 8×2·6·7 · 2·6·7×3: temporary 0 = temporary 17280 · temporary 19968
+// 896 bytes of state, 16064 of temporaries, 10 kernels
+// 7×3·3·3 · 3·3·3×8: temporary 0 = temporary 12416 · temporary 15168
+// 7×3·3·8 · 3·3·8×3: temporary 14144 = temporary 0 · temporary 15168
+// 8×2·6·7 · 2·6·7×3: temporary 0 = temporary 9728 · temporary 12416
 "use strict";
 function dh_k0(p0, p1) {
   for (let i4 = 0; i4 < 27; i4++) {
@@ -83,6 +83,50 @@ function dh_k3(p0, p1, p2, p3) {
   }
 }
 function dh_k4(p0, p1) {
+  for (let i0 = 0; i0 < 2; i0++) {
+    for (let i5 = 0; i5 < 10; i5++) {
+      for (let i6 = 0; i6 < 11; i6++) {
+        for (let i1 = 0; i1 < 8; i1++) {
+          const v0 = Math.imul(i6, 8);
+          const v1 = ((i5 + (-2)) | 0);
+          const v2 = ((i6 + (-2)) | 0);
+          const v3 = (((((-1) < v1) && (v1 < 6)) && (((-1) < v2) && (v2 < 7))) ? p0[((((((((Math.imul(i0, 336) + i1) | 0) + Math.imul(i5, 56)) | 0) + v0) | 0) + (-128)) | 0)] : 0);
+          p1[((((((Math.imul(i0, 880) + i1) | 0) + Math.imul(i5, 88)) | 0) + v0) | 0)] = v3;
+        }
+      }
+    }
+  }
+}
+function dh_k5(p0, p1, p2) {
+  for (let i0 = 0; i0 < 2; i0++) {
+  for (let i5 = 0; i5 < 6; i5++) {
+  const a0 = ((96 + (i0 * 880)) + (i5 * 88)), b0 = 64, c0 = ((i0 * 126) + (i5 * 7));
+  for (let i = 0; i < 7; i++) {
+  let j = 0;
+  for (; j + 1 <= 3; j += 1) {
+  let x0 = 0;
+  const s0 = a0 + i * 8, t0 = b0 + j * 72;
+  for (let l0 = 0, s1 = s0, t1 = t0; l0 < 3; l0++, s1 += 88, t1 += -24) {
+  for (let l1 = 0, s2 = s1, t2 = t1; l1 < 3; l1++, s2 += 8, t2 += -8) {
+  for (let l2 = 0, s3 = s2, t3 = t2; l2 < 8; l2++, s3 += 1, t3 += 1) {
+  const v = p1[s3];
+  x0 += v * p2[t3 + 0];
+  }
+  }
+  }
+  p0[c0 + i * 1 + (j + 0) * 42] = x0;
+  }
+  }
+  }
+  }
+}
+function dh_k6(p0, p1) {
+  for (let i3 = 0; i3 < 252; i3++) {
+    const v0 = p0[i3];
+    p1[i3] = v0;
+  }
+}
+function dh_k7(p0, p1) {
   let acc0 = 0;
   for (let r0 = 0; r0 < 2; r0++) {
     for (let r1 = 0; r1 < 8; r1++) {
@@ -95,54 +139,6 @@ function dh_k4(p0, p1) {
   }
   const v2 = (acc0 * 0.0014880952658131719);
   p1[0] = v2;
-}
-function dh_k5(p0, p1) {
-  for (let i0 = 0; i0 < 2; i0++) {
-    for (let i5 = 0; i5 < 10; i5++) {
-      for (let i6 = 0; i6 < 9; i6++) {
-        for (let i4 = 0; i4 < 3; i4++) {
-          for (let i1 = 0; i1 < 8; i1++) {
-            const v0 = Math.imul(i4, 8);
-            const v1 = ((i5 + (-2)) | 0);
-            const v2 = ((((i6 + i4) | 0) + (-2)) | 0);
-            const v3 = (((((-1) < v1) && (v1 < 6)) && (((-1) < v2) && (v2 < 7))) ? p0[((((((((((Math.imul(i0, 336) + i1) | 0) + Math.imul(i5, 56)) | 0) + Math.imul(i6, 8)) | 0) + v0) | 0) + (-128)) | 0)] : 0);
-            p1[((((((((Math.imul(i0, 2160) + i1) | 0) + v0) | 0) + Math.imul(i5, 216)) | 0) + Math.imul(i6, 24)) | 0)] = v3;
-          }
-        }
-      }
-    }
-  }
-}
-function dh_k6(p0, p1, p2) {
-  for (let i0 = 0; i0 < 2; i0++) {
-  const a0 = (i0 * 2160), b0 = 64, c0 = (i0 * 216);
-  for (let i = 0; i < 72; i++) {
-  let j = 0;
-  for (; j + 1 <= 3; j += 1) {
-  let x0 = 0;
-  const s0 = a0 + i * 24, t0 = b0 + j * 72;
-  for (let l0 = 0, s1 = s0, t1 = t0; l0 < 3; l0++, s1 += 216, t1 += -24) {
-  for (let l1 = 0, s2 = s1, t2 = t1; l1 < 3; l1++, s2 += 8, t2 += -8) {
-  for (let l2 = 0, s3 = s2, t3 = t2; l2 < 8; l2++, s3 += 1, t3 += 1) {
-  const v = p1[s3];
-  x0 += v * p2[t3 + 0];
-  }
-  }
-  }
-  p0[c0 + i * 1 + (j + 0) * 72] = x0;
-  }
-  }
-  }
-}
-function dh_k7(p0, p1) {
-  for (let i1 = 0; i1 < 6; i1++) {
-    for (let i2 = 0; i2 < 6; i2++) {
-      for (let i3 = 0; i3 < 7; i3++) {
-        const v0 = p0[((((((Math.imul(i1, 72) + Math.imul(i2, 9)) | 0) + i3) | 0) + 10) | 0)];
-        p1[((((Math.imul(i1, 42) + Math.imul(i2, 7)) | 0) + i3) | 0)] = v0;
-      }
-    }
-  }
 }
 function dh_k8(p0, p1, p2) {
   for (let i2 = 0; i2 < 3; i2++) {
@@ -180,27 +176,27 @@ function dh_k9(p0, p1) {
 }
 return (memory, steps) => {
   const m0 = new Float32Array(memory.state, 0, 216);
-  const m1 = new Float32Array(memory.arena, 23424, 216);
-  const m2 = new Float32Array(memory.arena, 19968, 432);
+  const m1 = new Float32Array(memory.arena, 15168, 216);
+  const m2 = new Float32Array(memory.arena, 12416, 432);
   const m3 = new Float32Array(memory.arena, 0, 672);
-  const m4 = new Float32Array(memory.arena, 2688, 672);
-  const m5 = new Float32Array(memory.arena, 17280, 672);
-  const m6 = new Float32Array(memory.arena, 0, 4320);
-  const m7 = new Float32Array(memory.arena, 21696, 432);
+  const m4 = new Float32Array(memory.arena, 7040, 672);
+  const m5 = new Float32Array(memory.arena, 9728, 672);
+  const m6 = new Float32Array(memory.arena, 0, 1760);
+  const m7 = new Float32Array(memory.arena, 14144, 252);
   const m8 = new Float32Array(memory.arena, 0, 216);
   for (let s = 0; s < steps; s++) {
     const s0 = new Float32Array(memory.feeds[0], s * 1008, 252);
     const s1 = new Float32Array(memory.feeds[1], s * 2688, 672);
-    const s2 = new Float32Array(memory.outputs[0], s * 4, 1);
-    const s3 = new Float32Array(memory.outputs[1], s * 1008, 252);
+    const s2 = new Float32Array(memory.outputs[1], s * 1008, 252);
+    const s3 = new Float32Array(memory.outputs[0], s * 4, 1);
     dh_k0(m0, m1);
     dh_k1(s0, m2);
     dh_k2(m3, m2, m1);
     dh_k3(m3, s1, m4, m5);
-    dh_k4(m4, s2);
-    dh_k5(m5, m6);
-    dh_k6(m7, m6, m1);
-    dh_k7(m7, s3);
+    dh_k4(m5, m6);
+    dh_k5(m7, m6, m1);
+    dh_k6(m7, s2);
+    dh_k7(m4, s3);
     dh_k8(m8, m5, m2);
     dh_k9(m0, m8);
   }

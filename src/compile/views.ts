@@ -1,0 +1,86 @@
+/**
+ * Views that would need memory, rewritten to what needs less:
+ *
+ * - zeros around windows become windows of a tensor with zeros around: what has zeros around it lies in memory, and
+ *   windows are many times what they look at;
+ * - of a sum of products only the part is made that somebody looks at, such as the input's gradient without its padding,
+ *   and a part of what is spread over axes is what was spread.
+ */
+import { axisBelow } from "../ir/fold.ts";
+
+import { topo } from "../ir/graph.ts";
+import type { Range, Window } from "../ir/ops.ts";
+import { sameShape } from "../ir/shape.ts";
+import { inPlaceOf, Tensor } from "../ir/tensor.ts";
+
+/** The same roots on a graph whose views are cheaper. */
+export function simplifyViews(roots: readonly Tensor[]): Tensor[] {
+  const order = topo(roots);
+  const readers = new Map<Tensor, number>(roots.map((t) => [t, 1]));
+  for (const t of order) for (const s of t.src) readers.set(s, (readers.get(s) ?? 0) + 1);
+  const to = new Map<Tensor, Tensor>();
+  for (const t of order) {
+    const src = t.src.map((s) => to.get(s)!);
+    const same = src.every((s, k) => s === t.src[k]);
+    const view =
+      t.op === "pad"
+        ? inPlaceOf(t, () => padded(src[0]!, t))
+        : t.op === "shrink"
+          ? inPlaceOf(t, () => cropped(src[0]!, t, readers))
+          : undefined;
+    to.set(t, view ?? (same ? t : new Tensor(t.op, src, t.arg, t.shape, t.dtype, t.origin)));
+  }
+  return roots.map((t) => to.get(t)!);
+}
+
+// ---- zeros below windows ---------------------------------------------------------------------------------------------
+
+function padded(s: Tensor, t: Tensor): Tensor | undefined {
+  let x = s;
+  while (x.op === "permute" || x.op === "reshape") x = x.src[0]!;
+  if (x.op !== "window") return undefined;
+  return (t.arg as readonly Range[]).reduce((y, by, axis) => (by[0] + by[1] ? padBelow(y, axis, by) : y), s);
+}
+
+function padBelow(t: Tensor, axis: number, by: Range): Tensor {
+  const s = t.src[0]!;
+  const grown = t.shape.with(axis, t.shape[axis]! + by[0] + by[1]);
+  const below = axisOf(t, axis);
+  if (t.op === "permute") return padBelow(s, below!, by).permute(t.arg as readonly number[]);
+  if (below !== undefined) return padBelow(s, below, by).reshape(grown);
+  if (t.op === "window" && (t.arg as Window).axis !== axis && axis < s.rank) {
+    return padBelow(s, axis, by).window(t.arg as Window);
+  }
+  if (t.op !== "pad") return t.pad(t.shape.map((_, k): Range => (k === axis ? by : [0, 0])));
+  return s.pad((t.arg as readonly Range[]).map(([p, q], k): Range => (k === axis ? [p + by[0], q + by[1]] : [p, q])));
+}
+
+/** Which axis of its source an axis of a view is, through nodes of their own too: nobody asks for gradients any more. */
+function axisOf(t: Tensor, axis: number): number | undefined {
+  if (t.op !== "permute" && t.op !== "reshape") return undefined;
+  return sameShape(t.shape, t.src[0]!.shape) && t.op === "reshape" ? axis : axisBelow(t, axis);
+}
+
+// ---- parts of sums ---------------------------------------------------------------------------------------------------
+
+function cropped(s: Tensor, t: Tensor, readers: ReadonlyMap<Tensor, number>): Tensor | undefined {
+  let x = t.src[0]!;
+  while ((x.op === "permute" || x.op === "reshape") && readers.get(x) === 1) x = x.src[0]!;
+  const product = x.op === "sum" && x.src[0]!.op === "mul" && readers.get(x) === 1;
+  if (!product && s.op !== "expand") return undefined;
+  return (t.arg as readonly Range[]).reduce((y, [from, end], axis) => crop(y, axis, from, end), s);
+}
+
+function crop(t: Tensor, axis: number, from: number, end: number): Tensor {
+  const [s, other] = t.src as [Tensor, Tensor];
+  if (from === 0 && end === t.shape[axis]) return t;
+  const cut = t.shape.with(axis, end - from);
+  if (t.op === "mul") return crop(s, axis, from, end).mul(crop(other, axis, from, end));
+  if (t.op === "expand") return (s.shape[axis] === 1 ? s : crop(s, axis, from, end)).expand(cut);
+  const below = axisOf(t, axis);
+  if (t.op === "permute") return crop(s, below!, from, end).permute(t.arg as readonly number[]);
+  if (below !== undefined) return crop(s, below, from, end).reshape(cut);
+  const over = t.arg as readonly number[];
+  if (t.op === "sum" && !over.includes(axis)) return crop(s, axis, from, end).sum(over, { keep: true });
+  return t.slice(axis, from, end);
+}
