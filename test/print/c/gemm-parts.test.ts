@@ -35,11 +35,11 @@ const window = (m: number, n: number): Case => ({
 });
 
 const cases: Case[] = [
-  ...["nnn", "ntn", "tnn", "ttn", "nnt", "ntt", "tnt", "ttt"].flatMap((layout) => [
-    product(70, 45, 60, layout),
-    product(37, 130, 800, layout),
+  ...["nnn", "ntn", "tnn", "ttn", "nnt", "ttt"].map((layout) => product(37, 45, 60, layout)),
+  ...["nnn", "ntn", "tnn"].flatMap((layout) => [
+    product(37, 70, 800, layout), // several blocks of k
     product(5, 33, 100, layout),
-    product(6, 10, 130, layout),
+    product(6, 10, 130, layout), // four sets
     product(33, 20, 40, layout, "f64"),
   ]),
   product(40, 1, 90, "ntn"),
@@ -140,7 +140,7 @@ describe.skipIf(targets.length === 0)("parts of contractions in C (needs a C com
     "$name: the bits of the whole",
     (target) => {
       const checks = cases.map((g, i) => check(g, i, target.lanes));
-      expect(checks.filter((c) => c.packed).length).toBeGreaterThan(4);
+      expect(checks.filter((c) => c.packed).length).toBeGreaterThan(3);
       const main = `int main(void) { ${checks.map((c) => c.call).join(" ")} return 0; }`;
       const source = [gemmPrelude(target.lanes), harness, ...checks.map((c) => c.text), main].join("\n");
       expect(`${runProgram(target, source, new Uint8Array(), "-O2")}`).toBe("");
