@@ -8,12 +8,14 @@ import type { Bf16 } from "./c/bf16.ts";
 import { Clock } from "./c/clock.ts";
 import { type MathFunction, mathFunctions, mathPrelude } from "./c/math.ts";
 import { Products } from "./c/products.ts";
+import { roots } from "./c/roots.ts";
 import { entry, Kernels } from "./c/step.ts";
 import { types } from "./c/types.ts";
-import type { Target } from "./target.ts";
+import { LANE } from "./strips.ts";
+import type { Strips, Target } from "./target.ts";
 
 /** The spellings, and which elementary functions they have used. */
-function target(used: Set<MathFunction>): Target {
+function target(used: Set<MathFunction>, lanes: number): Target {
   const call = (f: MathFunction) => (d: DType, a: string) => {
     used.add(f);
     return `${mathFunctions[f][d as "f32" | "f64"]}(${a})`;
@@ -86,9 +88,18 @@ function target(used: Set<MathFunction>): Target {
     },
     // Only here may the compiler reorder: with -fassociative-math it would also undo (x − 1000) − log 3.
     freeOrder: (clauses) => `#pragma omp simd ${clauses.join(" ")}`,
+    strips: lanes === 16 ? strips : undefined,
   };
   return c;
 }
+
+const strips: Strips = {
+  lanes: 16,
+  loop: (from, to, name) => `for (int ${name} = ${from}; ${name} + 16 <= ${to}; ${name} += 16) {`,
+  inner: ["#pragma omp simd", `for (int ${LANE} = 0; ${LANE} < 16; ${LANE}++) {`],
+  array: (name) => `float ${name}[16];`,
+  roots: (name) => `dh_roots(${name});`,
+};
 
 /** The nearest float, so that no compiler has to round; beyond the range it is an infinity. */
 function single(v: number): string {
@@ -142,8 +153,8 @@ static inline void dh_restore(dh_mode m) { (void)m; }
 `;
 
 /**
- * Two units of C, how many bytes of scratch memory each thread needs, and how many bytes of temporaries, those that only
- * C has included. The entry point is
+ * Units of C, how many bytes of scratch memory each thread needs, and how many bytes of temporaries, those that only C
+ * has included. The entry point is
  *   void dh_run(char **memory, double *steps, volatile int *stop)
  * memory: state, temporaries, scratch of all threads, the team, then resident data, feeds and outputs in their order.
  * steps[0] is how many to take, steps[1] becomes how many were taken: fewer when *stop becomes non-zero or the watched
@@ -154,27 +165,27 @@ export function printC(program: Program, lanes: number, bf16: Bf16 = "none", { c
   const used = new Set<MathFunction>();
   const products = new Products(lanes, bf16);
   const clock = clocks ? new Clock(program) : undefined;
-  const kernels = new Kernels(program, target(used), products, clocks);
+  const kernels = new Kernels(program, target(used, lanes), products, clocks);
   const main = entry(program, kernels, products, clock);
+  const math = [mathPrelude(used), ...(kernels.texts.some((x) => x.includes("dh_roots(")) ? [roots] : [])];
+  const around = [products.declarations, ...(clock ? [clock.text] : [])];
   return {
     units: [
-      {
-        text: [
-          helpers,
-          mode,
-          mathPrelude(used),
-          products.declarations,
-          ...(clock ? [clock.text] : []),
-          ...kernels.texts,
-          ...main.lines,
-          "",
-        ].join("\n"),
-        optimize: "-O3" as const,
-      },
-      ...(products.text ? [{ text: products.text, optimize: "-O2" as const }] : []),
+      ...(kernels.declarations
+        ? [
+            unit("-O3", [helpers, ...math, ...kernels.texts]),
+            unit("-O1", [helpers, mode, ...around, ...kernels.declarations, ...main.lines]),
+          ]
+        : [unit("-O3", [helpers, mode, ...math, ...around, ...kernels.texts, ...main.lines])]),
+      ...(products.text ? [unit("-O2", [products.text])] : []),
     ],
     scratchBytes: main.scratchBytes,
     temporaryBytes: main.temporaryBytes,
     shared: main.shared,
   };
 }
+
+const unit = (optimize: "-O1" | "-O2" | "-O3", parts: readonly string[]) => ({
+  text: `${parts.join("\n")}\n`,
+  optimize,
+});

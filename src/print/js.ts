@@ -65,6 +65,7 @@ const js: Target = {
     clauses: [],
   }),
   freeOrder: () => undefined,
+  strips: undefined,
 };
 
 /** Typed arrays that a JavaScript program works on; feeds and outputs hold one slice per step. */

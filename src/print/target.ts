@@ -7,6 +7,7 @@ import { type DType, type Storage, storages } from "../ir/dtype.ts";
 import { type Expr, fresh, linear } from "../ir/expr.ts";
 import type { Elementwise } from "../ir/ops.ts";
 import { runs, steady } from "./innermost.ts";
+import { array, LANE, strip } from "./strips.ts";
 
 /** `d` is the type of the operands: of the result too, but for comparisons and casts. `to` is the type of the result. */
 export type Spelling = (d: DType, a: string, b: string, c: string, to: DType) => string;
@@ -22,6 +23,19 @@ export type Target = {
   fold(r: Reduction): Fold;
   /** The line above the innermost loop of reductions that says that their order is free, where the target wants to be told. */
   freeOrder(clauses: readonly string[]): string | undefined;
+  /** How loops are walked in strips, where that is faster. */
+  readonly strips: Strips | undefined;
+};
+
+export type Strips = {
+  readonly lanes: number;
+  /** Opens the loop over whole strips. */
+  loop(from: string, to: string, name: string): string;
+  /** Opens the loop over the lanes of one. */
+  readonly inner: readonly string[];
+  array(name: string): string;
+  /** Every number of an array by its square root. */
+  roots(name: string): string;
 };
 
 /** How a reduction is written: how it starts, what it does with a named value, and how it ends. */
@@ -90,21 +104,59 @@ function mapping(k: Nest, writer: () => Writer, t: Target, pointer: Pointers, pa
   const outer = k.loops.slice(0, -1);
   const last = k.loops.at(-1)!;
   const cut = last.name === part?.loop;
-  const roots = k.stores.flatMap((s) => [s.at, s.value]);
-  const pieces = cut ? [{ ...last, from: 0, to: last.n, of: steady(last.name) }] : runs(last, roots);
+  const pieces = cut
+    ? [{ ...last, from: 0, to: last.n, of: steady(last.name) }]
+    : runs(last, valuesAndPlaces(k.stores));
   const body = outer.map((l) => t.loop(within(l, part)));
+  const alone = (stores: readonly Store[]) => {
+    const w = writer();
+    w.count(valuesAndPlaces(stores));
+    return storing(stores, w, t, pointer);
+  };
   for (const { from, to, of } of pieces) {
     const stores = k.stores.map((s) => ({ ...s, at: of(s.at), value: of(s.value) }));
-    const w = writer();
-    w.count(stores.flatMap((s) => [s.at, s.value]));
     const whole = cut || (from === 0 && to === last.n);
-    body.push(
-      t.loop(whole ? within(last, part) : { name: last.name, from: `${from}`, to: `${to}` }),
-      ...storing(stores, w, t, pointer),
-      "}",
-    );
+    const range = whole ? within(last, part) : { name: last.name, from: `${from}`, to: `${to}` };
+    const n = cut ? (part.count ?? 1) : to - from;
+    const rest = inStrips(last, stores, range, n, t, writer(), alone);
+    body.push(...(rest?.lines ?? []));
+    if (rest?.all) continue;
+    body.push(t.loop(rest?.range ?? range), ...alone(stores), "}");
   }
   return [...body, ...outer.map(() => "}")];
+}
+
+/** The strips of a loop, where it gains by them, and the range that is left. `n`: what its length is a multiple of. */
+function inStrips(
+  loop: Loop,
+  stores: readonly Store[],
+  range: Range,
+  n: number,
+  t: Target,
+  w: Writer,
+  storing: (stores: readonly Store[]) => string[],
+) {
+  const { strips } = t;
+  const s = strips && loop.n >= 2 * strips.lanes ? strip(loop, stores) : undefined;
+  if (!s || !strips) return undefined;
+  const { from, to } = "n" in range ? { from: "0", to: `${range.n}` } : range;
+  w.count(s.under);
+  const under = s.under.map((e) => w.text(e));
+  const lines = [
+    strips.loop(from, to, loop.name),
+    ...s.under.map((_, k) => strips.array(array(k))),
+    ...strips.inner,
+    ...w.flush(),
+    ...under.map((value, k) => t.store(array(k), LANE, value, "f32")),
+    "}",
+    ...s.under.map((_, k) => strips.roots(array(k))),
+    ...strips.inner,
+    ...storing(s.stores),
+    "}",
+    "}",
+  ];
+  const rest = { name: loop.name, from: `(${to}) - ((${to}) - (${from})) % ${strips.lanes}`, to };
+  return { lines, range: rest, all: n % strips.lanes === 0 };
 }
 
 /** A nest that begins with reductions at each of its indices. */
@@ -113,7 +165,7 @@ function reducing(k: Nest, w: Writer, t: Target, pointer: Pointers, part: Part |
     const last = r.loops.at(-1);
     return last ? { ...r, value: steady(last.name)(r.value) } : r;
   });
-  w.count([...reductions.map((r) => r.value), ...k.stores.flatMap((s) => [s.at, s.value])]);
+  w.count([...reductions.map((r) => r.value), ...valuesAndPlaces(k.stores)]);
   const body = k.loops.map((l) => t.loop(within(l, part)));
   for (const together of sameLoops(reductions)) {
     const folds = together.map((r) => t.fold({ ...r, name: w.accumulator(r.name) }));
@@ -126,6 +178,8 @@ function reducing(k: Nest, w: Writer, t: Target, pointer: Pointers, part: Part |
   }
   return [...body, ...storing(k.stores, w, t, pointer), ...k.loops.map(() => "}")];
 }
+
+const valuesAndPlaces = (stores: readonly Store[]) => stores.flatMap((s) => [s.at, s.value]);
 
 /** All values first: a store must not be seen by a later load of what was there before. */
 function storing(stores: readonly Store[], w: Writer, t: Target, pointer: Pointers): string[] {
