@@ -2,6 +2,7 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, symlink
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { probeCompiler } from "../../../src/run/native/compiler.ts";
+import { unitFor } from "../../../src/run/native/tiles.ts";
 import { child, compiler, fresh, wrapper } from "./child.ts";
 
 const before = { ...process.env };
@@ -63,6 +64,17 @@ describe.skipIf(!compiler.found)("with a compiler", () => {
     if (!compiler.found || process.arch !== "x64" || !existsSync("/proc/cpuinfo")) return;
     const has = (name: string) => readFileSync("/proc/cpuinfo", "utf8").includes(` ${name} `);
     expect(compiler.simd).toBe(has("avx512vl") && has("avx512bw") ? "avx512" : has("avx2") ? "avx2" : "generic");
+  });
+
+  test("what multiplies bfloat16 is in the kernel's own feature line, and tiles are only used with its leave", () => {
+    if (!compiler.found || process.arch !== "x64" || !existsSync("/proc/cpuinfo")) return;
+    const has = (name: string) => readFileSync("/proc/cpuinfo", "utf8").includes(` ${name} `);
+    if (compiler.bf16 === "amx") expect(has("amx_bf16") && has("amx_tile")).toBe(true);
+    if (compiler.bf16 !== "none") expect(has("avx512_bf16")).toBe(true);
+    expect(["amx", "avx512"].includes(unitFor(compiler))).toBe(compiler.bf16 !== "none");
+    expect(unitFor({ ...compiler, bf16: "none" })).toBe("none");
+    process.env.DOWNHILL_MARCH = "x86-64-v3";
+    expect(probeCompiler()).toMatchObject({ bf16: "none" });
   });
 
   test.skipIf(process.arch !== "x64").each([
