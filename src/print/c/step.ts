@@ -18,13 +18,16 @@ import { types } from "./types.ts";
 
 /**
  * A program of so few kernels is compiled as one function, which saves a step of nanoseconds its calls. In a larger one
- * calls cost nothing that could be measured, and compiling it whole takes two to three times as long.
+ * calls cost nothing that could be measured, and compiling it whole takes two to three times as long: its kernels are a
+ * unit, and its steps, a long list of calls that no optimisation makes shorter, another.
  */
 const FEW = 40;
 
 /** The kernels of a program as functions of C, and the statements that call them. */
 export class Kernels {
   readonly texts: readonly string[];
+  /** What another unit needs to call them; undefined where they are few, and stand in the unit of the steps. */
+  readonly declarations: readonly string[] | undefined;
   private readonly program: Program;
   private readonly target: Target;
   private readonly products: Products;
@@ -56,8 +59,10 @@ export class Kernels {
       (p) => `(${p.pointers.map(parameter).join(", ")}${p.range}) {\n${p.body}\n}`,
     );
     for (const { kernel, printed, name } of calls) this.called.set(kernel.member, { printed, name });
-    const inline = apart || calls.length > FEW ? "__attribute__((noinline)) " : "";
-    this.texts = bodies.map(({ name, text }) => `static ${inline}void ${name}${text}`);
+    const many = calls.length > FEW;
+    const scope = many ? "" : `static ${apart ? "__attribute__((noinline)) " : ""}`;
+    this.texts = bodies.map(({ name, text }) => `${scope}void ${name}${text}`);
+    if (many) this.declarations = bodies.map(({ name, text }) => `void ${name}${text.slice(0, text.indexOf(" {"))};`);
   }
 
   /** The statements that run a member of a band: all of it, or the slices from lo to hi. */

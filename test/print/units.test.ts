@@ -1,0 +1,35 @@
+/** A program of many kernels in C: equal ones are one function, and its steps are a unit beside them. */
+import { describe, expect, test } from "vitest";
+import type { Tensor } from "../../src/ir/tensor.ts";
+import { value } from "../../src/ir/value.ts";
+import { printC } from "../../src/print/c.ts";
+import { Run } from "../../src/run/run.ts";
+import { backends } from "../backends.ts";
+
+const count = 50;
+const feeds = Array.from({ length: count }, (_, k) =>
+  value(
+    [1, 32],
+    Array.from({ length: 32 }, (_, i) => Math.sin(k + i)),
+  ),
+);
+const norms = (_: unknown, f: readonly Tensor[]) => ({ output: f.map((x) => x.square().sum()) });
+
+describe.each(backends)("%s", (backend) => {
+  test("the norms of fifty vectors", async () => {
+    const run = await Run.start({}, { backend });
+    const { output } = await run.loop(norms).take(1, feeds);
+    output.forEach((norm, k) => {
+      const naive = feeds[k]!.data.reduce((sum, x) => sum + x * x, 0);
+      expect(norm.data[0]! / naive).toBeCloseTo(1, 6);
+    });
+  });
+});
+
+test("are one function, called fifty times from a unit of its own", async () => {
+  const { program } = (await Run.start({}, { backend: "js" })).loop(norms).compiled(feeds);
+  const { units } = printC(program, 16);
+  expect(units.map((u) => u.optimize)).toEqual(["-O3", "-O1"]);
+  expect(units[0]!.text.match(/^void dh_k\d+/gm)).toEqual(["void dh_k0"]);
+  expect(units[1]!.text.match(/ dh_k0\(\(/g)).toHaveLength(count);
+});
