@@ -20,10 +20,10 @@ name = given.workload
 
 
 def resident(tree):
-    return {k: jnp.asarray(np.array(v)) for k, v in tree.items()}
+    return {k: jnp.array(v) for k, v in tree}
 
 
-data = resident(given.data)
+data = resident(given.take("data"))
 
 
 def cross_entropy(y, labels):
@@ -136,7 +136,7 @@ trainings = {
 
 def trained():
     loss_of, rule, kept = (dense(0, 2), by_adam, "mv") if name.startswith("MLP-") else trainings[name]
-    feeds = resident(given.feeds)
+    feeds = resident(given.feeds.items())
 
     def step(state, f, data):
         p, opt = state
@@ -148,7 +148,7 @@ def trained():
     now = {}
 
     def reset():
-        p = resident(given.params)
+        p = resident(given.params.items())
         now["state"] = (p, {letter: {k: jnp.zeros_like(x) for k, x in p.items()} for letter in kept})
         jax.block_until_ready(now["state"])
 
@@ -178,7 +178,7 @@ def trained():
 
 
 def update():
-    now = {"p": list(resident(given.params).values())}
+    now = {"p": list(resident(given.take("params")).values())}
     now["m"], now["v"] = ([jnp.zeros_like(x) for x in now["p"]] for _ in "mv")
     gradients = list(data.values())
 

@@ -29,14 +29,21 @@ class Given:
         self.workload, self.steps, self.checked = about["workload"], about["steps"], about["checked"]
         self.steps = min(self.steps, most or self.steps)
         self.restart = about["restart"]
-        numbers = np.memmap(os.path.join(folder, "numbers.bin"), dtype=np.uint8, mode="r")
         kinds = {"f32": np.float32, "i32": np.int32}
         self.trees = {"params": {}, "data": {}, "feeds": {}}
+        path = os.path.join(folder, "numbers.bin")
         for t in about["tensors"]:
             tree, _, name = t["name"].partition(".")
             count = int(np.prod(t["shape"], dtype=np.int64))
-            part = numbers[t["at"] : t["at"] + 4 * count].view(kinds[t["dtype"]])
+            part = np.fromfile(path, kinds[t["dtype"]], count, offset=t["at"])
             self.trees[tree][name] = part.reshape(t["shape"])
+
+    def take(self, tree):
+        """The tensors of a tree, for good: a library that copies them is not charged with ours as well."""
+        taken, self.trees[tree] = self.trees[tree], {}
+        while taken:
+            name = next(iter(taken))
+            yield name, taken.pop(name)
 
     params = property(lambda self: self.trees["params"])
     data = property(lambda self: self.trees["data"])
