@@ -45,14 +45,15 @@ export function tileShapes(lanes: number): TileShape[] {
   );
 }
 
-/**
- * C[rows, columns] = A·B over k steps, or C + A·B with `more`. strides: rows of A, k of A, k of B, rows of C, and the
- * lanes of the last vector that are columns; B's and C's columns are contiguous. Meanwhile the tile
- * asks for what comes next: C, where it is added to, and a line at ahead + l·step for each l of k; step may be 0.
- */
-/** AVX-512 masks at no cost, outside the loop: one kernel has both loops. */
+/** AVX-512 masks at no cost outside the loop: there one tile serves whole vectors and the rim, with a loop for each. */
 const alwaysMasked = (v: Vector) => v.bytes * v.width === 64;
 
+/**
+ * C[rows, columns] = A·B over k steps, or C + A·B with `more`. strides: rows of A, k of A, k of B, rows of C, and the
+ * lanes of the last vector that are columns; B's and C's columns are contiguous. Meanwhile the tile asks for what comes
+ * next: C, where it is added to, and a line at ahead + l·step for each l of k; step may be 0. Without `full` the last
+ * vector may be a part of one.
+ */
 export function tileKernel(v: Vector, { rows, vectors, sets }: TileShape, full: boolean): Kernel {
   const whole = full || alwaysMasked(v);
   const masked = alwaysMasked(v) || !whole;

@@ -2,7 +2,7 @@
  * Which tile a product uses and what is copied first, by a model of the cycles. Two results must not depend on how many
  * rows a call has: the order of its sums (`setsOf`, `deepest`), and the panels of a packed B (`panelVectors`).
  */
-import { tallest, widest } from "./kernels.ts";
+import { squareDot, tallest, widest } from "./kernels.ts";
 import { type Normal, rounds } from "./normal.ts";
 import { registers, type Vector, vector } from "./vector.ts";
 
@@ -88,5 +88,5 @@ export function packingB(g: Normal): Plan["packB"] {
 
 /** Entries of C that a dot computes at a time: rows × columns, one accumulator each. */
 export function dotTile(g: Normal): { rows: number; columns: number } {
-  return g.m === 1 ? { rows: 1, columns: registers(g.lanes) / 2 } : { rows: g.lanes === 16 ? 4 : 2, columns: 4 };
+  return g.m === 1 ? { rows: 1, columns: registers(g.lanes) / 2 } : squareDot(g.lanes);
 }
