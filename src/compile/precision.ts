@@ -1,5 +1,5 @@
 /**
- * Mixed precision, as one change of the graph: the factors of every matrix product are rounded to bfloat16, forward and
+ * Mixed precision, as one change of the graph: the factors of matrix products are rounded to bfloat16, forward and
  * backward alike, and the products are added up in f32. All else stays as it is: parameters and what an optimizer
  * remembers, sums, norms, softmax, losses. As bfloat16 has f32's exponents no loss has to be scaled.
  *
@@ -16,7 +16,7 @@ import { product } from "./contraction.ts";
 /** How matrix products are computed: in f32, or from factors rounded to bfloat16. */
 export type Precision = "f32" | "bf16";
 
-/** The same step with rounded factors in each f32 product of two matrices; convolutions are such products. */
+/** The same step with rounded factors in each f32 product of two matrices. */
 export function inBf16(trace: Trace): Trace {
   const { state, outputs, watch } = trace;
   const to = new Map<Tensor, Tensor>();
@@ -44,10 +44,16 @@ export function isRounded(t: Tensor): boolean {
   return x.op === "bf16";
 }
 
-/** Of two matrices: with a vector, memory is what takes the time, and it would not become less. */
+/** Fewer terms are not worth packing (c/bf16.ts). */
+const SHORT = 16;
+
+/**
+ * Of two matrices: with a vector, memory is what takes the time, and it would not become less. And over one axis: a
+ * convolution sums over several and would be multiplied in f32 after all.
+ */
 function isProduct(t: Tensor): boolean {
   const p = t.op === "sum" && t.dtype === "f32" ? product(t, new Map()) : undefined;
-  return p !== undefined && p.m > 1 && p.n > 1;
+  return p !== undefined && p.m > 1 && p.n > 1 && p.sum.length === 1 && p.sum[0]!.n >= SHORT;
 }
 
 function withRounded(sum: Tensor): Tensor {

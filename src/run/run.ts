@@ -52,9 +52,10 @@ export type RunOptions = {
 /** How a step is computed. */
 export type LoopOptions = {
   /**
-   * "bf16": every f32 product of two matrices, convolutions included, has its factors rounded to bfloat16, 8 significant
-   * bits, and is added up in f32, forward and backward; the state and all else stay f32. Faster where the CPU multiplies
-   * bfloat16 (AMX, AVX512-BF16) and the matrices are large; docs/precision.md has the figures. "f32" unless given.
+   * "bf16": every f32 product of two matrices over one axis of 16 or more has its factors rounded to bfloat16, 8
+   * significant bits, and is added up in f32, forward and backward. The state and all else, convolutions too, stay f32.
+   * Faster where the CPU multiplies bfloat16 (AMX, AVX512-BF16) and the matrices are large; docs/precision.md has the
+   * figures. "f32" unless given.
    */
   readonly precision?: Precision | undefined;
 };
