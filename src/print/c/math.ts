@@ -58,19 +58,20 @@ const support = `#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
 #define DH_NAN __builtin_nanf("")
 static inline float dh_float(int bits) { union { int i; float f; } u; u.i = bits; return u.f; }
 static inline int dh_bits(float x) { union { int i; float f; } u; u.f = x; return u.i; }
+static inline float dh_power(int k) { return dh_float((int)((unsigned)(k + 127) << 23)); }
 static inline float dh_abs(float x) { return dh_float(dh_bits(x) & 0x7fffffff); }
 static inline float dh_signed(float x, float sign) {
   return dh_float((dh_bits(x) & 0x7fffffff) | (dh_bits(sign) & ~0x7fffffff));
 }
 `;
 
-// e^r - 1 - r = r² P(r) on |r| <= ln 2 / 2, after x = n ln 2 + r. Cephes, expf.
-const reduceExp = (x: string) => `  float n = DH_ROUND(${x} * 1.44269504f);
-  float r = DH_EXACT(n, -1.42860677e-6f, DH_EXACT(n, -0.693145752f, ${x}));
-  float p = 1.98756915e-4f;
-  p = DH_FMA(p, r, 1.39819995e-3f); p = DH_FMA(p, r, 8.33345191e-3f); p = DH_FMA(p, r, 4.16657959e-2f);
-  p = DH_FMA(p, r, 1.66666655e-1f); p = DH_FMA(p, r, 5.00000012e-1f);
-  p = DH_FMA(p * r, r, r);`;
+// e^r - 1 - r = r² P(r) on |r| <= ln 2 / 2, after x = n ln 2 + r. Cephes, expf; P in pairs, as a processor waits for each
+// multiply-add that needs the one before. Adding 1.5 · 2²³ rounds to an integer, and leaves it in the lowest bits.
+const reduceExp = (x: string) => `  float shifted = DH_FMA(${x}, 1.44269504f, 12582912.f), n = shifted - 12582912.f;
+  int k = dh_bits(shifted) - 0x4b400000;
+  float r = DH_EXACT(n, -1.42860677e-6f, DH_EXACT(n, -0.693145752f, ${x})), s = r * r;
+  float p = DH_FMA(DH_FMA(1.98756915e-4f, r, 1.39819995e-3f), s, DH_FMA(8.33345191e-3f, r, 4.16657959e-2f));
+  p = DH_FMA(DH_FMA(p, s, DH_FMA(1.66666655e-1f, r, 5.00000012e-1f)), s, r);`;
 
 // log(1 + f) = f - f²/2 + f³ P(f) on sqrt(1/2) <= 1 + f < sqrt(2). Cephes, logf. k ln 2 is added in two parts.
 const finishLog = `  float z = f * f, p = 7.0376836292e-2f;
@@ -97,12 +98,15 @@ export const mathFunctions: Record<MathFunction, Row> = {
     f64: "exp",
     needs: [],
     ulps: 1.5,
-    // The scale is applied in two halves, the first in the exponent's bits: overflow gives inf, underflow denormals, then 0.
+    // The scale is applied in two halves: overflow gives inf, underflow denormals, then 0. What is far beyond either end
+    // is put in at the end: compilers make four comparisons of a clamp, which has to keep a NaN, and one of this.
     text: `static inline float dh_exp_f32(float x) {
-  x = x < -104.f ? -104.f : x; x = x > 89.f ? 89.f : x;
 ${reduceExp("x")}
-  int k = (int)n, half = k >> 1;
-  return dh_float(dh_bits(p + 1.f) + (half << 23)) * dh_float((k - half + 127) << 23);
+  int half = k >> 1;
+  float scale = dh_power(half);
+  float y = DH_FMA(p, scale, scale) * dh_power(k - half);
+  y = x > 89.f ? DH_INFINITY : y;
+  return x < -104.f ? 0.f : y;
 }
 `,
   },
@@ -113,10 +117,12 @@ ${reduceExp("x")}
     ulps: 2.5,
     // 2ⁿ(e^r - 1) + (2ⁿ - 1), halved so that n = 128 still has a scale. x has the sign of the result, -0 included.
     text: `static inline float dh_expm1_f32(float x) {
-  float c = x < -30.f ? -30.f : x; c = c > 89.f ? 89.f : c;
-${reduceExp("c")}
-  float scale = dh_float(((int)n + 126) << 23);
-  return dh_signed(2.f * DH_EXACT(p, scale, scale - .5f), x);
+${reduceExp("x")}
+  float scale = dh_power(k - 1);
+  float y = 2.f * DH_EXACT(p, scale, scale - .5f);
+  y = x > 89.f ? DH_INFINITY : y;
+  y = x < -30.f ? 1.f : y;
+  return dh_signed(y, x);
 }
 `,
   },
@@ -145,7 +151,7 @@ ${finishLog}
     // of a large one, the 1 is nothing.
     text: `static inline float dh_log1p_f32(float x) {
   int bits = dh_bits(1.f + x) - 0x3f3504f3, k = bits >> 23;
-  float scale = dh_float((127 - k) << 23), f = DH_FMA(x, scale, scale - 1.f);
+  float scale = dh_power(-k), f = DH_FMA(x, scale, scale - 1.f);
   f = k == 0 ? x : f;
   f = k > 64 ? dh_float((bits & 0x007fffff) + 0x3f3504f3) - 1.f : f;
 ${finishLog}
