@@ -85,9 +85,10 @@ export const mlpOf = (batch: number, steps: number): Workload<Numbers<Params<typ
 
 const wide = sequential(linear(1024, 1024), relu, linear(1024, 1024), relu, linear(1024, 10));
 
-export const wideMlp: Workload<Numbers<Params<typeof wide>, Classed>> = {
-  name: "WIDE-512",
-  about: "1024-1024-1024-10, ReLU, softmax cross-entropy, Adam, batches of 512",
+/** With "bf16" the factors of its matrix products are rounded, and everything else is f32. */
+export const wideOf = (precision: "f32" | "bf16"): Workload<Numbers<Params<typeof wide>, Classed>> => ({
+  name: precision === "f32" ? "WIDE-512" : "WIDE-512-BF16",
+  about: `1024-1024-1024-10, ReLU, softmax cross-entropy, Adam, batches of 512, products in ${precision}`,
   steps: 4,
   flops: denseFlops(512, [1024, 1024, 1024, 10]),
   restart: true,
@@ -107,8 +108,8 @@ export const wideMlp: Workload<Numbers<Params<typeof wide>, Classed>> = {
         const [next, opt] = update(mlpRule, gradients, s.opt, { params: s.params, step, lr: scalar(1e-3) });
         return { state: { params: next, opt }, output: { loss }, watch: loss };
       },
-      { data },
+      { data, precision },
     );
     return { run, loop };
   },
-};
+});

@@ -22,26 +22,26 @@ type Kind = {
   readonly workloads: RegExp;
 };
 
-const everything = /./;
+const everything = /^(?!.*BF16)/; // ours in bf16 is compared with ours in f32
 const kinds: readonly Kind[] = [
   { name: "torch", script: "torch_peer.py", way: "eager", needs: "torch", workloads: everything },
-  { name: "torch compiled", script: "torch_peer.py", way: "compiled", needs: "torch", workloads: /^(?!MATMUL)/ },
+  { name: "torch compiled", script: "torch_peer.py", way: "compiled", needs: "torch", workloads: /^(?!MATMUL|.*BF16)/ },
   { name: "jax", script: "jax_peer.py", way: "step", needs: "jax", workloads: everything },
-  { name: "jax scan", script: "jax_peer.py", way: "scan", needs: "jax", workloads: /^(?!MATMUL|ADAMW)/ },
+  { name: "jax scan", script: "jax_peer.py", way: "scan", needs: "jax", workloads: /^(?!MATMUL|ADAMW|.*BF16)/ },
   { name: "scikit-learn", script: "sklearn_peer.py", way: "", needs: "sklearn", workloads: /^SGD-1$/ },
   {
     name: "TensorFlow.js",
     script: "tfjs.mjs",
     way: "wasm",
     needs: "@tensorflow/tfjs",
-    workloads: /^(SGD|MLP|WIDE|ROSENBROCK|MATMUL-\d+$)/,
+    workloads: /^(SGD|MLP|WIDE-512$|ROSENBROCK|MATMUL-\d+$)/,
   },
   {
     name: "jax-js",
     script: "jax-js.mjs",
     way: "",
     needs: "@jax-js/jax",
-    workloads: /^(SGD|MLP|WIDE|ROSENBROCK|MATMUL-\d+$)/,
+    workloads: /^(SGD|MLP|WIDE-512$|ROSENBROCK|MATMUL-\d+$)/,
   },
 ];
 

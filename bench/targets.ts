@@ -77,6 +77,9 @@ export function verdicts(rows: readonly Row[]): Verdict[] {
       const least = target.pair ?? 1;
       if (alone) atLeast("two threads against one", least, alone.medianUsPerStep / row.medianUsPerStep, "×");
     }
+    const full =
+      workload.endsWith("-BF16") && rows.find((r) => `${r.workload}-BF16` === workload && r.threads === threads);
+    if (full) atLeast("bf16 against f32", 1.4, full.medianUsPerStep / row.medianUsPerStep, "×");
     const { peers = [] } = row;
     const first = fastest(peers);
     if (target.than && threads === 1) {
