@@ -33,6 +33,7 @@ export type Band = {
   readonly slices: number;
   /** Slices of one block; the last block may have fewer. */
   readonly perBlock: number;
+  readonly blocks: number;
   /** Elements of one slice of the buffers that are cut, by place. */
   readonly stride: ReadonlyMap<Place, number>;
   /** Whether everybody must have finished what comes before; otherwise it needs nothing made since the last wait. */
@@ -95,7 +96,14 @@ export function bands(kernels: readonly Kernel[], named: ReadonlyMap<string, Buf
 
 /** Each kernel by itself, in order, for a target that walks them one after the other. */
 export const uncut = (kernels: readonly Kernel[]): Band[] =>
-  kernels.map((kernel) => ({ members: [{ kernel }], slices: 1, perBlock: 1, stride: new Map(), waits: false }));
+  kernels.map((kernel) => ({
+    members: [{ kernel }],
+    slices: 1,
+    perBlock: 1,
+    blocks: 1,
+    stride: new Map(),
+    waits: false,
+  }));
 
 /** `whole`: the elements of all slices of a place that is cut, null where a kernel reads it otherwise. */
 type Group = {
@@ -147,13 +155,15 @@ const LARGE = 1 << 21;
 const SHARES = 16;
 
 function band({ members, slices, whole }: Group, grain: number): Omit<Band, "waits"> {
+  const each = perBlock(members, slices, grain);
   const stride = new Map([...whole].flatMap(([place, n]) => (n === null ? [] : [[place, n / slices] as const])));
   return {
     members: members.map(({ kernel, axis }) =>
       axis ? { kernel, cut: { axis: axis.name, perSlice: axis.n / slices } } : { kernel },
     ),
     slices,
-    perBlock: perBlock(members, slices, grain),
+    perBlock: each,
+    blocks: Math.ceil(slices / each),
     stride,
   };
 }
@@ -322,7 +332,7 @@ function phases(groups: readonly Group[], grain: number): Band[] {
   const after = groups.map(() => new Set<number>());
   for (const g of groups) for (const b of g.before) after[index.get(b)!]!.add(index.get(g)!);
   const made = groups.map((g) => band(g, grain));
-  const cut = made.map((b) => blocksOf(b) > 1);
+  const cut = made.map((b) => b.blocks > 1);
   const phase: number[] = [];
   const order = sorted(after);
   for (const k of order) {
@@ -341,6 +351,3 @@ function phases(groups: readonly Group[], grain: number): Band[] {
       return { ...made[k]!, waits };
     });
 }
-
-export const blocksOf = ({ slices, perBlock }: Pick<Band, "slices" | "perBlock">): number =>
-  Math.ceil(slices / perBlock);

@@ -5,7 +5,7 @@
  */
 import { dtypes } from "../ir/dtype.ts";
 import { bytesOf } from "../ir/value.ts";
-import { type Band, blocksOf, placeIn } from "./band.ts";
+import { type Band, placeIn } from "./band.ts";
 import { type Buffer, buffersOf } from "./program.ts";
 
 /** Cache lines and full vectors: every buffer starts on a multiple of this. */
@@ -42,7 +42,7 @@ export function plan(list: readonly Band[], named: ReadonlyMap<string, Buffer>, 
   const times = moments(list);
   list.forEach((band, k) => {
     const own = new Map<Buffer, Block>();
-    const cut = blocksOf(band) > 1;
+    const cut = band.blocks > 1;
     band.members.forEach(({ kernel }, n) => {
       const { reads, writes } = buffersOf(kernel, named);
       for (const b of [...writes, ...reads]) {
@@ -82,7 +82,7 @@ function moments(list: readonly Band[]): { first: number; last: number }[] {
   let [now, begin] = [0, 0];
   const close = (end: number) => {
     for (let k = begin; k < end; k++) {
-      if (blocksOf(list[k]!) > 1) out[k] = { first: out[begin]!.first, last: now };
+      if (list[k]!.blocks > 1) out[k] = { first: out[begin]!.first, last: now };
     }
   };
   list.forEach((band, k) => {
@@ -92,7 +92,7 @@ function moments(list: readonly Band[]): { first: number; last: number }[] {
       now++;
     }
     const first = now;
-    now += blocksOf(band) > 1 ? 1 : band.members.length;
+    now += band.blocks > 1 ? 1 : band.members.length;
     out.push({ first, last: now });
   });
   close(list.length);

@@ -2,7 +2,6 @@
  * Where a step's time goes, kernel by kernel. A `Profiler` is a backend around another one: whatever is run on it, a
  * training or a program of somebody's own, runs with a clock beside each kernel, and can be asked about afterwards.
  */
-import { blocksOf } from "../compile/band.ts";
 import { peakBytes } from "../compile/compile.ts";
 import { costOf } from "../compile/cost.ts";
 import { buffersOf, type Kernel, type Program } from "../compile/program.ts";
@@ -104,7 +103,7 @@ export class Profiler {
 function timesOf({ program, executable, steps, us, longest }: Watched): ProgramTime {
   const usPerStep = us / steps;
   const parts = executable.spent!();
-  const blocks = new Map(program.bands.flatMap((band) => band.members.map((m) => [m.kernel, blocksOf(band)] as const)));
+  const blocks = new Map(program.bands.flatMap((band) => band.members.map((m) => [m.kernel, band.blocks] as const)));
   const perStep = [...program.feeds, ...program.outputs].reduce((sum, b) => sum + bytesOf(b), 0);
   return {
     updates: program.kernels.some((k) => buffersOf(k, program.named).writes.some((b) => b.role === "state")),

@@ -4,7 +4,7 @@
  */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Band, blocksOf, type Member } from "../../src/compile/band.ts";
+import type { Band, Member } from "../../src/compile/band.ts";
 import { compile, type Trace } from "../../src/compile/compile.ts";
 import { type Buffer, type Kernel, loadsIn, type Program } from "../../src/compile/program.ts";
 import { dtypes } from "../../src/ir/dtype.ts";
@@ -104,8 +104,8 @@ function mistakes(p: Program): string[] {
   const holds = new Map<string, string>(); // what lies where: the buffer that wrote it
   for (const [n, band] of p.bands.entries()) {
     if (band.waits) phase = new Map();
-    for (let block = 0; block < blocksOf(band); block++) {
-      const owner = blocksOf(band) > 1 ? `band ${n} block ${block}` : "first member";
+    for (let block = 0; block < band.blocks; block++) {
+      const owner = band.blocks > 1 ? `band ${n} block ${block}` : "first member";
       const [lo, hi] = [block * band.perBlock, Math.min(band.slices, (block + 1) * band.perBlock)];
       const own = new Map<string, string>(); // scratch of this block
       for (const member of band.members) {
@@ -158,7 +158,7 @@ test("blocks of random graphs keep to their own memory", () => {
       const known: Tensor[] = [...xs];
       for (const choice of plan) known.push(combine(known, choice));
       const program = compile(descent(xs, known.slice(-3)), { banded: true, grain: 1 });
-      cut += program.bands.filter((b) => blocksOf(b) > 1).length;
+      cut += program.bands.filter((b) => b.blocks > 1).length;
       expect(mistakes(program)).toEqual([]);
     }),
     { numRuns: 60 },
@@ -171,7 +171,7 @@ const picture = (bands: readonly Band[]) =>
   bands.map((b) => {
     const word = (k: Kernel) => ({ nest: "n", accumulate: "a", contraction: "c" })[k.kind];
     const text = b.members.map((m) => word(m.kernel)).join("");
-    return (b.waits ? "| " : "") + (blocksOf(b) > 1 ? text.toUpperCase() : text);
+    return (b.waits ? "| " : "") + (b.blocks > 1 ? text.toUpperCase() : text);
   });
 
 describe("a dense network", () => {
@@ -197,7 +197,7 @@ describe("a dense network", () => {
   test("keeps to its memory", () => expect(mistakes(program)).toEqual([]));
 
   test("goes forward and back in one band, and each weight's gradient is used where it is made", () => {
-    const [first, ...rest] = picture(program.bands.filter((b) => blocksOf(b) > 1));
+    const [first, ...rest] = picture(program.bands.filter((b) => b.blocks > 1));
     expect(first).toMatch(/^[NC]{5,}$/);
     expect(rest).toHaveLength(2);
     for (const band of rest) expect(band).toMatch(/CN$/);

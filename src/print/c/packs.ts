@@ -3,7 +3,6 @@
  * would bring the same B into the form that its kernels like. Where B is there when the step begins, as weights are, it is
  * packed before anything else, and all calls read the panels.
  */
-import { align } from "../../compile/memory.ts";
 import type { Contraction, Program } from "../../compile/program.ts";
 import type { Products } from "./products.ts";
 
@@ -31,7 +30,7 @@ export class Packs {
     const panels = `memory[1] + ${at}`;
     if (!this.known.has(key)) {
       this.known.set(key, at);
-      this.bytes += align(packing.bytes);
+      this.bytes += Math.ceil(packing.bytes / 64) * 64;
       const share = (id: string) => `${packing.panels}L * ${id} / members`;
       this.lines.push(
         `    ${packing.name}(${b}, (${packing.type} *)(${panels}), ${share("id")}, ${share("(id + 1)")});`,

@@ -4,8 +4,7 @@
  * is not cut is the first member's. Where nothing is cut there is neither team nor barrier, and the step is a plain list
  * of calls.
  */
-import { type Band, blocksOf, type Member, placeIn } from "../../compile/band.ts";
-import { align } from "../../compile/memory.ts";
+import type { Band, Member } from "../../compile/band.ts";
 import type { Buffer, Contraction, Program } from "../../compile/program.ts";
 import type { Expr } from "../../ir/expr.ts";
 import { bytesOf } from "../../ir/value.ts";
@@ -48,7 +47,7 @@ export class Kernels {
       members,
       ({ band, member: { kernel, cut } }) => {
         if (kernel.kind === "contraction") throw new Error("print: a product is no loop nest");
-        if (!cut || blocksOf(band) === 1) return { ...printKernel(kernel, program.named, target), range: "" };
+        if (!cut || band.blocks === 1) return { ...printKernel(kernel, program.named, target), range: "" };
         const whole = band.slices % band.perBlock === 0;
         const part = { loop: cut.axis, ...(whole && { count: band.perBlock * cut.perSlice }) };
         return {
@@ -68,7 +67,7 @@ export class Kernels {
   /** The statements that run a member of a band: all of it, or the slices from lo to hi. */
   call(band: Band, member: Member): string {
     const { kernel, cut } = member;
-    const part = cut && blocksOf(band) > 1 ? cut : undefined;
+    const part = cut && band.blocks > 1 ? cut : undefined;
     if (kernel.kind === "contraction") return this.product(band, kernel, part);
     const { name, printed } = this.called.get(member)!;
     const whole = band.slices % band.perBlock === 0;
@@ -108,19 +107,19 @@ export class Kernels {
     const type = `${types[storageOf(b)]} *`;
     if (b.role !== "scratch") return `(${type})(${address(b, this.program)})`;
     // It holds one block: the pointer is to where the first slice would be.
-    return `(${type})(scratch + ${b.at}) - lo * ${band!.stride.get(placeIn(b))!}L`;
+    return `(${type})(scratch + ${b.at}) - lo * ${band!.stride.get(b)!}L`;
   }
 }
 
 /** The lines of the entry point, and how much scratch memory each member of a team needs. */
 export function entry(program: Program, kernels: Kernels, products: Products, clock?: Clock) {
-  const shared = program.bands.some((band) => blocksOf(band) > 1);
-  const own = align(program.scratchBytes); // what lives in blocks; behind it, what products need
+  const shared = program.bands.some((band) => band.blocks > 1);
+  const own = program.scratchBytes; // what lives in blocks; behind it, what products need
   const bands = program.bands.map((band) => walk(band, kernels, clock));
   const begin = clock ? [`  ${clock.begin}`] : [];
   const start = clock ? [`    ${clock.lap()}`] : [];
   const { packs } = kernels;
-  const scratchBytes = own + align(products.scratchBytes);
+  const scratchBytes = own + Math.ceil(products.scratchBytes / 64) * 64;
   const w = program.watch === undefined ? undefined : program.outputs[program.watch]!;
   const finite = w && `dh_finite_${w.dtype}(*${kernels.pointer(w)})`;
   const scratch = `  char *const scratch = memory[2], *const product = scratch + ${own};`;
@@ -180,7 +179,7 @@ export function entry(program: Program, kernels: Kernels, products: Products, cl
 
 /** The statements that walk a band; `cut` where each member of a team takes its own blocks. */
 function walk(band: Band, kernels: Kernels, clock?: Clock) {
-  const blocks = blocksOf(band);
+  const { blocks } = band;
   const calls = band.members.map((m) => `${kernels.call(band, m)}${clock ? ` ${clock.lap(m.kernel)}` : ""}`);
   if (blocks === 1) return { waits: band.waits, cut: false, lines: calls.map((c) => `    ${c}`) };
   const whole = band.slices % band.perBlock === 0;
