@@ -280,7 +280,9 @@ const product = `static void dh_packed(const unsigned short *A, dh_long a, dh_lo
       const int whole = col == 1 && rows == 16 * (r + 1) && columns == 16 * (c + 1);
       float *const to = C + i * row + j * col;
       block[r][c](pa + i / 16 * panel, pb + (j - j0) / 16 * panel, panel, deep, whole ? to : part, whole ? row : 32);
-      if (!whole) for (int p = 0; p < rows; p++) for (int q = 0; q < columns; q++) to[p * row + q * col] = part[p * 32 + q];
+      if (whole) continue;
+      if (col == 1) for (int p = 0; p < rows; p++) __builtin_memcpy(to + p * row, part + p * 32, 4 * columns);
+      else for (int p = 0; p < rows; p++) for (int q = 0; q < columns; q++) to[p * row + q * col] = part[p * 32 + q];
     }
   }
   dh_end();
