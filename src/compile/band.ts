@@ -146,11 +146,14 @@ const CACHE = 1 << 18;
 /** Multiply-adds below which nobody gains by a block of its own. */
 const GRAIN = 3 << 20;
 /**
- * With fewer rows a matrix product waits for its other factor: one that the cache holds, one that it does not, or one in
- * bfloat16, which each call packs and then multiplies six times as fast.
+ * With fewer rows a matrix product waits for its other factor: one that the cache holds, or one that comes from beyond it
+ * each time, or one in bfloat16, which each call packs and then multiplies six times as fast.
  */
-const ROWS = { near: 16, far: 64, packed: 256 };
-const LARGE = 1 << 21;
+const ROWS = { near: 32, far: 256, packed: 256 };
+/** With fewer it is nobody's gain to share such a product with another thread. */
+const FEWEST = 64;
+/** Bytes of a factor that comes from beyond the cache. */
+const FAR = 1 << 21;
 /** Blocks that a band of enough work should have: more threads than this find less to do in it. */
 const SHARES = 16;
 
@@ -183,7 +186,8 @@ function perBlock(members: Group["members"], slices: number, grain: number): num
     if (kernel.kind === "contraction" && (axis.name === "m" || axis.name === "n")) {
       const other = (times(kernel.sum) * kernel.m * kernel.n * dtypes[kernel.c.buffer.dtype].bytes) / axis.n;
       const packs = kernel.a.buffer.storage === "bf16" && kernel.b.buffer.storage === "bf16";
-      const fewest = Math.min(grain, packs ? ROWS.packed : other > LARGE ? ROWS.far : ROWS.near);
+      const far = Math.min(ROWS.far, Math.max(FEWEST, axis.n / 2));
+      const fewest = Math.min(grain, packs ? ROWS.packed : other > FAR ? far : ROWS.near);
       rows = Math.max(rows, Math.ceil((fewest * slices) / axis.n));
     }
     work += workOf(kernel);

@@ -61,7 +61,7 @@ static void dh_k4(float *restrict p0, const float *restrict p1) {
 void dh_run(char **memory, double *steps, volatile int *stop) {
   const long n = (long)steps[0];
   long s = 0;
-  char *const scratch = memory[2], *const product = scratch + 64;
+  char *const scratch = memory[2], *const product = scratch + 0;
   const dh_mode before = dh_flush();
   for (; s < n && !*stop; s++) {
     dh_product0((float *)(memory[4] + s * 512L) + 0L, (float *)(memory[0] + 0) + 0L, (float *)(memory[1] + 0) + 0L, (float *)product);

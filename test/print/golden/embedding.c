@@ -71,7 +71,7 @@ static void dh_k5(float *restrict p0, const float *restrict p1) {
 void dh_run(char **memory, double *steps, volatile int *stop) {
   const long n = (long)steps[0];
   long s = 0;
-  char *const scratch = memory[2], *const product = scratch + 64;
+  char *const scratch = memory[2], *const product = scratch + 0;
   const dh_mode before = dh_flush();
   for (; s < n && !*stop; s++) {
     dh_k0((float *)(memory[0] + 0), (int *)(memory[4] + s * 24L), (float *)(memory[1] + 1600));
