@@ -3,7 +3,7 @@
  * has no buffer, and gives the expression that computes it.
  */
 import type { DType } from "../ir/dtype.ts";
-import { Expr, linear, ravel } from "../ir/expr.ts";
+import { Expr, linear, ravel, unravel } from "../ir/expr.ts";
 import { isElementwise, isMovement, isReduce, movement, reduce } from "../ir/ops.ts";
 import { axes, type Shape } from "../ir/shape.ts";
 import type { Tensor } from "../ir/tensor.ts";
@@ -37,10 +37,50 @@ export function lower(
     const store = { buffer: out, at: to, value: at(x, j, inside) };
     return { kind: "accumulate", loops: long(loops), store, zero: 0, join: "add" };
   }
-  const loops = nest(t.shape);
-  const i = variables(loops);
-  const store = { buffer: out, at: position(t, i, layouts), value: compute(t, i, inside, at) };
-  return { kind: "nest", loops: inMemory(t, loops, layouts), reductions: [], stores: [store] };
+  const { loops, made } = split(nest(t.shape), axesInMemory(t, layouts), (i) => ({
+    at: position(t, i, layouts),
+    value: compute(t, i, inside, at),
+  }));
+  return { kind: "nest", loops, reductions: [], stores: [{ buffer: out, ...made }] };
+}
+
+/**
+ * What `make` gives for the index of an output element, and the loops over them in the order of memory. Where a loop's
+ * variable is divided by a number, as in what was spread over windows, the loop becomes two, and every place is linear
+ * in their variables. The innermost loop stays whole: it is what vectorises.
+ */
+function split<T extends { at: Expr; value: Expr }>(
+  axes: readonly Loop[],
+  order: readonly number[],
+  make: (i: Expr[]) => T,
+) {
+  const parts = axes.map((l) => [l]);
+  const innermost = axes[order.findLast((k) => axes[k]!.n !== 1) ?? -1]?.name;
+  for (;;) {
+    const i = parts.map((ls) => ls.reduce((sum, l) => sum.mul(l.n).add(Expr.index(l.name, l.n)), Expr.int(0)));
+    const made = make(i);
+    const cut = divided([made.at, made.value], innermost);
+    const k = parts.findIndex((ls) => ls.some((l) => l.name === cut?.name));
+    const at = parts[k]?.findIndex((l) => l.name === cut?.name);
+    if (!cut || at === undefined) return { loops: long(order.flatMap((k) => parts[k]!)), made };
+    const { name, n } = parts[k]![at]!;
+    parts[k]!.splice(at, 1, { name: `${name}q${cut.by}`, n: n / cut.by }, { name: `${name}r${cut.by}`, n: cut.by });
+  }
+}
+
+/** A loop variable that is divided by a divisor of its length, but for one. */
+function divided(roots: readonly Expr[], but: string | undefined): { name: string; by: number } | undefined {
+  const seen = new Set<Expr>();
+  const stack = [...roots];
+  for (let e = stack.pop(); e; e = stack.pop()) {
+    if (seen.has(e)) continue;
+    seen.add(e);
+    const [x, by] = e.src;
+    const whole = (e.op === "div" || e.op === "mod") && e.dtype === "i32" && x!.op === "var" && x!.arg !== but;
+    if (whole && (x!.hi + 1) % by!.const! === 0) return { name: x!.arg as string, by: by!.const! };
+    stack.push(...e.src);
+  }
+  return undefined;
 }
 
 type At = (t: Tensor, i: readonly Expr[], inside: Expr) => Expr;
@@ -107,26 +147,51 @@ function reduction(t: Tensor, out: Buffer, at: At, layouts: Layouts): Kernel {
   const { zero, join } = reduce[t.op as "sum" | "amax"];
   const inner = over.map((k): Loop => ({ name: `r${k}`, n: x.shape[k]! }));
   const all = nest(t.shape);
-  const loops = inMemory(t, all, layouts);
-  const i = variables(all);
-  const r = variables(inner);
-  const value = at(
-    x,
-    i.map((e, k) => r[over.indexOf(k)] ?? e),
-    Expr.bool(true),
-  );
-  const place = position(t, i, layouts);
-  if (alongRows(value, loops, inner)) {
-    const store = { buffer: out, at: place, value };
-    return { kind: "accumulate", loops: [...inner, ...loops], store, zero, join };
+  const order = axesInMemory(t, layouts);
+  const value = (i: readonly Expr[], r: readonly Expr[]) =>
+    at(
+      x,
+      i.map((e, k) => r[over.indexOf(k)] ?? e),
+      Expr.bool(true),
+    );
+  const count = inner.reduce((product, l) => product * l.n, 1);
+  if (count > 0 && count <= FEW && closeBy(value(variables(all), variables(inner)), all[order.at(-1) ?? -1])) {
+    const taps = Array.from({ length: count }, (_, k) =>
+      unravel(
+        Expr.int(k),
+        over.map((j) => x.shape[j]!),
+      ),
+    );
+    const { loops, made } = split(all, order, (i) => ({
+      at: position(t, i, layouts),
+      value: taps.map((r) => value(i, r)).reduce((a, b) => Expr.make(join, [a, b], null, t.dtype)),
+    }));
+    return { kind: "nest", loops, reductions: [], stores: [{ buffer: out, ...made }] };
+  }
+  const { loops, made } = split(all, order, (i) => ({
+    at: position(t, i, layouts),
+    value: value(i, variables(inner)),
+  }));
+  if (alongRows(made.value, loops, inner)) {
+    return { kind: "accumulate", loops: [...inner, ...loops], store: { buffer: out, ...made }, zero, join };
   }
   const name = `acc_${out.name}`;
   return {
     kind: "nest",
     loops,
-    reductions: [{ name, loops: inner, value, zero, join }],
-    stores: [{ buffer: out, at: place, value: Expr.make("acc", [], name, t.dtype) }],
+    reductions: [{ name, loops: inner, value: made.value, zero, join }],
+    stores: [{ buffer: out, at: made.at, value: Expr.make("acc", [], name, t.dtype) }],
   };
+}
+
+/** As many taps of a window are written out, one after the other. */
+const FEW = 16;
+
+/** Whether neighbours along an output axis are read close by, so that vectors run along it. */
+function closeBy(value: Expr, last: Loop | undefined): boolean {
+  if (!last || last.n < 4) return false;
+  const steps = loadsIn([value]).map((e) => Math.abs(linear(e.src[0]!)?.of.get(last.name) ?? 0));
+  return steps.every((step) => step <= 4) && steps.some((step) => step > 0);
 }
 
 /** Whether memory runs along an output axis and across the reduced ones: then whole rows are added up at a time. */
@@ -139,7 +204,5 @@ function alongRows(value: Expr, loops: readonly Loop[], inner: readonly Loop[]):
 }
 
 const nest = (s: Shape): Loop[] => axes(s).map((k) => ({ name: `i${k}`, n: s[k]! }));
-const inMemory = (t: Tensor, loops: readonly Loop[], layouts: Layouts) =>
-  long(axesInMemory(t, layouts).map((k) => loops[k]!));
 const long = (loops: readonly Loop[]) => loops.filter((l) => l.n !== 1);
 const variables = (loops: readonly Loop[]) => loops.map((l) => Expr.index(l.name, l.n));

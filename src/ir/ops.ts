@@ -208,11 +208,11 @@ type Fold = {
 
 export const reduce: { readonly [R in Reduce]: Fold } = {
   sum: { zero: 0, join: "add", grad: (g, _, x) => g.expand(x.shape) },
-  amax: { zero: -Infinity, join: "max", grad: (g, y, x) => spread(x.eq(y).cast(x.dtype), y).mul(g) },
+  amax: { zero: -Infinity, join: "max", grad: (g, y, x) => shared(g, y, x.eq(y).cast(x.dtype)) },
 };
 
 /** Equal maxima share the cotangent evenly. */
-const spread = (hit: Tensor, y: Tensor) => hit.div(hit.sum(y.arg as number[], { keep: true }));
+const shared = (g: Tensor, y: Tensor, hit: Tensor) => hit.mul(g.div(hit.sum(y.arg as number[], { keep: true })));
 
 const among =
   <K extends string>(table: Readonly<Record<K, unknown>>) =>

@@ -111,8 +111,8 @@ function single(v: number): string {
 /** A literal that is safe to divide by. */
 const positive = (text: string) => /^[1-9]\d*u?$/.test(text);
 
-const helpers = `static inline float dh_max_f32(float a, float b) { return a > b || a != a ? a : b; }
-static inline double dh_max_f64(double a, double b) { return a > b || a != a ? a : b; }
+const helpers = `static inline float dh_max_f32(float a, float b) { const float m = a > b ? a : b; return a != a ? a : m; }
+static inline double dh_max_f64(double a, double b) { const double m = a > b ? a : b; return a != a ? a : m; }
 static inline int dh_div_i32(int a, int b) { return b == 0 ? 0 : b == -1 ? (int)-(unsigned)a : a / b; }
 static inline unsigned dh_div_u32(unsigned a, unsigned b) { return b == 0 ? 0 : a / b; }
 static inline int dh_clamp(int i, int last) { return i < 0 ? 0 : i > last ? last : i; }

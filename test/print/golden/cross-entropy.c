@@ -98,15 +98,18 @@ static void dh_k6(float *restrict p0, const float *restrict p1) {
     p0[i1] = v2;
   }
 }
-static void dh_k7(float *restrict p0, const float *restrict p1) {
-  for (int z = 0; z < 10; z++) {
-    p0[z] = 0e+0f;
-  }
-  for (int r0 = 0; r0 < 8; r0++) {
-    for (int i1 = 0; i1 < 10; i1++) {
-      const float v0 = p1[((r0 * 10) + i1)];
-      p0[i1] = (p0[i1] + v0);
-    }
+static void dh_k7(const float *restrict p0, float *restrict p1) {
+  for (int i1 = 0; i1 < 10; i1++) {
+    const float v0 = p0[i1];
+    const float v1 = p0[(10 + i1)];
+    const float v2 = p0[(20 + i1)];
+    const float v3 = p0[(30 + i1)];
+    const float v4 = p0[(40 + i1)];
+    const float v5 = p0[(50 + i1)];
+    const float v6 = p0[(60 + i1)];
+    const float v7 = p0[(70 + i1)];
+    const float v8 = (((((((v0 + v1) + v2) + v3) + v4) + v5) + v6) + v7);
+    p1[i1] = v8;
   }
 }
 static void dh_k8(float *restrict p0, const float *restrict p1) {
@@ -132,7 +135,7 @@ void dh_run(char **memory, double *steps, volatile int *stop) {
     dh_k5((float *)(memory[1] + 960), (float *)(memory[6] + s * 4L));
     dh_product1((float *)(memory[1] + 640) + 0L, (float *)(memory[4] + s * 512L) + 0L, (float *)(memory[1] + 0) + 0L, (float *)product);
     dh_k6((float *)(memory[0] + 0), (float *)(memory[1] + 0));
-    dh_k7((float *)(memory[1] + 0), (float *)(memory[1] + 640));
+    dh_k7((float *)(memory[1] + 640), (float *)(memory[1] + 0));
     dh_k8((float *)(memory[0] + 640), (float *)(memory[1] + 0));
   }
   dh_restore(before);

@@ -152,14 +152,17 @@ function dh_k8(p0, p1) {
   }
 }
 function dh_k9(p0, p1) {
-  for (let z = 0; z < 10; z++) {
-    p0[z] = 0;
-  }
-  for (let r0 = 0; r0 < 8; r0++) {
-    for (let i1 = 0; i1 < 10; i1++) {
-      const v0 = p1[((Math.imul(r0, 10) + i1) | 0)];
-      p0[i1] = (p0[i1] + v0);
-    }
+  for (let i1 = 0; i1 < 10; i1++) {
+    const v0 = p0[i1];
+    const v1 = p0[((10 + i1) | 0)];
+    const v2 = p0[((20 + i1) | 0)];
+    const v3 = p0[((30 + i1) | 0)];
+    const v4 = p0[((40 + i1) | 0)];
+    const v5 = p0[((50 + i1) | 0)];
+    const v6 = p0[((60 + i1) | 0)];
+    const v7 = p0[((70 + i1) | 0)];
+    const v8 = (((((((v0 + v1) + v2) + v3) + v4) + v5) + v6) + v7);
+    p1[i1] = v8;
   }
 }
 function dh_k10(p0, p1) {
@@ -195,7 +198,7 @@ return (memory, steps) => {
     dh_k6(m6, s2);
     dh_k7(m9, m8, s0);
     dh_k8(m1, m9);
-    dh_k9(m10, m8);
+    dh_k9(m8, m10);
     dh_k10(m2, m10);
   }
   return steps;

@@ -39,15 +39,18 @@ static void dh_k2(float *restrict p0, const float *restrict p1) {
     p0[i1] = v2;
   }
 }
-static void dh_k3(float *restrict p0, const float *restrict p1) {
-  for (int z = 0; z < 32; z++) {
-    p0[z] = 0e+0f;
-  }
-  for (int r0 = 0; r0 < 8; r0++) {
-    for (int i1 = 0; i1 < 32; i1++) {
-      const float v0 = p1[((r0 * 32) + i1)];
-      p0[i1] = (p0[i1] + v0);
-    }
+static void dh_k3(const float *restrict p0, float *restrict p1) {
+  for (int i1 = 0; i1 < 32; i1++) {
+    const float v0 = p0[i1];
+    const float v1 = p0[(32 + i1)];
+    const float v2 = p0[(64 + i1)];
+    const float v3 = p0[(96 + i1)];
+    const float v4 = p0[(128 + i1)];
+    const float v5 = p0[(160 + i1)];
+    const float v6 = p0[(192 + i1)];
+    const float v7 = p0[(224 + i1)];
+    const float v8 = (((((((v0 + v1) + v2) + v3) + v4) + v5) + v6) + v7);
+    p1[i1] = v8;
   }
 }
 static void dh_k4(float *restrict p0, const float *restrict p1) {
@@ -69,7 +72,7 @@ void dh_run(char **memory, double *steps, volatile int *stop) {
     dh_k1((float *)(memory[1] + 1024), (float *)(memory[6] + s * 4L));
     dh_product1((float *)(memory[1] + 2048) + 0L, (float *)(memory[4] + s * 512L) + 0L, (float *)(memory[1] + 0) + 0L, (float *)product);
     dh_k2((float *)(memory[0] + 0), (float *)(memory[1] + 0));
-    dh_k3((float *)(memory[1] + 0), (float *)(memory[1] + 2048));
+    dh_k3((float *)(memory[1] + 2048), (float *)(memory[1] + 0));
     dh_k4((float *)(memory[0] + 2048), (float *)(memory[1] + 0));
   }
   dh_restore(before);

@@ -98,14 +98,17 @@ function dh_k4(p0, p1) {
   }
 }
 function dh_k5(p0, p1) {
-  for (let z = 0; z < 32; z++) {
-    p0[z] = 0;
-  }
-  for (let r0 = 0; r0 < 8; r0++) {
-    for (let i1 = 0; i1 < 32; i1++) {
-      const v0 = p1[((Math.imul(r0, 32) + i1) | 0)];
-      p0[i1] = (p0[i1] + v0);
-    }
+  for (let i1 = 0; i1 < 32; i1++) {
+    const v0 = p0[i1];
+    const v1 = p0[((32 + i1) | 0)];
+    const v2 = p0[((64 + i1) | 0)];
+    const v3 = p0[((96 + i1) | 0)];
+    const v4 = p0[((128 + i1) | 0)];
+    const v5 = p0[((160 + i1) | 0)];
+    const v6 = p0[((192 + i1) | 0)];
+    const v7 = p0[((224 + i1) | 0)];
+    const v8 = (((((((v0 + v1) + v2) + v3) + v4) + v5) + v6) + v7);
+    p1[i1] = v8;
   }
 }
 function dh_k6(p0, p1) {
@@ -133,7 +136,7 @@ return (memory, steps) => {
     dh_k2(m3, s2);
     dh_k3(m5, m4, s0);
     dh_k4(m1, m5);
-    dh_k5(m6, m4);
+    dh_k5(m4, m6);
     dh_k6(m2, m6);
   }
   return steps;
