@@ -15,6 +15,7 @@ import { collapse } from "./collapse.ts";
 import { type Product, product } from "./contraction.ts";
 import { stored } from "./fuse.ts";
 import { lower } from "./lower.ts";
+import { simplifyMasks } from "./masks.ts";
 import { align, plan } from "./memory.ts";
 import { merge, withoutDeadStores } from "./merge.ts";
 import { partialSums } from "./partial.ts";
@@ -57,7 +58,7 @@ function build(trace: Trace, { everything = false, banded = false, grain }: Opti
   // Each result is a node of its own that is no input, so that each has a kernel that writes it.
   const taken = new Set<Tensor>();
   const asked = unify([...trace.outputs, ...trace.state.map((s) => s.next)]);
-  const simple = everything ? asked : simplifyViews(simplifySums(asked));
+  const simple = everything ? asked : simplifyMasks(simplifyViews(simplifySums(asked)));
   const roots = unify(banded ? partialSums(simple) : simple).map((t, k) => {
     const unchanged = k >= trace.outputs.length && trace.state[k - trace.outputs.length]!.now === t;
     if (unchanged) return t;

@@ -173,7 +173,9 @@ function reduction(t: Tensor, out: Buffer, at: At, layouts: Layouts): Kernel {
     value: value(i, variables(inner)),
   }));
   if (alongRows(made.value, loops, inner)) {
-    return { kind: "accumulate", loops: [...inner, ...loops], store: { buffer: out, ...made }, zero, join };
+    const store = { buffer: out, ...made };
+    const row = rowOf(loops, [made.at, ...loadsIn([made.value]).map((e) => e.src[0]!)]);
+    return { kind: "accumulate", loops: [...loops.slice(0, row), ...inner, ...loops.slice(row)], store, zero, join };
   }
   const name = `acc_${out.name}`;
   return {
@@ -182,6 +184,16 @@ function reduction(t: Tensor, out: Buffer, at: At, layouts: Layouts): Kernel {
     reductions: [{ name, loops: inner, value: made.value, zero, join }],
     stores: [{ buffer: out, at: made.at, value: Expr.make("acc", [], name, t.dtype) }],
   };
+}
+
+/** Where the innermost loops begin that walk all of memory as one: a row that is added up while it is in the cache. */
+function rowOf(loops: readonly Loop[], places: readonly Expr[]): number {
+  const forms = places.map((e) => linear(e)?.of);
+  let row = loops.length - 1;
+  const asOne = (outer: Loop, l: Loop) =>
+    forms.every((of) => of && (of.get(outer.name) ?? 0) === l.n * (of.get(l.name) ?? 0));
+  while (row > 0 && asOne(loops[row - 1]!, loops[row]!)) row--;
+  return row;
 }
 
 /** As many taps of a window are written out, one after the other. */

@@ -39,11 +39,11 @@ function dh_k1(p0, p1, p2, p3, p4) {
       const v1 = p0[v0];
       const v2 = p1[i1];
       const v3 = (v1 + v2);
-      const v4 = (v3 <= 0);
+      const v4 = ((v3 <= 0) ? 0 : v3);
       const v5 = p2[v0];
-      const v6 = ((v4 ? 0 : v3) + (v5 * (-1)));
+      const v6 = (v4 + (v5 * (-1)));
       const v7 = (0.00390625 * v6);
-      const v8 = (v4 ? 0 : (v7 + v7));
+      const v8 = ((v4 === 0) ? 0 : (v7 + v7));
       p3[v0] = v6;
       p4[v0] = v8;
     }
