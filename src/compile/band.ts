@@ -146,13 +146,13 @@ const CACHE = 1 << 18;
 /** Multiply-adds below which nobody gains by a block of its own. */
 const GRAIN = 3 << 20;
 /**
- * With fewer rows a matrix product waits for its other factor: one that the cache holds, or one that comes from beyond it
- * each time, or one in bfloat16, which each call packs and then multiplies six times as fast.
+ * With fewer rows a matrix product waits for its other factor: where the cache holds those of the whole band, where they
+ * come from beyond it for every block, or in bfloat16, which each call packs and then multiplies six times as fast.
  */
 const ROWS = { near: 32, far: 256, packed: 256 };
 /** With fewer it is nobody's gain to share such a product with another thread. */
 const FEWEST = 64;
-/** Bytes of a factor that comes from beyond the cache. */
+/** Bytes of factors that come from beyond the cache. */
 const FAR = 1 << 21;
 /** Blocks that a band of enough work should have: more threads than this find less to do in it. */
 const SHARES = 16;
@@ -173,8 +173,8 @@ function band({ members, slices, whole }: Group, grain: number): Omit<Band, "wai
 
 function perBlock(members: Group["members"], slices: number, grain: number): number {
   let bytes = 1;
-  let rows = 1;
   let work = 0;
+  const factors = new Map<Place, number>(); // bytes of what products read as a whole, every block anew
   for (const { kernel, axis } of members) {
     if (!axis) return slices;
     let own = 0;
@@ -183,14 +183,19 @@ function perBlock(members: Group["members"], slices: number, grain: number): num
       if (step !== null) own += (step * size * axis.n) / slices;
     }
     bytes = Math.max(bytes, own);
-    if (kernel.kind === "contraction" && (axis.name === "m" || axis.name === "n")) {
-      const other = (times(kernel.sum) * kernel.m * kernel.n * dtypes[kernel.c.buffer.dtype].bytes) / axis.n;
-      const packs = kernel.a.buffer.storage === "bf16" && kernel.b.buffer.storage === "bf16";
-      const far = Math.min(ROWS.far, Math.max(FEWEST, axis.n / 2));
-      const fewest = Math.min(grain, packs ? ROWS.packed : other > FAR ? far : ROWS.near);
-      rows = Math.max(rows, Math.ceil((fewest * slices) / axis.n));
-    }
     work += workOf(kernel);
+    if (!alongMatrix(kernel, axis)) continue;
+    const other = axis.name === "m" ? kernel.b : kernel.a;
+    const size = (times(kernel.sum) * kernel.m * kernel.n * dtypes[other.buffer.dtype].bytes) / axis.n;
+    factors.set(placeIn(other.buffer), size);
+  }
+  const far = [...factors.values()].reduce((sum, n) => sum + n, 0) > FAR;
+  let rows = 1;
+  for (const { kernel, axis } of members) {
+    if (!axis || !alongMatrix(kernel, axis)) continue;
+    const packs = kernel.a.buffer.storage === "bf16" && kernel.b.buffer.storage === "bf16";
+    const fewest = packs ? ROWS.packed : far ? Math.min(ROWS.far, Math.max(FEWEST, axis.n / 4)) : ROWS.near;
+    rows = Math.max(rows, Math.ceil((Math.min(grain, fewest) * slices) / axis.n));
   }
   // A power of two is what most numbers of threads divide, or nearly.
   const shares = 2 ** Math.floor(Math.log2(Math.max(1, Math.min(SHARES, work / grain))));
@@ -199,6 +204,9 @@ function perBlock(members: Group["members"], slices: number, grain: number): num
   for (let r = most; r > most / 2; r--) if (slices % r === 0) return r;
   return Math.max(1, most);
 }
+
+const alongMatrix = (k: Kernel, axis: Axis): k is Contraction =>
+  k.kind === "contraction" && (axis.name === "m" || axis.name === "n");
 
 /** About how many multiply-adds a kernel takes, or as much other work. */
 function workOf(k: Kernel): number {
