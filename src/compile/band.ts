@@ -154,6 +154,8 @@ const ROWS = { near: 32, far: 256, packed: 256 };
 const FEWEST = 64;
 /** Bytes of factors that come from beyond the cache. */
 const FAR = 1 << 21;
+/** Bytes of a factor that every call brings into another form; weights are packed once per step. */
+const COPIED = 1 << 18;
 /** Blocks that a band of enough work should have: more threads than this find less to do in it. */
 const SHARES = 16;
 
@@ -190,11 +192,13 @@ function perBlock(members: Group["members"], slices: number, grain: number): num
     factors.set(placeIn(other.buffer), size);
   }
   const far = [...factors.values()].reduce((sum, n) => sum + n, 0) > FAR;
+  const copied = (b: Buffer) => b.role === "temporary" && factors.get(placeIn(b))! > COPIED;
   let rows = 1;
   for (const { kernel, axis } of members) {
     if (!axis || !alongMatrix(kernel, axis)) continue;
     const packs = kernel.a.buffer.storage === "bf16" && kernel.b.buffer.storage === "bf16";
-    const fewest = packs ? ROWS.packed : far ? Math.min(ROWS.far, Math.max(FEWEST, axis.n / 4)) : ROWS.near;
+    const again = far || copied(axis.name === "m" ? kernel.b.buffer : kernel.a.buffer);
+    const fewest = packs ? ROWS.packed : again ? Math.min(ROWS.far, Math.max(FEWEST, axis.n / 4)) : ROWS.near;
     rows = Math.max(rows, Math.ceil((Math.min(grain, fewest) * slices) / axis.n));
   }
   // A power of two is what most numbers of threads divide, or nearly.
