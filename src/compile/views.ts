@@ -82,5 +82,16 @@ function crop(t: Tensor, axis: number, from: number, end: number): Tensor {
   if (below !== undefined) return crop(s, below, from, end).reshape(cut);
   const over = t.arg as readonly number[];
   if (t.op === "sum" && !over.includes(axis)) return crop(s, axis, from, end).sum(over, { keep: true });
+  if (t.op === "window" && axis < s.rank && from < end) {
+    const w = t.arg as Window;
+    const [first, last] =
+      axis === w.axis ? [from * w.stride, (end - 1) * w.stride + w.dilation * (w.size - 1) + 1] : [from, end];
+    return crop(s, axis, first, last).window(w);
+  }
+  if (t.op === "pad") {
+    const by = t.arg as readonly Range[];
+    const [before, whole] = [by[axis]![0], by[axis]![0] + s.shape[axis]!];
+    if (from <= before && end >= whole) return s.pad(by.with(axis, [before - from, end - whole]));
+  }
   return t.slice(axis, from, end);
 }

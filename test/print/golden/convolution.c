@@ -1,7 +1,7 @@
-// 896 bytes of state, 16064 of temporaries, 10 kernels
-// 7×3·3·3 · 3·3·3×8: temporary 0 = temporary 12416 · temporary 15168
-// 7×3·3·8 · 3·3·8×3: temporary 14144 = temporary 0 · temporary 15168
-// 8×2·6·7 · 2·6·7×3: temporary 0 = temporary 9728 · temporary 12416
+// 896 bytes of state, 13632 of temporaries, 10 kernels
+// 7×3·3·3 · 3·3·3×8: temporary 0 = temporary 9984 · temporary 12736
+// 7×3·3·8 · 3·3·8×3: temporary 11712 = temporary 0 · temporary 12736
+// 8×2·6·7 · 2·6·7×3: temporary 0 = temporary 7296 · temporary 9984
 void dh_product0(const float *a, const float *b, float *c, float *scratch);
 void dh_product1(const float *a, const float *b, float *c, float *scratch);
 void dh_product2(const float *a, const float *b, float *c, float *scratch);
@@ -44,14 +44,14 @@ static void dh_k2(const float *restrict p0, const float *restrict p1, float *res
 }
 static void dh_k3(const float *restrict p0, float *restrict p1) {
   for (int i0 = 0; i0 < 2; i0++) {
-    for (int i5 = 0; i5 < 10; i5++) {
-      for (int i6 = 0; i6 < 11; i6++) {
+    for (int i5 = 0; i5 < 8; i5++) {
+      for (int i6 = 0; i6 < 9; i6++) {
         for (int i1 = 0; i1 < 8; i1++) {
           const int v0 = (i6 * 8);
-          const int v1 = (i5 + -2);
-          const int v2 = (i6 + -2);
-          const float v3 = ((((-1 < v1) && (v1 < 6)) && ((-1 < v2) && (v2 < 7))) ? p0[(((((i0 * 336) + i1) + (i5 * 56)) + v0) + -128)] : 0e+0f);
-          p1[((((i0 * 880) + i1) + (i5 * 88)) + v0)] = v3;
+          const int v1 = (i5 + -1);
+          const int v2 = (i6 + -1);
+          const float v3 = ((((-1 < v1) && (v1 < 6)) && ((-1 < v2) && (v2 < 7))) ? p0[(((((i0 * 336) + i1) + (i5 * 56)) + v0) + -64)] : 0e+0f);
+          p1[((((i0 * 576) + i1) + (i5 * 72)) + v0)] = v3;
         }
       }
     }
@@ -95,15 +95,15 @@ void dh_run(char **memory, double *steps, volatile int *stop) {
   char *const scratch = memory[2], *const product = scratch + 0;
   const dh_mode before = dh_flush();
   for (; s < n && !*stop; s++) {
-    dh_k0((float *)(memory[0] + 0), (float *)(memory[1] + 15168));
-    dh_k1((float *)(memory[4] + s * 1008L), (float *)(memory[1] + 12416));
-    for (int i0 = 0; i0 < 2; i0++) { for (int i5 = 0; i5 < 6; i5++) { dh_product0((float *)(memory[1] + 12416) + ((i0 * 216L) + (i5 * 9L)), (float *)(memory[1] + 15168) + 0L, (float *)(memory[1] + 0) + ((i0 * 336L) + (i5 * 56L)), (float *)product); } }
-    dh_k2((float *)(memory[1] + 0), (float *)(memory[5] + s * 2688L), (float *)(memory[1] + 7040), (float *)(memory[1] + 9728));
-    dh_k3((float *)(memory[1] + 9728), (float *)(memory[1] + 0));
-    for (int i0 = 0; i0 < 2; i0++) { for (int i5 = 0; i5 < 6; i5++) { dh_product1((float *)(memory[1] + 0) + ((96L + (i0 * 880L)) + (i5 * 88L)), (float *)(memory[1] + 15168) + 64L, (float *)(memory[1] + 14144) + ((i0 * 126L) + (i5 * 7L)), (float *)product); } }
-    dh_k4((float *)(memory[1] + 14144), (float *)(memory[7] + s * 1008L));
-    dh_k5((float *)(memory[1] + 7040), (float *)(memory[6] + s * 4L));
-    for (int i2 = 0; i2 < 3; i2++) { for (int i3 = 0; i3 < 3; i3++) { dh_product2((float *)(memory[1] + 9728) + 0L, (float *)(memory[1] + 12416) + ((i2 * 72L) + (i3 * 9L)), (float *)(memory[1] + 0) + ((i2 * 72L) + (i3 * 24L)), (float *)product); } }
+    dh_k0((float *)(memory[0] + 0), (float *)(memory[1] + 12736));
+    dh_k1((float *)(memory[4] + s * 1008L), (float *)(memory[1] + 9984));
+    for (int i0 = 0; i0 < 2; i0++) { for (int i5 = 0; i5 < 6; i5++) { dh_product0((float *)(memory[1] + 9984) + ((i0 * 216L) + (i5 * 9L)), (float *)(memory[1] + 12736) + 0L, (float *)(memory[1] + 0) + ((i0 * 336L) + (i5 * 56L)), (float *)product); } }
+    dh_k2((float *)(memory[1] + 0), (float *)(memory[5] + s * 2688L), (float *)(memory[1] + 4608), (float *)(memory[1] + 7296));
+    dh_k3((float *)(memory[1] + 7296), (float *)(memory[1] + 0));
+    for (int i0 = 0; i0 < 2; i0++) { for (int i5 = 0; i5 < 6; i5++) { dh_product1((float *)(memory[1] + 0) + ((i0 * 576L) + (i5 * 72L)), (float *)(memory[1] + 12736) + 64L, (float *)(memory[1] + 11712) + ((i0 * 126L) + (i5 * 7L)), (float *)product); } }
+    dh_k4((float *)(memory[1] + 11712), (float *)(memory[7] + s * 1008L));
+    dh_k5((float *)(memory[1] + 4608), (float *)(memory[6] + s * 4L));
+    for (int i2 = 0; i2 < 3; i2++) { for (int i3 = 0; i3 < 3; i3++) { dh_product2((float *)(memory[1] + 7296) + 0L, (float *)(memory[1] + 9984) + ((i2 * 72L) + (i3 * 9L)), (float *)(memory[1] + 0) + ((i2 * 72L) + (i3 * 24L)), (float *)product); } }
     dh_k6((float *)(memory[0] + 0), (float *)(memory[1] + 0));
   }
   dh_restore(before);

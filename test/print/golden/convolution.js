@@ -1,7 +1,7 @@
-// 896 bytes of state, 16064 of temporaries, 10 kernels
-// 7×3·3·3 · 3·3·3×8: temporary 0 = temporary 12416 · temporary 15168
-// 7×3·3·8 · 3·3·8×3: temporary 14144 = temporary 0 · temporary 15168
-// 8×2·6·7 · 2·6·7×3: temporary 0 = temporary 9728 · temporary 12416
+// 896 bytes of state, 13632 of temporaries, 10 kernels
+// 7×3·3·3 · 3·3·3×8: temporary 0 = temporary 9984 · temporary 12736
+// 7×3·3·8 · 3·3·8×3: temporary 11712 = temporary 0 · temporary 12736
+// 8×2·6·7 · 2·6·7×3: temporary 0 = temporary 7296 · temporary 9984
 "use strict";
 function dh_k0(p0, p1) {
   for (let i4 = 0; i4 < 27; i4++) {
@@ -84,14 +84,14 @@ function dh_k3(p0, p1, p2, p3) {
 }
 function dh_k4(p0, p1) {
   for (let i0 = 0; i0 < 2; i0++) {
-    for (let i5 = 0; i5 < 10; i5++) {
-      for (let i6 = 0; i6 < 11; i6++) {
+    for (let i5 = 0; i5 < 8; i5++) {
+      for (let i6 = 0; i6 < 9; i6++) {
         for (let i1 = 0; i1 < 8; i1++) {
           const v0 = Math.imul(i6, 8);
-          const v1 = ((i5 + (-2)) | 0);
-          const v2 = ((i6 + (-2)) | 0);
-          const v3 = (((((-1) < v1) && (v1 < 6)) && (((-1) < v2) && (v2 < 7))) ? p0[((((((((Math.imul(i0, 336) + i1) | 0) + Math.imul(i5, 56)) | 0) + v0) | 0) + (-128)) | 0)] : 0);
-          p1[((((((Math.imul(i0, 880) + i1) | 0) + Math.imul(i5, 88)) | 0) + v0) | 0)] = v3;
+          const v1 = ((i5 + (-1)) | 0);
+          const v2 = ((i6 + (-1)) | 0);
+          const v3 = (((((-1) < v1) && (v1 < 6)) && (((-1) < v2) && (v2 < 7))) ? p0[((((((((Math.imul(i0, 336) + i1) | 0) + Math.imul(i5, 56)) | 0) + v0) | 0) + (-64)) | 0)] : 0);
+          p1[((((((Math.imul(i0, 576) + i1) | 0) + Math.imul(i5, 72)) | 0) + v0) | 0)] = v3;
         }
       }
     }
@@ -100,13 +100,13 @@ function dh_k4(p0, p1) {
 function dh_k5(p0, p1, p2) {
   for (let i0 = 0; i0 < 2; i0++) {
   for (let i5 = 0; i5 < 6; i5++) {
-  const a0 = ((96 + (i0 * 880)) + (i5 * 88)), b0 = 64, c0 = ((i0 * 126) + (i5 * 7));
+  const a0 = ((i0 * 576) + (i5 * 72)), b0 = 64, c0 = ((i0 * 126) + (i5 * 7));
   for (let i = 0; i < 7; i++) {
   let j = 0;
   for (; j + 1 <= 3; j += 1) {
   let x0 = 0;
   const s0 = a0 + i * 8, t0 = b0 + j * 72;
-  for (let l0 = 0, s1 = s0, t1 = t0; l0 < 3; l0++, s1 += 88, t1 += -24) {
+  for (let l0 = 0, s1 = s0, t1 = t0; l0 < 3; l0++, s1 += 72, t1 += -24) {
   for (let l1 = 0, s2 = s1, t2 = t1; l1 < 3; l1++, s2 += 8, t2 += -8) {
   for (let l2 = 0, s3 = s2, t3 = t2; l2 < 8; l2++, s3 += 1, t3 += 1) {
   const v = p1[s3];
@@ -176,13 +176,13 @@ function dh_k9(p0, p1) {
 }
 return (memory, steps) => {
   const m0 = new Float32Array(memory.state, 0, 216);
-  const m1 = new Float32Array(memory.arena, 15168, 216);
-  const m2 = new Float32Array(memory.arena, 12416, 432);
+  const m1 = new Float32Array(memory.arena, 12736, 216);
+  const m2 = new Float32Array(memory.arena, 9984, 432);
   const m3 = new Float32Array(memory.arena, 0, 672);
-  const m4 = new Float32Array(memory.arena, 7040, 672);
-  const m5 = new Float32Array(memory.arena, 9728, 672);
-  const m6 = new Float32Array(memory.arena, 0, 1760);
-  const m7 = new Float32Array(memory.arena, 14144, 252);
+  const m4 = new Float32Array(memory.arena, 4608, 672);
+  const m5 = new Float32Array(memory.arena, 7296, 672);
+  const m6 = new Float32Array(memory.arena, 0, 1152);
+  const m7 = new Float32Array(memory.arena, 11712, 252);
   const m8 = new Float32Array(memory.arena, 0, 216);
   for (let s = 0; s < steps; s++) {
     const s0 = new Float32Array(memory.feeds[0], s * 1008, 252);
