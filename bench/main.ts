@@ -59,9 +59,10 @@ async function all(options: Options, folder: string): Promise<void> {
     const numbers = join(folder, workload.name);
     const compared = peers.filter((peer) => peer.takes(workload.name));
     const check = compared.length > 0 ? await numbersFor(workload, numbers, options, folder) : [];
+    // The program is the same for any number of threads.
+    const before = await phase<Cold>("cold", workload, options.threads[0]!, options, folder);
     for (const threads of options.threads) {
       const load = loadavg()[0]!;
-      const before = await phase<Cold>("cold", workload, threads, options, folder, `${threads}`);
       const found = await rounds(workload, threads, options, folder, { compared, numbers, check, say });
       if (found.ours.backend === "native" && (before.cached || !found.ours.cached)) {
         throw new Error(`${workload.name}: the cache was not as expected`);

@@ -142,7 +142,6 @@ export async function phase<T>(
 
 const main = fileURLToPath(new URL(import.meta.url.replace(/turns(?=\.\w+$)/, "main")));
 
-/** Each number of threads compiles for itself: `cold` must find nothing. */
 function start(
   name: string,
   workload: Workload | undefined,
