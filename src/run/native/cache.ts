@@ -1,7 +1,7 @@
 /**
  * From C text to a shared object on disk, compiled once per machine.
  *
- *   <cache>/objects/<key>/<sum>.so     key: what was asked (text, flags, compiler, CPU); sum: what came out
+ *   <cache>/objects/<key>/<sum>.so     key: what was asked (text or its name, flags, compiler, CPU); sum: what came out
  *   <cache>/failed/<key>-0.c           the text of a program that did not compile
  *   <cache>/compilers/<key>.json       what a compiler said about itself
  *
@@ -42,6 +42,13 @@ export interface Source extends Pick<CompileOptions, "optimize"> {
   readonly text: string;
 }
 
+/** Sources that take long to print, under a name that says what they are: who finds their object prints nothing. */
+export interface Named {
+  /** Different wherever the text may be. */
+  readonly name: string;
+  readonly print: () => readonly Source[];
+}
+
 export interface CompiledObject {
   readonly path: string;
   /** True when the compiler did not have to run. */
@@ -56,27 +63,35 @@ export interface CompiledObject {
  * Throws when there is no compiler, when the text does not compile (the text is kept and named), and when there is no
  * space left in the cache folder and in the temporary one.
  */
-export function compileToObject(program: string | readonly Source[], options: CompileOptions = {}): CompiledObject {
+export function compileToObject(
+  program: string | readonly Source[] | Named,
+  options: CompileOptions = {},
+): CompiledObject {
   const start = performance.now();
   const compiler = probeCompiler();
   if (!compiler.found) fail(`native: ${compiler.reason}`, compiler.remedy);
   const { optimize = "-O3", link = [] } = options;
-  const sources = typeof program === "string" ? [{ text: program }] : program;
-  if (sources.length === 0) fail("native: a program without C text");
-  const units = sources.map((source): Unit => ({ text: source.text, optimize: source.optimize ?? optimize }));
-  const key = keyOf(compiler, units, link);
+  const unitsOf = (sources: readonly Source[]): Unit[] => {
+    if (sources.length === 0) fail("native: a program without C text");
+    return sources.map((source) => ({ text: source.text, optimize: source.optimize ?? optimize }));
+  };
+  const what =
+    typeof program === "string" ? unitsOf([{ text: program }]) : "name" in program ? program : unitsOf(program);
+  const key = keyOf(compiler, "name" in what ? [what.name, optimize] : what, link);
   const done = (path: string, cached: boolean) => ({ path, cached, milliseconds: performance.now() - start });
 
   for (const folder of [cacheFolder(), existingPrivateFolder()]) {
     const path = folder && find(folder, key);
     if (path) return done(path, true);
   }
-  return done(create(compiler, units, link, key), false);
+  return done(create(compiler, "name" in what ? unitsOf(what.print()) : what, link, key), false);
 }
 
-function keyOf({ flags, words, fullVersion, cpu }: Compiler, units: readonly Unit[], link: readonly string[]): string {
+type What = readonly Unit[] | readonly [name: string, optimize: string];
+
+function keyOf({ flags, words, fullVersion, cpu }: Compiler, what: What, link: readonly string[]): string {
   // -march=native makes an object specific to the CPU, and a home directory may be shared by many.
-  const asked = ["object 1", units, link, flags, words, fullVersion, cpu, process.arch, process.platform];
+  const asked = ["object 1", what, link, flags, words, fullVersion, cpu, process.arch, process.platform];
   return createHash("sha256").update(JSON.stringify(asked)).digest("hex").slice(0, 40);
 }
 

@@ -1,8 +1,13 @@
 /**
  * The library of kernels that printed programs call: compiled once per machine (one to two seconds of a processor, in
  * parts side by side), then from the cache, and opened with its symbols visible to the programs that are loaded later.
+ *
+ * To print it takes longer than to compile a small network's step, so in the cache it is known by the modules that print
+ * it instead of by its text: their contents are a tenth of it, and another content is another library.
  */
-import { callsKernels, kernelLibrary } from "../../print/c/gemm/library.ts";
+import { createHash } from "node:crypto";
+import { readFileSync, statSync } from "node:fs";
+import { callsKernels, kernelLibrary, libraryModules } from "../../print/c/gemm/library.ts";
 import { loadBinding } from "./binding.ts";
 import { compileToObject } from "./cache.ts";
 import type { Compiler } from "./compiler.ts";
@@ -20,15 +25,23 @@ const opened = new Map<string, string>();
  *
  * Throws what compileToObject throws, and a DownhillError when a library cannot be loaded.
  */
-export function openLibraries({ lanes, flags, command }: Compiler, texts: readonly string[]): Linked {
+export function openLibraries(
+  { lanes, flags, command }: Compiler,
+  texts: readonly string[],
+  printer = printerOf,
+): Linked {
   const sums = (["f32", "f64"] as const)
     .filter((dtype) => texts.some((text) => callsKernels(text, dtype, lanes)))
     .map((dtype) => {
       const key = JSON.stringify([dtype, lanes, command, flags]);
-      const known = opened.get(key);
-      if (known) return known;
-      const parts = kernelLibrary(dtype, lanes, PARTS).map((text) => ({ text }));
-      const { path } = compileToObject(parts, { optimize: "-O2" });
+      const before = opened.get(key);
+      if (before) return before;
+      const print = () => kernelLibrary(dtype, lanes, PARTS).map((text) => ({ text }));
+      const known = printer(import.meta.url);
+      const { path } = compileToObject(
+        known ? { name: `kernels ${known} ${dtype} ${lanes} ${PARTS}`, print } : print(),
+        { optimize: "-O2" },
+      );
       loadBinding().open(path, true);
       const sum = path.slice(path.lastIndexOf("/") + 1);
       opened.set(key, sum);
@@ -39,4 +52,26 @@ export function openLibraries({ lanes, flags, command }: Compiler, texts: readon
     // Mach-O has to be told that symbols are found when the object is loaded.
     link: sums.length > 0 && process.platform === "darwin" ? ["-undefined", "dynamic_lookup"] : [],
   };
+}
+
+/**
+ * A digest of the modules that print the library, as they lie beside the module at `here`. It speaks for what this thread
+ * has loaded only where Node itself loads them, as built, and nobody has touched them since the thread began: undefined
+ * otherwise, and in a bundle. The library is then known by its text.
+ */
+export function printerOf(here: string): string | undefined {
+  if (!here.endsWith(".js")) return undefined;
+  const hash = createHash("sha256");
+  try {
+    for (const name of libraryModules) {
+      const file = new URL(`../../print/c/gemm/${name}.js`, here);
+      // First the content, then the time: a change between the two is seen. The time of the inode cannot be set back.
+      const text = readFileSync(file);
+      if (statSync(file).ctimeMs >= performance.timeOrigin) return undefined;
+      hash.update(`${name} ${text.length}\n`).update(text);
+    }
+  } catch {
+    return undefined;
+  }
+  return hash.digest("hex");
 }

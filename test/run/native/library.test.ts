@@ -1,8 +1,13 @@
 /** The library of kernels: compiled once, known by its name, opened for the programs that call it and for no others. */
-import { describe, expect, test } from "vitest";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { libraryModules } from "../../../src/print/c/gemm/library.ts";
 import { printGemm } from "../../../src/print/c/gemm.ts";
 import { probeCompiler } from "../../../src/run/native/compiler.ts";
-import { openLibraries } from "../../../src/run/native/library.ts";
+import { openLibraries, printerOf } from "../../../src/run/native/library.ts";
 
 const compiler = probeCompiler();
 
@@ -32,5 +37,99 @@ describe.skipIf(!compiler.found)("the library of kernels (needs a C compiler)", 
 
   test("a program without products needs none", () => {
     expect(openLibraries(compiler, ["void dh_run(void) {}"])).toEqual({ note: "", link: [] });
+  });
+});
+
+let folder = "";
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "downhill-library-"));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+describe.skipIf(!compiler.found)("an open library (needs a C compiler)", () => {
+  afterEach(() => {
+    vi.doUnmock("../../../src/print/c/gemm/library.ts");
+    vi.unstubAllEnvs();
+    vi.resetModules();
+  });
+
+  test("is printed once per cache where the modules that print it are known, and found without", async () => {
+    vi.stubEnv("DOWNHILL_CACHE", folder);
+    const kernelLibrary = vi.fn(() => ["int dh_kernel(void) { return 1; }"]);
+    const callsKernels = (_: string, dtype: string) => dtype === "f32";
+    vi.doMock("../../../src/print/c/gemm/library.ts", () => ({ kernelLibrary, callsKernels, libraryModules }));
+    /** As a new process would. */
+    const opened = async (printer: string | undefined) => {
+      vi.resetModules();
+      const library = await import("../../../src/run/native/library.ts");
+      if (!compiler.found) return "";
+      return library.openLibraries(compiler, [""], () => printer).note;
+    };
+    const note = await opened("one printer");
+    expect(kernelLibrary).toHaveBeenCalledTimes(1);
+    expect(await opened("one printer")).toBe(note);
+    expect(kernelLibrary).toHaveBeenCalledTimes(1);
+    await opened("another printer");
+    expect(kernelLibrary).toHaveBeenCalledTimes(2);
+    await opened(undefined);
+    await opened(undefined);
+    expect(kernelLibrary).toHaveBeenCalledTimes(4);
+  }, 60_000);
+});
+
+describe("the modules that print the library", () => {
+  const gemm = new URL("../../../src/print/c/gemm/", import.meta.url);
+
+  test("are all that it is made of", () => {
+    const met = new Set(["library"]);
+    for (const name of met) {
+      const text = readFileSync(new URL(`${name}.ts`, gemm), "utf8");
+      const froms = [...text.matchAll(/^(?:import|export)\s+(?!type\b)[^;]*?from "([^"]+)";/gm)].map((m) => m[1]!);
+      expect(text).not.toMatch(/\bimport\(|^import "/m);
+      for (const from of froms) {
+        expect(from, `${name}.ts imports a module outside of its folder`).toMatch(/^\.\/[\w-]+\.ts$/);
+        met.add(from.slice(2, -3));
+      }
+    }
+    expect([...met].sort()).toEqual([...libraryModules].sort());
+  });
+
+  /** A built package, with text for its modules. */
+  function built(texts: readonly string[]): string {
+    const file = (name: string) => join(folder, "print/c/gemm", `${name}.js`);
+    mkdirSync(dirname(file("library")), { recursive: true });
+    libraryModules.forEach((name, k) => {
+      writeFileSync(file(name), texts[k] ?? "");
+    });
+    return pathToFileURL(join(folder, "run/native/library.js")).href;
+  }
+  /** Files that were there when this process began, as far as it can tell. */
+  const later = () => vi.spyOn(performance, "timeOrigin", "get").mockReturnValue(Date.now() + 60_000);
+  afterEach(() => vi.restoreAllMocks());
+
+  test("are told apart by their content", () => {
+    later();
+    const first = printerOf(built(["a", "b", "c"]));
+    expect(first).toMatch(/^[0-9a-f]{64}$/);
+    expect(printerOf(built(["a", "b", "c"]))).toBe(first);
+    const others = [
+      printerOf(built(["a", "b", "d"])),
+      printerOf(built(["ab", "", "c"])),
+      printerOf(built(["b", "a", "c"])),
+    ];
+    expect(new Set([first, ...others]).size).toBe(4);
+  });
+
+  test("say nothing when they were touched since the thread began, are missing, or are not built", () => {
+    const here = built(["a", "b", "c"]);
+    const file = join(folder, "print/c/gemm/vector.js");
+    utimesSync(file, new Date(0), new Date(0)); // what an editor or an archive may claim
+    expect(statSync(file).mtimeMs).toBe(0);
+    expect(printerOf(here)).toBeUndefined();
+    later();
+    expect(printerOf(here)).toBeDefined();
+    expect(printerOf(here.replace(/js$/, "ts"))).toBeUndefined();
+    rmSync(file);
+    expect(printerOf(here)).toBeUndefined();
   });
 });

@@ -15,6 +15,9 @@ import {
 } from "./kernels.ts";
 import { type Vector, vector, vectorPrelude } from "./vector.ts";
 
+/** The modules of this folder whose content decides what is printed here, this one among them. */
+export const libraryModules: readonly string[] = ["library", "kernels", "vector"];
+
 /** Whether a text calls kernels of a dtype. */
 export const callsKernels = (text: string, dtype: "f32" | "f64", lanes: number) =>
   text.includes(`dh_${vector(dtype, lanes).tag}_`);
