@@ -19,7 +19,7 @@ import {
   loadsIn,
   type Nest,
 } from "./program.ts";
-import { sorted } from "./schedule.ts";
+import { before, sorted } from "./schedule.ts";
 
 /** A kernel of a band: the loop that is cut, `m` or `n` for the rows or columns of a product, and its share of a slice. */
 export type Member = {
@@ -60,14 +60,13 @@ export function bands(kernels: readonly Kernel[], named: ReadonlyMap<string, Buf
     }
     for (const b of writes) for (const g of read.get(placeIn(b)) ?? []) needs.add(g);
     const axis = axisOf(kernel, named);
-    const joined =
-      axis && groups.findLast((g) => canJoin(g, axis, writes) && ![...needs].some((x) => x !== g && x.before.has(g)));
+    const joined = axis && joinable(groups, axis, writes, needs);
     const home: Group = joined ?? {
       members: [],
       slices: axis?.n ?? 1,
       whole: new Map(),
       writes: new Set(),
-      before: new Set(),
+      needs: new Set(),
     };
     if (!joined) groups.push(home);
     if (axis) add(home, axis);
@@ -81,15 +80,7 @@ export function bands(kernels: readonly Kernel[], named: ReadonlyMap<string, Buf
       written.set(placeIn(b), home);
       read.delete(placeIn(b));
     }
-    // What waited for a group that has just grown waits for what that group now waits for.
-    const later = joined ? groups.filter((g) => g === home || g.before.has(home)) : [home];
-    for (const need of needs) {
-      if (need === home) continue;
-      for (const g of later) {
-        g.before.add(need);
-        for (const x of need.before) g.before.add(x);
-      }
-    }
+    for (const need of needs) if (need !== home) home.needs.add(need);
   }
   return phases(groups, grain);
 }
@@ -105,25 +96,42 @@ export const uncut = (kernels: readonly Kernel[]): Band[] =>
     waits: false,
   }));
 
-/** `whole`: the elements of all slices of a place that is cut, null where a kernel reads it otherwise. */
+/**
+ * `whole`: the elements of all slices of a place that is cut, null where a kernel reads it otherwise. `needs`: the groups
+ * that have to run before this one because its kernels say so, not those that these need.
+ */
 type Group = {
   readonly members: { readonly kernel: Kernel; readonly axis: Axis | undefined }[];
   slices: number;
   readonly whole: Map<Place, number | null>;
   readonly writes: Set<Place>;
-  readonly before: Set<Group>;
+  readonly needs: Set<Group>;
 };
+
+/** The latest group that a kernel can join: nothing that the kernel needs waits for that group. */
+function joinable(
+  groups: readonly Group[],
+  axis: Axis,
+  writes: readonly Buffer[],
+  needs: ReadonlySet<Group>,
+): Group | undefined {
+  let earlier: Set<Group> | undefined;
+  return groups.findLast((g) => {
+    if (!canJoin(g, axis, writes)) return false;
+    earlier ??= before(needs);
+    return !earlier.has(g);
+  });
+}
 
 /** Whether the kernel finds in g a slice that it shares, and nothing of g's that it would need more than a slice of. */
 function canJoin(g: Group, axis: Axis, writes: readonly Buffer[]): boolean {
   if (gcd(g.slices, axis.n) < 2) return false;
-  const own = new Set(writes.map(placeIn));
   let shared = false;
   for (const [place, step] of axis.steps) {
     const whole = g.whole.get(place);
     if (whole === undefined) continue;
     const same = whole !== null && step !== null && whole === step * axis.n;
-    if (!same && (own.has(place) || g.writes.has(place))) return false;
+    if (!same && (g.writes.has(place) || writes.some((b) => placeIn(b) === place))) return false;
     shared ||= same;
   }
   return shared;
@@ -346,14 +354,14 @@ function productAxes({ loops, m, n, sum, a, b, c }: Contraction): Candidate[] {
 function phases(groups: readonly Group[], grain: number): Band[] {
   const index = new Map(groups.map((g, k) => [g, k]));
   const after = groups.map(() => new Set<number>());
-  for (const g of groups) for (const b of g.before) after[index.get(b)!]!.add(index.get(g)!);
+  for (const g of groups) for (const b of g.needs) after[index.get(b)!]!.add(index.get(g)!);
   const made = groups.map((g) => band(g, grain));
   const cut = made.map((b) => b.blocks > 1);
   const phase: number[] = [];
   const order = sorted(after);
   for (const k of order) {
     phase[k] = 0;
-    for (const b of groups[k]!.before) {
+    for (const b of groups[k]!.needs) {
       const need = index.get(b)!;
       phase[k] = Math.max(phase[k]!, phase[need]! + (cut[k] || cut[need] ? 1 : 0));
     }

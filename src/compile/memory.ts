@@ -101,11 +101,15 @@ function moments(list: readonly Band[]): { first: number; last: number }[] {
 
 /** Offsets for all blocks; → the bytes they take together. */
 function place(blocks: ReadonlyMap<Buffer, Block>): number {
-  const placed: Block[] = [];
+  const placed: Block[] = []; // by where they lie
   for (const b of [...blocks.values()].sort((p, q) => q.bytes - p.bytes)) {
-    const alive = placed.filter((p) => p.first <= b.last && b.first <= p.last).sort((p, q) => p.at - q.at);
-    for (const p of alive) if (p.at < b.at + b.bytes && b.at < p.at + p.bytes) b.at = p.at + p.bytes;
-    placed.push(b);
+    for (const p of placed) {
+      if (p.at >= b.at + b.bytes) break;
+      if (p.first <= b.last && b.first <= p.last && b.at < p.at + p.bytes) b.at = p.at + p.bytes;
+    }
+    let k = placed.length;
+    while (k > 0 && placed[k - 1]!.at > b.at) k--;
+    placed.splice(k, 0, b);
   }
   return Math.max(0, ...placed.map((b) => b.at + b.bytes));
 }

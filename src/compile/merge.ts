@@ -4,6 +4,7 @@
  */
 import { Expr } from "../ir/expr.ts";
 import { type Buffer, buffersOf, type Kernel, type Nest } from "./program.ts";
+import { before } from "./schedule.ts";
 
 /** Fewer kernels that do the same; `schedule` finds their order. */
 export function merge(kernels: readonly Kernel[], named: ReadonlyMap<string, Buffer>): Kernel[] {
@@ -24,20 +25,6 @@ export function merge(kernels: readonly Kernel[], named: ReadonlyMap<string, Buf
 
 /** `needs`: the groups that make what this one reads. */
 type Group = { kernel: Kernel; readonly touches: Set<Buffer>; readonly needs: Set<Group> };
-
-/** The groups that have to run before one of these, directly or not. */
-function before(groups: Iterable<Group>): Set<Group> {
-  const out = new Set<Group>();
-  const stack = [...groups];
-  for (let g = stack.pop(); g; g = stack.pop()) {
-    for (const need of g.needs) {
-      if (out.has(need)) continue;
-      out.add(need);
-      stack.push(need);
-    }
-  }
-  return out;
-}
 
 /** The latest group that k can join: the same loops, a buffer in common, and nothing k needs waits for that group. */
 function joinable(

@@ -82,3 +82,17 @@ export function sorted(after: readonly ReadonlySet<number>[]): number[] {
   if (out.length !== after.length) throw new Error("schedule: the kernels depend on each other in a circle");
   return out;
 }
+
+/** The groups of kernels that have to run before one of these, directly or not, where each says what it itself needs. */
+export function before<G extends { readonly needs: ReadonlySet<G> }>(groups: Iterable<G>): Set<G> {
+  const out = new Set<G>();
+  const stack = [...groups];
+  for (let g = stack.pop(); g; g = stack.pop()) {
+    for (const need of g.needs) {
+      if (out.has(need)) continue;
+      out.add(need);
+      stack.push(need);
+    }
+  }
+  return out;
+}
