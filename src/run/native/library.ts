@@ -7,13 +7,16 @@
  */
 import { createHash } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
-import { callsKernels, kernelLibrary, libraryModules } from "../../print/c/gemm/library.ts";
+import { callsKernels, kernelLibrary } from "../../print/c/gemm/library.ts";
 import { loadBinding } from "./binding.ts";
 import { compileToObject } from "./cache.ts";
 import type { Compiler } from "./compiler.ts";
 
 /** The parts of one library that are compiled side by side. */
 const PARTS = 4;
+
+/** The modules of print/c/gemm whose content decides what is printed there. */
+export const libraryModules: readonly string[] = ["library", "kernels", "vector"];
 
 /** What a program is compiled with: a comment for its text, so that the cache tells programs of two libraries apart. */
 export type Linked = { readonly note: string; readonly link: readonly string[] };

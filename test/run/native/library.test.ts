@@ -4,10 +4,9 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { libraryModules } from "../../../src/print/c/gemm/library.ts";
 import { printGemm } from "../../../src/print/c/gemm.ts";
 import { probeCompiler } from "../../../src/run/native/compiler.ts";
-import { openLibraries, printerOf } from "../../../src/run/native/library.ts";
+import { libraryModules, openLibraries, printerOf } from "../../../src/run/native/library.ts";
 
 const compiler = probeCompiler();
 
@@ -57,7 +56,7 @@ describe.skipIf(!compiler.found)("an open library (needs a C compiler)", () => {
     vi.stubEnv("DOWNHILL_CACHE", folder);
     const kernelLibrary = vi.fn(() => ["int dh_kernel(void) { return 1; }"]);
     const callsKernels = (_: string, dtype: string) => dtype === "f32";
-    vi.doMock("../../../src/print/c/gemm/library.ts", () => ({ kernelLibrary, callsKernels, libraryModules }));
+    vi.doMock("../../../src/print/c/gemm/library.ts", () => ({ kernelLibrary, callsKernels }));
     /** As a new process would. */
     const opened = async (printer: string | undefined) => {
       vi.resetModules();
