@@ -7,7 +7,7 @@
  *   by element, by padding or by pooling. Channels fill vectors whatever the width of an image is, and windows, strides
  *   and poolings only move along the other axes. A weight is copied once into the order in which its products read it.
  */
-import { isElementwise, isMovement, isReduce, type Op } from "../ir/ops.ts";
+import { isElementwise, isMovement, isReduce, type Op, type Range } from "../ir/ops.ts";
 import { axes, type Shape } from "../ir/shape.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { type Factor, factorsOf } from "./contraction.ts";
@@ -32,13 +32,13 @@ export function layouts(order: readonly Tensor[], results: ReadonlySet<Tensor>):
   const out = new Map<Tensor, readonly number[]>();
   for (const t of order) {
     if (results.has(t)) continue;
-    const made = convolved(t, out, orders);
+    const made = convolved(t, out, orders, () => mergedNext(t, users, results));
     const writes = isReduce(t.op) || (isElementwise(t.op) && t.op !== "bf16"); // who reads rounded factors packs them
     const own = made ?? (writes ? readOrder(t, users, results) : undefined);
-    const lies = own ?? inherited(t, orders);
+    const lies = own ?? inherited(t, orders) ?? framed(t, users);
     if (!lies || isRowMajor(lies, t.shape)) continue;
     orders.set(t, lies);
-    if (isReduce(t.op) || isElementwise(t.op) || t.op === "pad") out.set(t, steps(lies, t.shape));
+    if (isReduce(t.op) || isElementwise(t.op) || (t.op === "pad" && slides(t, users))) out.set(t, steps(lies, t.shape));
   }
   return out;
 }
@@ -60,14 +60,17 @@ function steps(order: Order, s: Shape): number[] {
 // ---- convolutions ----------------------------------------------------------------------------------------------------
 
 /**
- * The order of a sum of windows, or of what lies as their products do, times something: first the axes of the windows alone, then those of both, then those of
- * the other factor alone, such as channels. That factor, a weight, is to be copied into the order of the sum where it
- * does not run along the last axis; `out` gets the order of the copy.
+ * The order of a sum of windows, or of what lies as their products do, times something: first the axes of the windows
+ * alone, then those of both, then those of the other factor alone, such as channels; but an axis of the other that is
+ * merged with one of the windows next, as the remainders of a stride are with places, stays behind that. The other
+ * factor, a weight, is to be copied into the order of the sum where it does not run along the last axis; `out` gets the
+ * order of the copy.
  */
 function convolved(
   t: Tensor,
   out: Map<Tensor, readonly number[]>,
   orders: ReadonlyMap<Tensor, Order>,
+  mergedNext: () => Order[],
 ): Order | undefined {
   const [l, r] = t.op === "sum" ? (t.src[0]!.src as [Tensor, Tensor]) : [];
   if (!l || !r || !(matters(l, orders) || matters(r, orders))) return undefined;
@@ -90,22 +93,57 @@ function convolved(
     a,
     kept.filter((k) => step(a, k) && step(b, k)),
   );
+  const rests = mergedNext().filter(([first, rest]) => alone.includes(first!) && step(b, rest!) && !step(a, rest!));
+  const behind = new Map(rests.map(([first, rest]) => [first!, rest!]));
   const other = falling(
     b,
-    kept.filter((k) => !step(a, k) && step(b, k)),
+    kept.filter((k) => !step(a, k) && step(b, k) && ![...behind.values()].includes(k)),
   );
   const channels = [...both, ...other].reduce((n, k) => n * t.shape[k]!, 1);
   if (channels < CHANNELS) return undefined;
   const last = other.at(-1) ?? both.at(-1);
   let weight = outside;
   while (weight.op === "expand") weight = weight.src[0]!;
+  const whole = (lies: Order) => [...axes(t.shape).filter((k) => !lies.includes(k)), ...lies];
   if (last !== undefined && step(b, last) !== 1 && isMovement(weight.op) && !out.has(weight)) {
-    const lies = [...falling(a, over), ...both, ...other];
-    out.set(weight, steps([...axes(t.shape).filter((k) => !lies.includes(k)), ...lies], weight.shape));
+    out.set(weight, steps(whole([...behind.values(), ...falling(a, over), ...both, ...other]), weight.shape));
   }
-  const lies = [...alone, ...both, ...other];
-  return [...axes(t.shape).filter((k) => !lies.includes(k)), ...lies];
+  return whole([...alone.flatMap((k) => [k, behind.get(k) ?? []].flat()), ...both, ...other]);
 }
+
+/** The pairs of axes of t that become one on the way of reshapes and permutations to what reads it, if one does. */
+function mergedNext(t: Tensor, users: ReadonlyMap<Tensor, readonly Tensor[]>, results: ReadonlySet<Tensor>): Order[] {
+  let from = axes(t.shape).map((k) => [k]); // the axes of t that each axis of x is made of
+  let x = t;
+  for (;;) {
+    const [only, another] = users.get(x) ?? [];
+    const goesOn = only && !another && !results.has(x) && ["reshape", "permute", "shrink"].includes(only.op);
+    if (!goesOn) return from.filter((list) => list.length === 2);
+    if (only.op === "permute") from = (only.arg as number[]).map((k) => from[k]!);
+    else if (only.op === "reshape") {
+      const groups = regroup(x.shape, only.shape);
+      if (groups.some((g) => g.to.length > 1)) return from.filter((list) => list.length === 2);
+      from = only.shape.map((_, k) => {
+        const merged = groups.find((g) => g.to.includes(k))?.from ?? [];
+        return merged.flatMap((axis) => (x.shape[axis] === 1 ? [] : from[axis]!));
+      });
+    }
+    x = only;
+  }
+}
+
+/** The order of a tensor with zeros around it that windows are taken of: it is a copy, and may lie as products like it. */
+function framed(t: Tensor, users: ReadonlyMap<Tensor, readonly Tensor[]>): Order | undefined {
+  if (t.op !== "pad") return undefined;
+  const framed = (t.arg as readonly Range[]).map(([before, after]) => before + after > 0);
+  const channels = axes(t.shape).filter((k) => k > 0 && !framed[k]);
+  if (framed[0] || channels.reduce((n, k) => n * t.shape[k]!, 1) < CHANNELS) return undefined;
+  return slides(t, users) ? [0, ...axes(t.shape).filter((k) => framed[k]), ...channels] : undefined;
+}
+
+/** Whether windows are taken of a tensor. */
+const slides = (t: Tensor, users: ReadonlyMap<Tensor, readonly Tensor[]>): boolean =>
+  (users.get(t) ?? []).some((user) => user.op === "window" || (isMovement(user.op) && slides(user, users)));
 
 /** Whether windows, or what lies as their products do, come below: one look, before any strides are worked out. */
 function matters(outside: Tensor, orders: ReadonlyMap<Tensor, Order>): boolean {
@@ -145,36 +183,42 @@ function inherited(t: Tensor, orders: ReadonlyMap<Tensor, Order>): Order | undef
 
 /** The order after axes are merged or split, undefined where merged ones do not lie one within the other. */
 function regrouped(order: Order, s: Shape, to: Shape): Order | undefined {
-  if (s.includes(0)) return undefined;
+  const groups = regroup(s, to);
   const out: number[] = [];
-  const first: number[] = [];
+  const long = order.filter((axis) => s[axis] !== 1);
+  for (let at = 0; at < long.length; ) {
+    const group = groups.find((g) => g.from.includes(long[at]!));
+    if (!group) return undefined;
+    if (group.from.some((axis, d) => long[at + d] !== axis)) return undefined;
+    out.push(...group.to);
+    at += group.from.length;
+  }
+  return [...axes(to).filter((k) => !out.includes(k)), ...out];
+}
+
+/** Which axes longer than 1 of s become which of `to`, in the fewest that make up the same elements. */
+function regroup(s: Shape, to: Shape): { from: number[]; to: number[] }[] {
+  if (s.includes(0)) return [];
   const groups: { from: number[]; to: number[] }[] = [];
   let [j, k] = [0, 0];
-  while (k < s.length) {
+  for (; k < s.length; k++) {
+    if (s[k] === 1) continue;
     const group = { from: [k], to: [] as number[] };
-    let [n, m] = [1, s[k++]!];
+    let [n, m] = [1, s[k]!];
     while (n !== m) {
+      const next = n < m ? to[j]! : s[++k]!;
       if (n < m) {
-        n *= to[j]!;
-        group.to.push(j++);
+        n *= next;
+        if (next !== 1) group.to.push(j);
+        j++;
       } else {
-        m *= s[k]!;
-        group.from.push(k++);
+        m *= next;
+        if (next !== 1) group.from.push(k);
       }
     }
     groups.push(group);
   }
-  for (; j < to.length; j++) first.push(j); // of length 1
-  const long = order.filter((axis) => s[axis] !== 1);
-  for (let at = 0; at < long.length; ) {
-    const group = groups.find((g) => g.from.includes(long[at]!))!;
-    const own = group.from.filter((axis) => s[axis] !== 1);
-    if (own.some((axis, d) => long[at + d] !== axis)) return undefined;
-    out.push(...group.to);
-    at += own.length;
-  }
-  for (const g of groups) if (!g.to.some((axis) => out.includes(axis))) first.push(...g.to);
-  return [...first, ...out];
+  return groups;
 }
 
 // ---- what is read through a permutation ------------------------------------------------------------------------------

@@ -80,7 +80,7 @@ function build(trace: Trace, { everything = false, banded = false, grain }: Opti
     const p = product(t, lying);
     if (p) products.set(t, p);
   }
-  const keep = stored(results, order, products);
+  const keep = stored(results, order, products, lying);
   if (everything) {
     // Of a sum of products only the sum: the products of a matrix product are more than anybody could hold.
     const factors = new Set(order.flatMap((t) => (t.op === "sum" && t.src[0]!.op === "mul" ? [t.src[0]!] : [])));

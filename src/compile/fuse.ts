@@ -6,6 +6,7 @@ import { isElementwise, isMovement, isReduce, type Op } from "../ir/ops.ts";
 import { size } from "../ir/shape.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import type { Product } from "./contraction.ts";
+import type { Layouts } from "./layout.ts";
 
 const DEEPEST = 200; // later walks recurse through fused nodes; this bounds them
 const LONG = 12; // loads and ops from which work is too long to repeat for every element of an expand
@@ -15,9 +16,11 @@ export function stored(
   outputs: readonly Tensor[],
   order: readonly Tensor[],
   products: ReadonlyMap<Tensor, Product>,
+  layouts: Layouts,
 ): Set<Tensor> {
-  // 1. What must exist: inputs, outputs, reductions, scatters, and what a matrix product reads.
+  // 1. What must exist: inputs, outputs, reductions, scatters, what a matrix product reads, and views laid out for windows.
   const keep = new Set(outputs);
+  for (const t of layouts.keys()) if (isMovement(t.op)) keep.add(t);
   for (const t of order) {
     if (t.op === "input" || t.op === "literal" || t.op === "scatter" || isReduce(t.op)) keep.add(t);
     const p = products.get(t);

@@ -172,6 +172,10 @@ function reduction(t: Tensor, out: Buffer, at: At, layouts: Layouts): Kernel {
     at: position(t, i, layouts),
     value: value(i, variables(inner)),
   }));
+  // Longest steps outside, so that the sum walks memory as it lies.
+  const forms = loadsIn([made.value]).flatMap((e) => linear(e.src[0]!)?.of ?? []);
+  const step = (l: Loop) => Math.max(0, ...forms.map((of) => Math.abs(of.get(l.name) ?? 0)));
+  inner.sort((a, b) => step(b) - step(a));
   if (alongRows(made.value, loops, inner)) {
     const store = { buffer: out, ...made };
     const row = rowOf(loops, [made.at, ...loadsIn([made.value]).map((e) => e.src[0]!)]);

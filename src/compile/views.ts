@@ -4,12 +4,13 @@
  * - zeros around windows become windows of a tensor with zeros around: what has zeros around it lies in memory, and
  *   windows are many times what they look at;
  * - of a sum of products only the part is made that somebody looks at, such as the input's gradient without its padding,
- *   and a part of what is spread over axes is what was spread.
+ *   and a part of what is spread over axes is what was spread;
+ * - a sum leaves out zeros around what it sums.
  */
 import { axisBelow } from "../ir/fold.ts";
 
 import { topo } from "../ir/graph.ts";
-import type { Range, Window } from "../ir/ops.ts";
+import type { Op, Range, Window } from "../ir/ops.ts";
 import { sameShape } from "../ir/shape.ts";
 import { inPlaceOf, Tensor } from "../ir/tensor.ts";
 
@@ -22,15 +23,28 @@ export function simplifyViews(roots: readonly Tensor[]): Tensor[] {
   for (const t of order) {
     const src = t.src.map((s) => to.get(s)!);
     const same = src.every((s, k) => s === t.src[k]);
-    const view =
-      t.op === "pad"
-        ? inPlaceOf(t, () => padded(src[0]!, t))
-        : t.op === "shrink"
-          ? inPlaceOf(t, () => cropped(src[0]!, t, readers))
-          : undefined;
+    const rule = rules[t.op];
+    const view = rule && inPlaceOf(t, () => rule(src[0]!, t, readers));
     to.set(t, view ?? (same ? t : new Tensor(t.op, src, t.arg, t.shape, t.dtype, t.origin)));
   }
   return roots.map((t) => to.get(t)!);
+}
+
+type Rule = (s: Tensor, t: Tensor, readers: ReadonlyMap<Tensor, number>) => Tensor | undefined;
+const rules: { readonly [O in Op]?: Rule } = { pad: padded, shrink: cropped, sum: unpadded };
+
+/** Zeros add nothing to a sum. */
+function unpadded(s: Tensor, t: Tensor): Tensor | undefined {
+  if (s.op !== "pad") return undefined;
+  const over = t.arg as readonly number[];
+  const x = s.src[0]!;
+  const rest = x.pad((s.arg as readonly Range[]).map((by, k): Range => (over.includes(k) ? [0, 0] : by)));
+  return rest === s || sameShape(rest.shape, s.shape)
+    ? undefined
+    : rest.sum(
+        over.filter((k) => rest.shape[k] !== 1),
+        { keep: true },
+      );
 }
 
 // ---- zeros below windows ---------------------------------------------------------------------------------------------
@@ -68,7 +82,18 @@ function cropped(s: Tensor, t: Tensor, readers: ReadonlyMap<Tensor, number>): Te
   while ((x.op === "permute" || x.op === "reshape") && readers.get(x) === 1) x = x.src[0]!;
   const product = x.op === "sum" && x.src[0]!.op === "mul" && readers.get(x) === 1;
   if (!product && s.op !== "expand") return undefined;
-  return (t.arg as readonly Range[]).reduce((y, [from, end], axis) => crop(y, axis, from, end), s);
+  const parts = t.arg as readonly Range[];
+  return parts.reduce(
+    (y, [from, end], k) => (product && !reaches(y, k) ? y.slice(k, from, end) : crop(y, k, from, end)),
+    s,
+  );
+}
+
+/** Whether an axis of a view is one of the sum below. */
+function reaches(t: Tensor, axis: number): boolean {
+  if (t.op === "sum") return true;
+  const below = axisOf(t, axis);
+  return below !== undefined && reaches(t.src[0]!, below);
 }
 
 function crop(t: Tensor, axis: number, from: number, end: number): Tensor {

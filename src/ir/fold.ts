@@ -16,7 +16,7 @@ export function foldProduct(g: Tensor, { axis, size: k, stride, dilation }: Wind
   if (k <= stride || (stride > 1 && dilation > 1)) return undefined;
   const way: Moved[] = [];
   let [t, place, tap] = [g, axis, g.rank - 1];
-  while (t.op === "permute" || t.op === "reshape") {
+  while (t.op === "permute" || t.op === "reshape" || t.op === "shrink") {
     const [p, q] = [axisBelow(t, place), axisBelow(t, tap)];
     if (p === undefined || q === undefined) return undefined;
     way.unshift({ t, place, tap });
@@ -57,21 +57,23 @@ function narrow(t: Tensor): Tensor {
   return t.shrink(from.map((n): Range => [0, n]));
 }
 
-/** A permutation or reshape on the way from the product to g, and where it leaves the places and the taps. */
+/** A view on the way from the product to g, and where it leaves the places and the taps. */
 type Moved = { readonly t: Tensor; readonly place: number; readonly tap: number };
 
 /** The same on what has no taps any more, and n places. */
 function again(y: Tensor, { t, place, tap }: Moved, n: number): Tensor {
   if (t.op === "reshape") return y.reshape(t.shape.with(place, n).toSpliced(tap, 1));
+  if (t.op === "shrink") return y.shrink((t.arg as readonly Range[]).with(place, [0, n]).toSpliced(tap, 1));
   const order = t.arg as readonly number[];
   const gone = order[tap]!;
   return y.permute(order.toSpliced(tap, 1).map((k) => (k > gone ? k - 1 : k)));
 }
 
-/** Which axis of its source an axis of a permuted or reshaped tensor is; undefined where it was merged or split. */
+/** Which axis of its source an axis of a view is; undefined where it was merged, split or cut. */
 export function axisBelow(t: Tensor, axis: number): number | undefined {
   if (t.op === "permute") return (t.arg as readonly number[])[axis];
   const from = t.src[0]!.shape;
+  if (t.op === "shrink") return from[axis] === t.shape[axis] ? axis : undefined;
   if (sameShape(from, t.shape)) return undefined; // Tensor.own: somebody may ask for the gradient by it
   const before = (s: Shape, k: number) => size(s.slice(0, k));
   const same = axes(from).filter((k) => from[k] === t.shape[axis] && before(from, k) === before(t.shape, axis));

@@ -376,7 +376,26 @@ export class Tensor {
 
   /** Transpose of `window`: overlapping windows [.., o, .., size] added back onto an axis of length n. */
   fold(w: Window, n: number): Tensor {
-    return w.size <= 16 ? this.foldTaps(w, n) : this.foldRows(w, n);
+    if (w.size > 16) return this.foldRows(w, n);
+    return w.dilation === 1 ? this.foldRests(w, n) : this.foldTaps(w, n);
+  }
+  /**
+   * All in one kernel, and of the taps only those that meet: with a stride s, place s·u + f is the sum of the taps
+   * s·t + f of window u − t over t.
+   */
+  private foldRests({ axis, size: k, stride }: Window, n: number): Tensor {
+    const last = this.rank - 1;
+    const [deep, places] = [Math.ceil(k / stride), Math.ceil(n / stride)];
+    const split = this.resize(last, deep * stride).split(last, [deep, stride]);
+    const rests = split.permute(axes(this.shape).toSpliced(axis + 1, 0, last + 1)); // [.., o, stride, .., deep]
+    const terms = Array.from({ length: deep }, (_, t) => {
+      const term = rests.slice(-1, t, t + 1).squeeze(-1);
+      return term.pad(term.shape.map((o, j): Range => (j === axis ? [t, places - o - t] : [0, 0])));
+    });
+    return terms
+      .reduce((a, b) => a.add(b))
+      .merge(axis)
+      .resize(axis, n);
   }
   /** One shifted copy per tap, all in one kernel. */
   private foldTaps({ axis, size: k, stride, dilation }: Window, n: number): Tensor {

@@ -1,6 +1,6 @@
-// 896 bytes of state, 13632 of temporaries, 10 kernels
-// 7×3·3·3 · 3·3·3×8: temporary 0 = temporary 9984 · temporary 12736
-// 7×3·3·8 · 3·3·8×3: temporary 11712 = temporary 0 · temporary 12736
+// 896 bytes of state, 12608 of temporaries, 10 kernels
+// 7×3·3·3 · 3·3·3×8: temporary 0 = temporary 9984 · temporary 11712
+// 7×3·3·8 · 3·3·8×3: temporary 4608 = temporary 0 · temporary 11712
 // 8×2·6·7 · 2·6·7×3: temporary 0 = temporary 7296 · temporary 9984
 void dh_product0(const float *a, const float *b, float *c, float *scratch);
 void dh_product1(const float *a, const float *b, float *c, float *scratch);
@@ -58,25 +58,25 @@ static void dh_k3(const float *restrict p0, float *restrict p1) {
   }
 }
 static void dh_k4(const float *restrict p0, float *restrict p1) {
-  for (int i3 = 0; i3 < 252; i3++) {
-    const float v0 = p0[i3];
-    p1[i3] = v0;
-  }
-}
-static void dh_k5(const float *restrict p0, float *restrict p1) {
   float acc0 = 0e+0f;
-  for (int r0 = 0; r0 < 2; r0++) {
-    for (int r1 = 0; r1 < 8; r1++) {
-      #pragma omp simd reduction(+ : acc0)
-      for (int r3 = 0; r3 < 42; r3++) {
-        const float v0 = p0[(((r0 * 336) + r1) + (r3 * 8))];
-        const float v1 = (v0 * v0);
-        acc0 += v1;
-      }
-    }
+  #pragma omp simd reduction(+ : acc0)
+  for (int r1 = 0; r1 < 672; r1++) {
+    const float v0 = p0[r1];
+    const float v1 = (v0 * v0);
+    acc0 += v1;
   }
   const float v2 = (acc0 * 1.4880952658131719e-3f);
   p1[0] = v2;
+}
+static void dh_k5(const float *restrict p0, float *restrict p1) {
+  for (int i0 = 0; i0 < 2; i0++) {
+    for (int i1 = 0; i1 < 3; i1++) {
+      for (int i3 = 0; i3 < 42; i3++) {
+        const float v0 = p0[(((i0 * 42) + (i1 * 84)) + i3)];
+        p1[(((i0 * 126) + (i1 * 42)) + i3)] = v0;
+      }
+    }
+  }
 }
 static void dh_k6(float *restrict p0, const float *restrict p1) {
   for (int i0 = 0; i0 < 8; i0++) {
@@ -95,14 +95,14 @@ void dh_run(char **memory, double *steps, volatile int *stop) {
   char *const scratch = memory[2], *const product = scratch + 0;
   const dh_mode before = dh_flush();
   for (; s < n && !*stop; s++) {
-    dh_k0((float *)(memory[0] + 0), (float *)(memory[1] + 12736));
+    dh_k0((float *)(memory[0] + 0), (float *)(memory[1] + 11712));
     dh_k1((float *)(memory[4] + s * 1008L), (float *)(memory[1] + 9984));
-    for (int i0 = 0; i0 < 2; i0++) { for (int i5 = 0; i5 < 6; i5++) { dh_product0((float *)(memory[1] + 9984) + ((i0 * 216L) + (i5 * 9L)), (float *)(memory[1] + 12736) + 0L, (float *)(memory[1] + 0) + ((i0 * 336L) + (i5 * 56L)), (float *)product); } }
+    for (int i0 = 0; i0 < 2; i0++) { for (int i5 = 0; i5 < 6; i5++) { dh_product0((float *)(memory[1] + 9984) + ((i0 * 216L) + (i5 * 9L)), (float *)(memory[1] + 11712) + 0L, (float *)(memory[1] + 0) + ((i0 * 336L) + (i5 * 56L)), (float *)product); } }
     dh_k2((float *)(memory[1] + 0), (float *)(memory[5] + s * 2688L), (float *)(memory[1] + 4608), (float *)(memory[1] + 7296));
     dh_k3((float *)(memory[1] + 7296), (float *)(memory[1] + 0));
-    for (int i0 = 0; i0 < 2; i0++) { for (int i5 = 0; i5 < 6; i5++) { dh_product1((float *)(memory[1] + 0) + ((i0 * 576L) + (i5 * 72L)), (float *)(memory[1] + 12736) + 64L, (float *)(memory[1] + 11712) + ((i0 * 126L) + (i5 * 7L)), (float *)product); } }
-    dh_k4((float *)(memory[1] + 11712), (float *)(memory[7] + s * 1008L));
-    dh_k5((float *)(memory[1] + 4608), (float *)(memory[6] + s * 4L));
+    dh_k4((float *)(memory[1] + 4608), (float *)(memory[6] + s * 4L));
+    for (int i0 = 0; i0 < 2; i0++) { for (int i5 = 0; i5 < 6; i5++) { dh_product1((float *)(memory[1] + 0) + ((i0 * 576L) + (i5 * 72L)), (float *)(memory[1] + 11712) + 64L, (float *)(memory[1] + 4608) + ((i0 * 42L) + (i5 * 7L)), (float *)product); } }
+    dh_k5((float *)(memory[1] + 4608), (float *)(memory[7] + s * 1008L));
     for (int i2 = 0; i2 < 3; i2++) { for (int i3 = 0; i3 < 3; i3++) { dh_product2((float *)(memory[1] + 7296) + 0L, (float *)(memory[1] + 9984) + ((i2 * 72L) + (i3 * 9L)), (float *)(memory[1] + 0) + ((i2 * 72L) + (i3 * 24L)), (float *)product); } }
     dh_k6((float *)(memory[0] + 0), (float *)(memory[1] + 0));
   }

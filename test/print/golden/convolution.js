@@ -1,6 +1,6 @@
-// 896 bytes of state, 13632 of temporaries, 10 kernels
-// 7×3·3·3 · 3·3·3×8: temporary 0 = temporary 9984 · temporary 12736
-// 7×3·3·8 · 3·3·8×3: temporary 11712 = temporary 0 · temporary 12736
+// 896 bytes of state, 12608 of temporaries, 10 kernels
+// 7×3·3·3 · 3·3·3×8: temporary 0 = temporary 9984 · temporary 11712
+// 7×3·3·8 · 3·3·8×3: temporary 4608 = temporary 0 · temporary 11712
 // 8×2·6·7 · 2·6·7×3: temporary 0 = temporary 7296 · temporary 9984
 "use strict";
 function dh_k0(p0, p1) {
@@ -97,10 +97,20 @@ function dh_k4(p0, p1) {
     }
   }
 }
-function dh_k5(p0, p1, p2) {
+function dh_k5(p0, p1) {
+  let acc0 = 0;
+  for (let r1 = 0; r1 < 672; r1++) {
+    const v0 = p0[r1];
+    const v1 = (v0 * v0);
+    acc0 = (acc0 + v1);
+  }
+  const v2 = (acc0 * 0.0014880952658131719);
+  p1[0] = v2;
+}
+function dh_k6(p0, p1, p2) {
   for (let i0 = 0; i0 < 2; i0++) {
   for (let i5 = 0; i5 < 6; i5++) {
-  const a0 = ((i0 * 576) + (i5 * 72)), b0 = 64, c0 = ((i0 * 126) + (i5 * 7));
+  const a0 = ((i0 * 576) + (i5 * 72)), b0 = 64, c0 = ((i0 * 42) + (i5 * 7));
   for (let i = 0; i < 7; i++) {
   let j = 0;
   for (; j + 1 <= 3; j += 1) {
@@ -114,31 +124,21 @@ function dh_k5(p0, p1, p2) {
   }
   }
   }
-  p0[c0 + i * 1 + (j + 0) * 42] = x0;
+  p0[c0 + i * 1 + (j + 0) * 84] = x0;
   }
   }
   }
-  }
-}
-function dh_k6(p0, p1) {
-  for (let i3 = 0; i3 < 252; i3++) {
-    const v0 = p0[i3];
-    p1[i3] = v0;
   }
 }
 function dh_k7(p0, p1) {
-  let acc0 = 0;
-  for (let r0 = 0; r0 < 2; r0++) {
-    for (let r1 = 0; r1 < 8; r1++) {
-      for (let r3 = 0; r3 < 42; r3++) {
-        const v0 = p0[((((Math.imul(r0, 336) + r1) | 0) + Math.imul(r3, 8)) | 0)];
-        const v1 = (v0 * v0);
-        acc0 = (acc0 + v1);
+  for (let i0 = 0; i0 < 2; i0++) {
+    for (let i1 = 0; i1 < 3; i1++) {
+      for (let i3 = 0; i3 < 42; i3++) {
+        const v0 = p0[((((Math.imul(i0, 42) + Math.imul(i1, 84)) | 0) + i3) | 0)];
+        p1[((((Math.imul(i0, 126) + Math.imul(i1, 42)) | 0) + i3) | 0)] = v0;
       }
     }
   }
-  const v2 = (acc0 * 0.0014880952658131719);
-  p1[0] = v2;
 }
 function dh_k8(p0, p1, p2) {
   for (let i2 = 0; i2 < 3; i2++) {
@@ -176,27 +176,27 @@ function dh_k9(p0, p1) {
 }
 return (memory, steps) => {
   const m0 = new Float32Array(memory.state, 0, 216);
-  const m1 = new Float32Array(memory.arena, 12736, 216);
+  const m1 = new Float32Array(memory.arena, 11712, 216);
   const m2 = new Float32Array(memory.arena, 9984, 432);
   const m3 = new Float32Array(memory.arena, 0, 672);
   const m4 = new Float32Array(memory.arena, 4608, 672);
   const m5 = new Float32Array(memory.arena, 7296, 672);
   const m6 = new Float32Array(memory.arena, 0, 1152);
-  const m7 = new Float32Array(memory.arena, 11712, 252);
+  const m7 = new Float32Array(memory.arena, 4608, 252);
   const m8 = new Float32Array(memory.arena, 0, 216);
   for (let s = 0; s < steps; s++) {
     const s0 = new Float32Array(memory.feeds[0], s * 1008, 252);
     const s1 = new Float32Array(memory.feeds[1], s * 2688, 672);
-    const s2 = new Float32Array(memory.outputs[1], s * 1008, 252);
-    const s3 = new Float32Array(memory.outputs[0], s * 4, 1);
+    const s2 = new Float32Array(memory.outputs[0], s * 4, 1);
+    const s3 = new Float32Array(memory.outputs[1], s * 1008, 252);
     dh_k0(m0, m1);
     dh_k1(s0, m2);
     dh_k2(m3, m2, m1);
     dh_k3(m3, s1, m4, m5);
     dh_k4(m5, m6);
-    dh_k5(m7, m6, m1);
-    dh_k6(m7, s2);
-    dh_k7(m4, s3);
+    dh_k5(m4, s2);
+    dh_k6(m7, m6, m1);
+    dh_k7(m7, s3);
     dh_k8(m8, m5, m2);
     dh_k9(m0, m8);
   }
