@@ -18,15 +18,18 @@ function wanted(): string {
   return join(homedir(), ...(process.platform === "darwin" ? ["Library", "Caches"] : [".cache"]), "downhill");
 }
 
-/** Makes a folder and those above it. Node's own recursive mkdir calls a read-only disk "no such file or directory". */
-function make(path: string): void {
+/**
+ * Makes a folder and those above it. Not by Node's recursive mkdir: it calls a read-only disk "no such file or directory",
+ * and never returns from a file system in which nobody can make folders, such as /proc.
+ */
+function make(path: string, above = true): void {
   try {
     mkdirSync(path, { mode: 0o700 });
   } catch (problem) {
-    if (codeOf(problem) === "EEXIST") return;
-    if (codeOf(problem) !== "ENOENT" || dirname(path) === path) throw problem;
+    if (codeOf(problem) === "EEXIST") return; // another process may have made it by now
+    if (codeOf(problem) !== "ENOENT" || !above || dirname(path) === path) throw problem;
     make(dirname(path));
-    mkdirSync(path, { recursive: true, mode: 0o700 }); // recursive: another process may have made it by now
+    make(path, false);
   }
 }
 

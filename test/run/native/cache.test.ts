@@ -263,6 +263,13 @@ describe.skipIf(!compiler.found)("compileToObject", () => {
     expect(err).toMatch(/not a directory.*set DOWNHILL_CACHE/s);
   });
 
+  test.skipIf(process.platform !== "linux")("nor where nobody can make one", async () => {
+    const { status, out, err } = await child(warned, { DOWNHILL_CACHE: "/proc/downhill/cache" });
+    expect(status).toBe(0);
+    expect(out).not.toContain("/proc");
+    expect(err).toMatch(/cannot be kept in \/proc.*no such file or directory/s);
+  });
+
   test.each([
     ["DOWNHILL_CACHE", (root: string) => ({ DOWNHILL_CACHE: root, XDG_CACHE_HOME: "/x" }), ""],
     ["XDG_CACHE_HOME", (root: string) => ({ DOWNHILL_CACHE: undefined, XDG_CACHE_HOME: root }), "downhill"],
