@@ -96,11 +96,13 @@ function threadsOf(word: string): number {
 
 /** Workloads by name, or by how their names begin, in the order of the list. */
 function chosenOf(words: readonly string[]): readonly Workload[] {
-  const names = workloads.map((w) => w.name.toUpperCase());
-  const wanted = words.map((word) => word.trim().toUpperCase());
-  const has = (name: string, word: string) => name === word || (!names.includes(word) && name.startsWith(`${word}-`));
-  for (const word of wanted) if (!names.some((name) => has(name, word))) one("--only", word, names);
-  return workloads.filter(({ name }) => wanted.some((word) => has(name.toUpperCase(), word)));
+  const names = workloads.map((w) => w.name);
+  const wanted = words.map((word) => word.trim());
+  const upper = names.map((name) => name.toUpperCase());
+  const has = (name: string, word: string) => name === word || (!upper.includes(word) && name.startsWith(`${word}-`));
+  const asked = (word: string) => (name: string) => has(name.toUpperCase(), word.toUpperCase());
+  for (const word of wanted) if (!names.some(asked(word))) one("--only", word, names);
+  return workloads.filter(({ name }) => wanted.some((word) => asked(word)(name)));
 }
 
 /** One of the names. */
@@ -108,6 +110,6 @@ function one<N extends string>(option: string, given: string, names: readonly N[
   const found = names.find((name) => name === given);
   if (found !== undefined) return found;
   throw new Usage(
-    `${option}: there is no "${given}"; did you mean ${closest(given, [...names])}?\n  there are: ${names.join(", ")}`,
+    `${option}: there is no "${given}"; did you mean ${closest(given, [...names])}?\n  there are:\n${list(names)}`,
   );
 }
