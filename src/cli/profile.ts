@@ -2,6 +2,7 @@
 import { existsSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { inspect } from "node:util";
 import { Command } from "commander";
 import { fail } from "../ir/fail.ts";
 import type { Backend, Limits } from "../run/backend.ts";
@@ -43,7 +44,7 @@ takes some 10 ns a call: steps of less than a few µs are slower with it.
 Examples:
   $ downhill profile runs/mail-1
   $ downhill profile runs/novel-1 --top 40 --steps 100
-  $ downhill profile dist-examples/xor.js
+  $ npm run example xor && downhill profile dist-examples/xor.js
   $ downhill profile runs/mail-1 --json > profile.json`;
 
 /** What --json prints. */
@@ -69,7 +70,8 @@ async function profile(what: string, options: Options, terminal: Terminal): Prom
   if (options.steps !== undefined && !isTraining) {
     fail(`--steps is an option of trainings, and ${what} is a program`, "it takes the steps that it takes");
   }
-  await (isTraining ? training(what, options, profiler, terminal) : program(what, profiler));
+  await (isTraining ? training(what, options, profiler, terminal) : program(what, profiler, terminal));
+  const residentBytes = process.resourceUsage().maxRSS * 1024; // told in KiB; measuring limits will take more
   const [found, ...others] = profiler.times();
   if (!found) {
     fail(
@@ -83,7 +85,7 @@ async function profile(what: string, options: Options, terminal: Terminal): Prom
     backend: base.about,
     limits: limitsOf(base),
     ...found,
-    residentBytes: process.resourceUsage().maxRSS * 1024, // told in KiB
+    residentBytes,
     others: others.map(({ steps, usPerStep }) => steps * usPerStep),
   };
   terminal.out.write(options.json ? `${JSON.stringify(result)}\n` : profileText(result, options.top, terminal));
@@ -117,29 +119,39 @@ function jobOf(folder: string): Promise<Job> {
   return kind === "text" ? resumedText(undefined, folder, {}) : resumedTable(undefined, folder, {});
 }
 
-async function program(file: string, profiler: Profiler): Promise<void> {
+async function program(file: string, profiler: Profiler, { err }: Terminal): Promise<void> {
   if (!/\.m?js$/.test(file)) {
     fail(
       `${file}: neither the folder of a training nor a program in JavaScript`,
-      file.endsWith(".ts") ? "compile it first, and name what comes out" : "downhill profile runs/NAME",
+      file.endsWith(".ts")
+        ? "compile it first, and name what comes out: npm run example xor makes dist-examples/xor.js"
+        : "downhill profile runs/NAME",
     );
   }
   automatically(profiler.backend);
   process.argv = [process.argv[0]!, resolve(file)];
-  await import(pathToFileURL(resolve(file)).href);
+  try {
+    await import(pathToFileURL(resolve(file)).href);
+  } catch (error) {
+    err.write(`${inspect(error)}\n`); // with its own stack: the mistake is in the program
+    fail(`${file}: the program ended with this error`, `node ${file} shows it without a profile`);
+  }
 }
 
 // ---- the text ----------------------------------------------------------------------------------------------------------
 
-/** A kernel's rates in operations and bytes per second, and what part of which limit the nearer one is. */
-export function boundOf({ us, flops, bytes }: KernelTime, limits: Limits) {
+/**
+ * A kernel's rates in operations and bytes per second, and what part of which limit the nearer one is. Products in bf16
+ * are held against the limit of f32, which they may exceed.
+ */
+export function boundOf({ us, flops, bytes, bf16 }: KernelTime, limits: Limits) {
   const seconds = us * 1e-6;
   const rates = { flops: flops / seconds, bytes: bytes / seconds };
   // What is faster than memory came from a cache.
   const near = rates.bytes > limits.memory || bytes < 1e6;
   const memory = rates.bytes / (near ? limits.cache : limits.memory);
   const compute = rates.flops / limits.flops;
-  const by = compute >= memory ? "compute" : near ? "cache" : "memory";
+  const by = compute >= memory ? (bf16 ? "f32" : "compute") : near ? "cache" : "memory";
   return { rates, part: Math.max(compute, memory), by } as const;
 }
 
@@ -191,7 +203,7 @@ export function profileText(found: Profile, top: number, { out, colors }: Termin
     `  ${significant(
       all((k) => k.flops),
       3,
-    )} GFLOP/s of ${g(limits.flops)}; memory moves ${g(limits.memory)} GB/s, cache ${g(limits.cache)}`,
+    )} GFLOP/s of ${g(limits.flops)} in f32; memory moves ${g(limits.memory)} GB/s, cache ${g(limits.cache)}`,
     `  memory: ${bytes(found.predictedBytes)} predicted; the whole process, at most: ${bytes(found.residentBytes)}`,
     dim(`  ${shortened(found.backend, width - 2)}`),
     "",

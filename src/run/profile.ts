@@ -28,6 +28,8 @@ export type KernelTime = {
   readonly us: number;
   readonly flops: number;
   readonly bytes: number;
+  /** Whether it is a product of factors in bf16, which some CPUs multiply faster than f32. */
+  readonly bf16: boolean;
 };
 
 export type ProgramTime = {
@@ -115,6 +117,7 @@ function timesOf({ program, executable, steps, us, longest }: Watched): ProgramT
       calls: blocks.get(kernel) ?? 1,
       us: parts[k]! * usPerStep,
       ...costOf(kernel, program.named),
+      bf16: kernel.kind === "contraction" && kernel.a.buffer.storage === "bf16" && kernel.b.buffer.storage === "bf16",
     })),
     restUs: (parts[program.kernels.length] ?? 0) * usPerStep,
     predictedBytes: peakBytes(program) + longest * perStep,

@@ -61,10 +61,14 @@ describe.skipIf(!hasNative)("a training", () => {
   test("what it cannot do is said", async () => {
     place.file("notes.txt", "no program");
     place.file("program.js", "");
+    place.file("broken.mjs", 'throw new RangeError("of its own");');
+    place.file("source.ts", "");
     for (const [words, message] of [
       [["nowhere"], /nowhere: there is no such run, nor a program\n.*hint: downhill profile runs/],
       [["notes.txt"], /notes.txt: neither the folder of a training nor a program/],
       [["program.js", "--steps", "3"], /--steps is an option of trainings/],
+      [["source.ts"], /compile it first/],
+      [["broken.mjs"], /RangeError: of its own\n {4}at .*broken.mjs:1.*error: broken.mjs: the program ended/s],
       [[run, "--top", "0"], /whole number from 1/],
     ] as const) {
       const { code, err } = await downhill(["profile", ...words]);
@@ -86,4 +90,7 @@ test("what bounds a kernel is the nearer limit", () => {
   // 20 GB/s are more than memory gives.
   expect(of(1e6, 20e6)).toMatchObject({ by: "cache", part: 0.4 });
   expect(of(0, 5e5)).toMatchObject({ by: "cache", part: 0.01 });
+  // What multiplies bf16 is no part of these limits.
+  const rounded = { us: 1000, flops: 200e6, bytes: 2e6, bf16: true } as KernelTime;
+  expect(boundOf(rounded, limits)).toMatchObject({ by: "f32", part: 2 });
 });
