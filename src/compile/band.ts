@@ -9,7 +9,7 @@
  */
 
 import { dtypes } from "../ir/dtype.ts";
-import { type Expr, linear } from "../ir/expr.ts";
+import { type Expr, type Linear, linear } from "../ir/expr.ts";
 import {
   type Accumulate,
   type Buffer,
@@ -19,7 +19,7 @@ import {
   loadsIn,
   type Nest,
 } from "./program.ts";
-import { before, sorted } from "./schedule.ts";
+import { apart, sorted } from "./schedule.ts";
 
 /** A kernel of a band: the loop that is cut, `m` or `n` for the rows or columns of a product, and its share of a slice. */
 export type Member = {
@@ -49,6 +49,7 @@ type Axis = { readonly name: string; readonly n: number; readonly steps: Readonl
 
 export function bands(kernels: readonly Kernel[], named: ReadonlyMap<string, Buffer>, grain = GRAIN): Band[] {
   const groups: Group[] = [];
+  const touching = new Map<Place, Group[]>(); // whose slices or wholes a place is among, in the order of the groups
   const written = new Map<Place, Group>(); // who wrote a place last
   const read = new Map<Place, Set<Group>>(); // who has read it since
   for (const kernel of kernels) {
@@ -60,8 +61,9 @@ export function bands(kernels: readonly Kernel[], named: ReadonlyMap<string, Buf
     }
     for (const b of writes) for (const g of read.get(placeIn(b)) ?? []) needs.add(g);
     const axis = axisOf(kernel, named);
-    const joined = axis && joinable(groups, axis, writes, needs);
+    const joined = axis && joinable(touching, axis, writes, needs);
     const home: Group = joined ?? {
+      at: groups.length,
       members: [],
       slices: axis?.n ?? 1,
       whole: new Map(),
@@ -69,7 +71,15 @@ export function bands(kernels: readonly Kernel[], named: ReadonlyMap<string, Buf
       needs: new Set(),
     };
     if (!joined) groups.push(home);
-    if (axis) add(home, axis);
+    if (axis) {
+      for (const place of axis.steps.keys()) {
+        if (home.whole.has(place)) continue;
+        const by = touching.get(place);
+        if (by) by.push(home);
+        else touching.set(place, [home]);
+      }
+      add(home, axis);
+    }
     home.members.push({ kernel, axis });
     for (const b of reads) {
       const place = placeIn(b);
@@ -101,6 +111,7 @@ export const uncut = (kernels: readonly Kernel[]): Band[] =>
  * that have to run before this one because its kernels say so, not those that these need.
  */
 type Group = {
+  readonly at: number;
   readonly members: { readonly kernel: Kernel; readonly axis: Axis | undefined }[];
   slices: number;
   readonly whole: Map<Place, number | null>;
@@ -108,19 +119,16 @@ type Group = {
   readonly needs: Set<Group>;
 };
 
-/** The latest group that a kernel can join: nothing that the kernel needs waits for that group. */
+/** The latest group that a kernel can join: nothing else that the kernel needs waits for that group. */
 function joinable(
-  groups: readonly Group[],
+  touching: ReadonlyMap<Place, readonly Group[]>,
   axis: Axis,
   writes: readonly Buffer[],
   needs: ReadonlySet<Group>,
 ): Group | undefined {
-  let earlier: Set<Group> | undefined;
-  return groups.findLast((g) => {
-    if (!canJoin(g, axis, writes)) return false;
-    earlier ??= before(needs);
-    return !earlier.has(g);
-  });
+  const near = new Set([...axis.steps.keys()].flatMap((place) => touching.get(place) ?? []));
+  const candidates = [...near].filter((g) => canJoin(g, axis, writes)).sort((p, q) => q.at - p.at);
+  return candidates.find(apart(needs));
 }
 
 /** Whether the kernel finds in g a slice that it shares, and nothing of g's that it would need more than a slice of. */
@@ -234,46 +242,53 @@ const times = (loops: readonly { readonly n: number }[]) => loops.reduce((produc
 
 /** The loop along which a kernel writes run after run of memory, or undefined. */
 function axisOf(k: Kernel, named: ReadonlyMap<string, Buffer>): Axis | undefined {
-  const candidates = k.kind === "contraction" ? productAxes(k) : nestAxes(k, named);
-  return candidates.find(
-    ({ n, steps, writes }) => n > 1 && writes.every((b) => typeof steps.get(placeIn(b)) === "number"),
-  );
+  for (const axis of k.kind === "contraction" ? productAxes(k) : nestAxes(k, named)) {
+    if (axis.n > 1 && axis.writes.every((b) => typeof axis.steps.get(placeIn(b)) === "number")) return axis;
+  }
+  return undefined;
 }
 
 type Candidate = Axis & { readonly writes: readonly Buffer[] };
 
-function nestAxes(k: Nest | Accumulate, named: ReadonlyMap<string, Buffer>): Candidate[] {
+function* nestAxes(k: Nest | Accumulate, named: ReadonlyMap<string, Buffer>): Iterable<Candidate> {
   const stores = k.kind === "nest" ? k.stores : [k.store];
   const values = [...(k.kind === "nest" ? k.reductions.map((r) => r.value) : []), ...stores.map((s) => s.value)];
   const inner = k.kind === "nest" ? k.reductions.flatMap((r) => r.loops) : [];
-  const lengths = new Map([...k.loops, ...inner].map((l) => [l.name, l.n]));
+  const bounds = new Map([...k.loops, ...inner].map((l) => [l.name, { lo: 0, hi: l.n - 1 }]));
   const accesses = [
-    ...stores.map((s) => ({ place: placeIn(s.buffer), at: s.at, inside: undefined })),
-    ...loadsIn([...values, ...stores.map((s) => s.at)]).map((e) => ({
-      place: placeIn(named.get(e.arg as string)!),
-      at: e.src[0]!,
-      inside: e.src[1],
-    })),
+    ...stores.map((s) => access(placeIn(s.buffer), s.at, undefined, bounds)),
+    ...loadsIn([...values, ...stores.map((s) => s.at)]).map((e) =>
+      access(placeIn(named.get(e.arg as string)!), e.src[0]!, e.src[1], bounds),
+    ),
   ];
   const writes = stores.map((s) => s.buffer);
-  return k.loops.map(({ name, n }) => {
+  for (const { name, n } of k.loops) {
     const steps = new Map<Place, number | null>();
-    for (const { place, at, inside } of accesses) {
-      const step = stepOf(name, at, inside, lengths);
-      steps.set(place, steps.has(place) && steps.get(place) !== step ? null : step);
+    for (const a of accesses) {
+      const step = stepOf(name, a);
+      steps.set(a.place, steps.has(a.place) && steps.get(a.place) !== step ? null : step);
     }
-    return { name, n, steps, writes };
-  });
+    yield { name, n, steps, writes };
+  }
+}
+
+type Bounds = Map<string, { lo: number; hi: number }>;
+
+/** Where a nest reads or writes, and what is known of the loops there. */
+type Access = { readonly place: Place; readonly form: Linear | undefined; readonly bounds: Bounds };
+
+function access(place: Place, at: Expr, inside: Expr | undefined, loops: Bounds): Access {
+  if (!inside || inside.const) return { place, form: linear(at), bounds: loops };
+  const bounds = new Map([...loops].map(([name, b]) => [name, { ...b }]));
+  tighten(inside, bounds);
+  return { place, form: linear(at), bounds };
 }
 
 /** Elements between one iteration's run of memory and the next one's, or null where the runs are not apart. */
-function stepOf(loop: string, at: Expr, inside: Expr | undefined, lengths: ReadonlyMap<string, number>): number | null {
-  const form = linear(at);
+function stepOf(loop: string, { form, bounds }: Access): number | null {
   if (!form) return null;
   const step = form.of.get(loop) ?? 0;
   if (step <= 0) return null;
-  const bounds = new Map([...lengths].map(([name, n]) => [name, { lo: 0, hi: n - 1 }]));
-  if (inside) tighten(inside, bounds);
   let lo = form.constant;
   let hi = form.constant;
   for (const [name, scale] of form.of) {
@@ -286,7 +301,7 @@ function stepOf(loop: string, at: Expr, inside: Expr | undefined, lengths: Reado
 }
 
 /** What a condition on single loops, such as that of a padded tensor, says of their range. */
-function tighten(inside: Expr, bounds: Map<string, { lo: number; hi: number }>): void {
+function tighten(inside: Expr, bounds: Bounds): void {
   if (inside.op === "and") for (const e of inside.src) tighten(e, bounds);
   if (inside.op !== "lt") return;
   const [left, right] = inside.src.map(linear);

@@ -4,18 +4,23 @@
  */
 import { Expr } from "../ir/expr.ts";
 import { type Buffer, buffersOf, type Kernel, type Nest } from "./program.ts";
-import { before } from "./schedule.ts";
+import { apart } from "./schedule.ts";
 
 /** Fewer kernels that do the same; `schedule` finds their order. */
 export function merge(kernels: readonly Kernel[], named: ReadonlyMap<string, Buffer>): Kernel[] {
   const groups: Group[] = [];
+  const touching = new Map<Buffer, Group[]>();
   const writer = new Map<Buffer, Group>();
   for (const k of kernels) {
     const { reads, writes } = buffersOf(k, named);
     const needs = new Set(reads.flatMap((b) => writer.get(b) ?? []));
-    const joined = k.kind === "nest" ? joinable(k, reads, needs, groups) : undefined;
-    const home: Group = joined ?? { kernel: k, touches: new Set(), needs: new Set() };
-    for (const b of [...reads, ...writes]) home.touches.add(b);
+    const joined = k.kind === "nest" ? joinable(k, reads, needs, touching) : undefined;
+    const home: Group = joined ?? { at: groups.length, kernel: k, needs: new Set() };
+    for (const b of [...reads, ...writes]) {
+      const by = touching.get(b);
+      if (!by) touching.set(b, [home]);
+      else if (!by.includes(home)) by.push(home);
+    }
     for (const b of writes) writer.set(b, home);
     for (const need of needs) if (need !== home) home.needs.add(need);
     if (!joined) groups.push(home);
@@ -24,21 +29,19 @@ export function merge(kernels: readonly Kernel[], named: ReadonlyMap<string, Buf
 }
 
 /** `needs`: the groups that make what this one reads. */
-type Group = { kernel: Kernel; readonly touches: Set<Buffer>; readonly needs: Set<Group> };
+type Group = { readonly at: number; kernel: Kernel; readonly needs: Set<Group> };
 
-/** The latest group that k can join: the same loops, a buffer in common, and nothing k needs waits for that group. */
+/** The latest group that k can join: the same loops, a buffer in common, and nothing else k needs waits for that group. */
 function joinable(
   k: Nest,
   reads: readonly Buffer[],
   needs: ReadonlySet<Group>,
-  groups: readonly Group[],
+  touching: ReadonlyMap<Buffer, readonly Group[]>,
 ): Group | undefined {
-  let earlier: Set<Group> | undefined;
-  for (let n = groups.length - 1; n >= 0; n--) {
-    const g = groups[n]!;
-    if (g.kernel.kind !== "nest" || !sameLoops(g.kernel, k) || !reads.some((b) => g.touches.has(b))) continue;
-    earlier ??= before(needs);
-    if (earlier.has(g)) continue;
+  const free = apart(needs);
+  const near = new Set(reads.flatMap((b) => touching.get(b) ?? []));
+  for (const g of [...near].sort((p, q) => q.at - p.at)) {
+    if (g.kernel.kind !== "nest" || !sameLoops(g.kernel, k) || !free(g)) continue;
     const joined = join(g.kernel, k);
     if (!joined) continue;
     g.kernel = joined;

@@ -83,8 +83,21 @@ export function sorted(after: readonly ReadonlySet<number>[]): number[] {
   return out;
 }
 
-/** The groups of kernels that have to run before one of these, directly or not, where each says what it itself needs. */
-export function before<G extends { readonly needs: ReadonlySet<G> }>(groups: Iterable<G>): Set<G> {
+/** A group of kernels, and those that have to run before it because its kernels say so, not those that these need. */
+type Needing<G> = { readonly needs: ReadonlySet<G> };
+
+/** Whether what needs `needs` may join a group: where nothing of these waits for that group. */
+export function apart<G extends Needing<G>>(needs: ReadonlySet<G>): (g: G) => boolean {
+  let earlier: Set<G> | undefined;
+  return (g) => {
+    if (needs.size === 0 || (needs.size === 1 && needs.has(g))) return true; // nobody waits for itself
+    earlier ??= before(needs);
+    return !earlier.has(g);
+  };
+}
+
+/** What has to run before one of these groups, directly or not. */
+function before<G extends Needing<G>>(groups: Iterable<G>): Set<G> {
   const out = new Set<G>();
   const stack = [...groups];
   for (let g = stack.pop(); g; g = stack.pop()) {

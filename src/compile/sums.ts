@@ -23,11 +23,10 @@ export function simplifySums(roots: readonly Tensor[]): Tensor[] {
     return known;
   };
   for (const t of order) {
-    const parts = () => (t.op === "sum" && t.isFloat ? new Sum(t, at).parts() : undefined);
-    to.set(
-      t,
-      inPlaceOf(t, () => moved(parts() ?? t)),
-    );
+    const sum = t.op === "sum" && t.isFloat;
+    const now =
+      !sum && t.src.every((s) => to.get(s) === s) ? t : inPlaceOf(t, () => moved((sum && new Sum(t, at).parts()) || t));
+    to.set(t, now);
   }
   return roots.map((t) => to.get(t)!);
 }
@@ -106,18 +105,23 @@ class Sum {
     return { same, rest };
   }
 
+  private isNarrow(x: Tensor): boolean {
+    return this.over.every((k) => x.shape[k] === 1);
+  }
+
   /** x with length 1 along the axes, if it is the same all along them. */
   private narrow(x: Tensor, depth = 0): Tensor | undefined {
-    const to = x.shape.map((n, k) => (this.over.includes(k) ? 1 : n));
-    if (sameShape(to, x.shape)) return x;
-    if (x.op === "expand") {
-      const s = x.src[0]!;
-      return this.over.every((k) => s.shape[k] === 1) ? s.expand(to) : undefined;
-    }
+    if (this.isNarrow(x)) return x;
+    const to = () => x.shape.map((n, k) => (this.over.includes(k) ? 1 : n));
+    if (x.op === "expand") return this.isNarrow(x.src[0]!) ? x.src[0]!.expand(to()) : undefined;
     if (!isElementwise(x.op) || depth > DEEP) return undefined;
-    const src = x.src.map((s) => this.narrow(s, depth + 1));
-    if (!src.every((s) => s !== undefined)) return undefined;
-    return new Tensor(x.op, src, x.arg, to, x.dtype, x.origin);
+    const src: Tensor[] = [];
+    for (const s of x.src) {
+      const narrow = this.narrow(s, depth + 1);
+      if (!narrow) return undefined;
+      src.push(narrow);
+    }
+    return new Tensor(x.op, src, x.arg, to(), x.dtype, x.origin);
   }
 
   /** Whether the sum is 0, whatever the numbers are. */

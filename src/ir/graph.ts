@@ -3,38 +3,66 @@ import { Tensor } from "./tensor.ts";
 
 /** Every node reachable from `roots`, each after its sources. */
 export function topo(roots: readonly Tensor[]): Tensor[] {
-  const open = new Set<Tensor>();
-  const done = new Set<Tensor>();
-  const stack = [...roots].reverse();
-  while (stack.length) {
-    const t = stack.at(-1)!;
-    if (open.has(t))
-      done.add(stack.pop()!); // its sources came first; a Set keeps the first place
-    else for (let k = t.src.length - 1; k >= 0; k--) if (!open.has(t.src[k]!)) stack.push(t.src[k]!);
-    open.add(t);
+  const seen = new Set<Tensor>();
+  const order: Tensor[] = [];
+  const way: Tensor[] = []; // from a root to where we are, and which source comes next at each
+  const next: number[] = [];
+  const enter = (t: Tensor) => {
+    const known = seen.size;
+    if (seen.add(t).size === known) return;
+    way.push(t);
+    next.push(0);
+  };
+  for (const root of roots) {
+    enter(root);
+    while (way.length > 0) {
+      const last = way.length - 1;
+      const s = way[last]!.src[next[last]!++];
+      if (s) enter(s);
+      else {
+        order.push(way.pop()!);
+        next.pop();
+      }
+    }
   }
-  return [...done];
+  return order;
 }
 
 /** The same roots on a graph where an op on the same sources with the same argument is one node. Leaves stay apart. */
 export function unify(roots: readonly Tensor[]): Tensor[] {
-  const table = new Map<string, Tensor>();
   const to = new Map<Tensor, Tensor>();
-  const number = new Map<Tensor, number>();
+  const number = new Map<Tensor, number>(); // in the order in which they were met
+  const constants = new Map<string, Tensor>();
+  const readers: Tensor[][] = []; // of each, those that have no source that was met later: equal ones are among them
   for (const t of topo(roots)) {
-    const src = t.src.map((s) => to.get(s)!);
+    let same = true;
+    let latest = -1;
+    const src = t.src.map((s) => {
+      const one = to.get(s)!;
+      same &&= one === s;
+      latest = Math.max(latest, number.get(one)!);
+      return one;
+    });
     const apart = t.op === "input" || t.op === "literal";
-    const arg = apart ? `#${number.size}` : text(t.arg);
-    let key = `${t.op} ${arg} ${t.dtype}`; // its shape follows from them
-    for (const s of src) key += ` ${number.get(s)}`;
-    const same = src.every((s, k) => s === t.src[k]);
-    const one = table.get(key) ?? (same ? t : new Tensor(t.op, src, t.arg, t.shape, t.dtype, t.origin));
-    table.set(key, one);
+    const key = latest < 0 && !apart ? `${t.op} ${text(t.arg)} ${t.dtype} ${t.shape}` : "";
+    const known = latest < 0 ? constants.get(key) : readers[latest]!.find((r) => equal(r, t, src));
+    const one = known ?? (same ? t : new Tensor(t.op, src, t.arg, t.shape, t.dtype, t.origin));
     to.set(t, one);
-    if (!number.has(one)) number.set(one, number.size);
+    if (known) continue;
+    number.set(one, readers.push([]) - 1);
+    if (latest >= 0) readers[latest]!.push(one);
+    else if (!apart) constants.set(key, one);
   }
   return roots.map((r) => to.get(r)!);
 }
+
+/** Whether r is what t would be with these sources. Its shape follows from them. */
+const equal = (r: Tensor, t: Tensor, src: readonly Tensor[]) =>
+  r.op === t.op &&
+  r.dtype === t.dtype &&
+  src.length === r.src.length &&
+  src.every((s, k) => s === r.src[k]) &&
+  (Object.is(r.arg, t.arg) || text(r.arg) === text(t.arg));
 
 const text = (arg: unknown) =>
   typeof arg === "number"
