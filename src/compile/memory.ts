@@ -5,7 +5,8 @@
  */
 import { dtypes } from "../ir/dtype.ts";
 import { bytesOf } from "../ir/value.ts";
-import { type Band, placeIn } from "./band.ts";
+import type { Band } from "./band.ts";
+import { placeIn } from "./cut.ts";
 import { type Buffer, buffersOf } from "./program.ts";
 
 /** Cache lines and full vectors: every buffer starts on a multiple of this. */

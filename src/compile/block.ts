@@ -1,0 +1,79 @@
+/**
+ * How many slices of a band make a block. Few, so that what one kernel makes is still in the cache for the next, and so that
+ * there are blocks for every thread; many, so that a product does not wait for the factor that it reads anew in each.
+ */
+import { dtypes } from "../ir/dtype.ts";
+import { type Axis, type Place, placeIn } from "./cut.ts";
+import type { Buffer, Contraction, Kernel } from "./program.ts";
+
+/** What two neighbouring kernels of a block may take of the second-level cache. */
+const CACHE = 1 << 18;
+/** Multiply-adds below which nobody gains by a block of its own. */
+export const GRAIN = 3 << 20;
+/**
+ * With fewer rows a matrix product waits for its other factor: where the cache holds those of the whole band, where they
+ * come from beyond it for every block, or in bfloat16, which each call packs and then multiplies six times as fast.
+ */
+const ROWS = { near: 32, far: 256, packed: 256 };
+/** With fewer it is nobody's gain to share such a product with another thread. */
+const FEWEST = 64;
+/** Bytes of factors that come from beyond the cache. */
+const FAR = 1 << 21;
+/** Bytes of a factor that every call brings into another form; weights are packed once per step. */
+const COPIED = 1 << 18;
+/** Blocks that a band of enough work should have: more threads than this find less to do in it. */
+const SHARES = 16;
+
+/** `slices`: how many there are. Where a kernel is not cut, all of them are one block. */
+export function perBlock(
+  members: readonly { readonly kernel: Kernel; readonly axis: Axis | undefined }[],
+  slices: number,
+  grain: number,
+): number {
+  let bytes = 1;
+  let work = 0;
+  const factors = new Map<Place, number>(); // bytes of what products read as a whole, every block anew
+  for (const { kernel, axis } of members) {
+    if (!axis) return slices;
+    let own = 0;
+    for (const [place, step] of axis.steps) {
+      const size = typeof place === "string" ? 4 : dtypes[place.dtype].bytes;
+      if (step !== null) own += (step * size * axis.n) / slices;
+    }
+    bytes = Math.max(bytes, own);
+    work += workOf(kernel);
+    if (!alongMatrix(kernel, axis)) continue;
+    const other = axis.name === "m" ? kernel.b : kernel.a;
+    const size = (times(kernel.sum) * kernel.m * kernel.n * dtypes[other.buffer.dtype].bytes) / axis.n;
+    factors.set(placeIn(other.buffer), size);
+  }
+  const far = [...factors.values()].reduce((sum, n) => sum + n, 0) > FAR;
+  const copied = (b: Buffer) => b.role === "temporary" && factors.get(placeIn(b))! > COPIED;
+  let rows = 1;
+  for (const { kernel, axis } of members) {
+    if (!axis || !alongMatrix(kernel, axis)) continue;
+    const packs = kernel.a.buffer.storage === "bf16" && kernel.b.buffer.storage === "bf16";
+    const again = far || copied(axis.name === "m" ? kernel.b.buffer : kernel.a.buffer);
+    const fewest = packs ? ROWS.packed : again ? Math.min(ROWS.far, Math.max(FEWEST, axis.n / 4)) : ROWS.near;
+    rows = Math.max(rows, Math.ceil((Math.min(grain, fewest) * slices) / axis.n));
+  }
+  // A power of two is what most numbers of threads divide, or nearly.
+  const shares = 2 ** Math.floor(Math.log2(Math.max(1, Math.min(SHARES, work / grain))));
+  const most = Math.min(slices, Math.max(rows, Math.min(Math.floor(CACHE / bytes), Math.ceil(slices / shares))));
+  // A divisor where one is near: all blocks are then alike, and their kernels know their length.
+  for (let r = most; r > most / 2; r--) if (slices % r === 0) return r;
+  return Math.max(1, most);
+}
+
+const alongMatrix = (k: Kernel, axis: Axis): k is Contraction =>
+  k.kind === "contraction" && (axis.name === "m" || axis.name === "n");
+
+/** About how many multiply-adds a kernel takes, or as much other work. */
+function workOf(k: Kernel): number {
+  if (k.kind === "contraction") return times(k.loops) * k.m * k.n * times(k.sum);
+  // Memory and elementary functions cost more than an arithmetic unit would.
+  if (k.kind === "accumulate") return 8 * times(k.loops);
+  return 8 * times(k.loops) * (k.stores.length + k.reductions.reduce((sum, r) => sum + times(r.loops), 0));
+}
+
+const times = (loops: readonly { readonly n: number }[]) => loops.reduce((product, l) => product * l.n, 1);
