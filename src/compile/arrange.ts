@@ -106,7 +106,13 @@ function convolved(
   while (weight.op === "expand") weight = weight.src[0]!;
   const whole = (lies: Order) => [...axes(t.shape).filter((k) => !lies.includes(k)), ...lies];
   if (last !== undefined && step(b, last) !== 1 && isMovement(weight.op) && !out.has(weight)) {
-    out.set(weight, steps(whole([...behind.values(), ...falling(a, over), ...both, ...other]), weight.shape));
+    out.set(weight, steps(whole([...behind.values(), ...falling(b, over), ...both, ...other]), weight.shape));
+  }
+  // The gradient of a weight: its own rows, each as the windows lie, where those fill vectors too.
+  const inner = alone.at(-1);
+  const fills = inner !== undefined && step(a, inner) === 1 && t.shape[inner]! >= CHANNELS;
+  if (fills && last !== undefined && step(b, last) === 1) {
+    return whole([...both, ...other, ...alone]);
   }
   return whole([...alone.flatMap((k) => [k, behind.get(k) ?? []].flat()), ...both, ...other]);
 }

@@ -23,6 +23,7 @@ import { isRounded } from "./precision.ts";
 import { type Buffer, type Check, farthest, type Program, type Role } from "./program.ts";
 import { schedule, type Update } from "./schedule.ts";
 import { simplifySums } from "./sums.ts";
+import { tile } from "./tile.ts";
 import { simplifyViews } from "./views.ts";
 
 /** A traced step. All but `next` and `outputs` are inputs. */
@@ -129,7 +130,7 @@ function build(trace: Trace, { everything = false, banded = false, grain }: Opti
     b.role = "state";
     b.at = now.at;
   }
-  const kernels = (everything ? ordered : withoutDeadStores(ordered, named)).map(collapse);
+  const kernels = (everything ? ordered : withoutDeadStores(ordered, named)).map((k) => tile(collapse(k)));
   const list = banded ? bands(kernels, named, grain) : uncut(kernels);
   const places = plan(list, named, { reuse: !everything });
   for (const [b, at] of places.at) buffers.get(b.tensor)!.at = at;

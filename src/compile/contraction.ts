@@ -69,7 +69,7 @@ export function product(t: Tensor, layouts: Layouts): Product | undefined {
       ls.sort((p, q) => Math.abs(step(forms[0]!, q)) - Math.abs(step(forms[0]!, p))),
       forms,
     );
-  const ks = nested(loops.filter(summed), a.of, b.of);
+  const ks = nested(loops.filter(summed), b.of, a.of);
   const ms = nested(
     loops.filter((l) => !summed(l) && !inB(l)),
     a.of,
