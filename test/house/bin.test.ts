@@ -1,6 +1,7 @@
 /** bin/downhill.js, in an installed package and in a clone. */
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import * as module from "node:module";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -8,7 +9,8 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 let folder = "";
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "downhill-bin-"));
-  for (const name of ["bin", "dist/cli", "scripts"]) mkdirSync(join(folder, name), { recursive: true });
+  for (const name of ["bin", "dist/cli", "dist/run/native", "scripts"])
+    mkdirSync(join(folder, name), { recursive: true });
   copyFileSync(resolve(import.meta.dirname, "../../bin/downhill.js"), join(folder, "bin/downhill.js"));
   writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
 });
@@ -54,3 +56,20 @@ test("without any build it says what to do", () => {
   expect(status).toBe(1);
   expect(stderr).toContain("npm run build");
 });
+
+test.runIf("enableCompileCache" in module)(
+  "Node keeps what it compiled where that can be trusted, and says nothing",
+  () => {
+    built();
+    const answer = (body: string) =>
+      writeFileSync(join(folder, "dist/run/native/folder.js"), `export const trustedFolder = () => { ${body} };`);
+    const cache = join(folder, "cache");
+    mkdirSync(cache);
+    for (const body of ["return undefined;", 'throw new Error("no folder");', `return ${JSON.stringify(cache)};`]) {
+      expect(readdirSync(cache)).toEqual([]);
+      answer(body);
+      expect(downhill("info")).toMatchObject({ status: 3, stdout: "info\n", stderr: "" });
+    }
+    expect(readdirSync(cache)).toEqual(["node"]);
+  },
+);

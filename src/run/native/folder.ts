@@ -59,6 +59,17 @@ export function cacheFolder(): string {
   }
 }
 
+/** The cache folder where it can be trusted, and nothing said where it cannot: for what is only a saving of time. */
+export function trustedFolder(): string | undefined {
+  const path = wanted();
+  try {
+    make(path);
+    return danger(path) === undefined ? path : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 let temporary: string | undefined;
 
 /** The private folder of this process, if there is one. */

@@ -14,6 +14,7 @@ import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { loadBinding } from "../../../src/run/native/binding.ts";
 import { cacheReport, compileToObject } from "../../../src/run/native/cache.ts";
+import { trustedFolder } from "../../../src/run/native/folder.ts";
 import { NativeBlock } from "../../../src/run/native/memory.ts";
 import { child, compiler, fresh, wrapper } from "./child.ts";
 
@@ -234,8 +235,10 @@ describe.skipIf(!compiler.found)("compileToObject", () => {
     console.log(compileToObject(${JSON.stringify(writes(53))}).path);`;
 
   test("a folder that others can write to is not trusted", async () => {
-    mkdirSync(cache);
+    expect(trustedFolder()).toBe(cache);
+    expect(statSync(cache).mode & 0o777).toBe(0o700);
     chmodSync(cache, 0o777);
+    expect(trustedFolder()).toBeUndefined();
     const { status, out, err } = await child(warned, { DOWNHILL_CACHE: cache });
     expect(status).toBe(0);
     expect(out.startsWith(cache)).toBe(false);
