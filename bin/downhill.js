@@ -17,8 +17,8 @@ if (existsSync(setup)) {
   }
 }
 
-// From 22.8 on Node keeps the code of modules it has compiled, some 30 of 220 ms of a start. It is loaded as it lies there, so it
-// lies where nobody else can write.
+// From 22.8 on Node keeps the code of modules it has compiled, some 30 of 220 ms of a start. It is loaded as it lies
+// there, so it lies where nobody else can write.
 if (module.enableCompileCache) {
   try {
     const cache = (await import(folder.href)).trustedFolder();
