@@ -42,6 +42,7 @@ const cases: Case[] = [
     product(6, 10, 130, layout), // four sets
     product(33, 20, 40, layout, "f64"),
   ]),
+  product(261, 130, 600, "tnn"), // tiles that pack A, and B
   product(40, 1, 90, "ntn"),
   product(1, 40, 90, "ntn"),
   window(40, 18),

@@ -46,7 +46,7 @@ function random(seed: number): () => number {
 const rowMajor = (_rows: number, cols: number): Strides => ({ row: cols, col: 1 });
 const columnMajor = (rows: number): Strides => ({ row: 1, col: rows });
 
-/** The shapes of training steps, convolutions, and each seam of the plan: splits of k and n, copies of A and B, colliding rows. */
+/** The shapes of training steps, convolutions, and each seam of the plan: splits of k and n, panels that a copy makes or a tile, colliding rows. */
 const known: Case[] = [
   ...(
     [
@@ -68,6 +68,8 @@ const known: Case[] = [
       [5, 40, 1030, "tn"],
       [70, 600, 520, "nn"],
       [300, 90, 530, "tn"],
+      [260, 200, 400, "tn"],
+      [1024, 40, 200, "tn"],
       [70, 515, 513, "nn"],
       [70, 515, 513, "tt"],
       [20, 40, 1024, "nn"],

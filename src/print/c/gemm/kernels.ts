@@ -3,7 +3,8 @@
  *
  * A *tile* keeps rows × vectors of C in registers and walks k. Its accumulators are printed as named scalars: gcc keeps
  * an array of vectors in memory. A *dot* keeps one vector per entry of C and walks k a vector at a time. *Copies* bring a
- * matrix into panels: `wide` of its rows or columns side by side at each k, so that a tile walks one stream.
+ * matrix into panels: `wide` of its rows or columns side by side at each k, so that a tile walks one stream. A tile that
+ * *packs* makes the panel while it computes: what it reads from A or B for its own sums it stores for the tiles after it.
  *
  * How a sum is ordered depends on the kernel's family alone (tile, tile with four sets, dot), never on its size.
  */
@@ -30,7 +31,7 @@ export type TileShape = {
 /** Rows that a tile of so many vectors has at most: its accumulators, a row of B and one entry of A are in registers. */
 export function tallest(lanes: number, vectors: number, sets: 1 | 4): number {
   const rows = Math.floor((registers(lanes) - 2 - vectors) / (sets * vectors));
-  return Math.min(rows, vectors > 4 ? 4 : 14);
+  return Math.min(rows, vectors > 4 ? 2 : 14);
 }
 
 /** Vectors that a tile has at most. */
@@ -45,6 +46,13 @@ export function tileShapes(lanes: number): TileShape[] {
   );
 }
 
+/** Whether there is a tile of this shape that packs: only the largest, that most of a large product is computed with. */
+export const canPack = (lanes: number, { rows, vectors, sets }: TileShape): boolean =>
+  sets === 1 && vectors >= 2 && vectors <= 4 && 5 * rows >= 4 * tallest(lanes, vectors, sets);
+
+/** Steps of k that a tile which packs asks ahead for: no prefetcher of the machine follows its strides. */
+const early = 8;
+
 /** AVX-512 masks at no cost outside the loop: there one tile serves whole vectors and the rim, with a loop for each. */
 const alwaysMasked = (v: Vector) => v.bytes * v.width === 64;
 
@@ -53,10 +61,13 @@ const alwaysMasked = (v: Vector) => v.bytes * v.width === 64;
  * lanes of the last vector that are columns; B's and C's columns are contiguous. Meanwhile the tile asks for what comes
  * next: C, where it is added to, and a line at ahead + l·step for each l of k; step may be 0. Without `full` the last
  * vector may be a part of one.
+ *
+ * One that packs is full and leaves a panel in `to`: of B, or of A, whose rows then are neighbours in memory and take the
+ * panel's whole vectors.
  */
-export function tileKernel(v: Vector, { rows, vectors, sets }: TileShape, full: boolean): Kernel {
+export function tileKernel(v: Vector, { rows, vectors, sets }: TileShape, full: boolean, packs?: "A" | "B"): Kernel {
   const whole = full || alwaysMasked(v);
-  const masked = alwaysMasked(v) || !whole;
+  const masked = !packs && (alwaysMasked(v) || !whole);
   const [I, J, U] = [range(rows), range(vectors), range(sets)];
   // Loads are no limit of a tile with enough multiply-adds for each.
   const spare = vectors > 1 && rows * vectors >= rows + vectors + 2;
@@ -70,8 +81,25 @@ export function tileKernel(v: Vector, { rows, vectors, sets }: TileShape, full: 
   const C = (i: number, j: number) => `${row("c", i, "rc")} + ${j * v.width}`;
   const sum = (i: number, j: number, u = 0) => `s${i}_${j}${u ? `_${u}` : ""}`;
   const each = (f: (i: number, j: number) => string) => I.map((i) => `    ${J.map((j) => f(i, j)).join(" ")}`);
+  const high = Math.ceil(rows / v.width) * v.width;
+  const pack = {
+    A: [
+      ...range(high / v.width).map((q) => {
+        const p = `a0 + ${q * v.width}`;
+        return store(v, `to + ${q * v.width}`, q < high / v.width - 1 ? load(v, p) : loadMasked(v, p));
+      }),
+      `to += ${high}; __builtin_prefetch(a0 + ${early} * ka + ${rows - 1});`,
+    ],
+    B: [
+      ...J.map(
+        (j) => `${store(v, `to + ${j * v.width}`, `b${j}`)} __builtin_prefetch(B + ${early} * kb + ${j * v.width});`,
+      ),
+      `to += ${vectors * v.width};`,
+    ],
+  };
   const step = (u: number, read: (p: string, j: number) => string) => [
     `    { const ${v.name} ${J.map((j) => `b${j} = ${read(`B + ${j * v.width}`, j)}`).join(", ")}; ${v.type} a;`,
+    ...(packs ? [`      ${pack[packs].join(" ")}`] : []),
     ...I.map((i) => `      a = *(${row("a", i, "ra")}); ${J.map((j) => `${sum(i, j, u)} += a * b${j};`).join(" ")}`),
     `      ${bases.map((i) => `a${i} += ka;`).join(" ")} B += kb;${spare ? " __builtin_prefetch(ahead, 0, 2); ahead += step;" : ""} }`,
   ];
@@ -83,9 +111,12 @@ export function tileKernel(v: Vector, { rows, vectors, sets }: TileShape, full: 
   ];
   const pointers = (p: string, from: string, stride: string, type: string) =>
     `  ${type} *${bases.map((i) => (i ? `*${p}${i} = ${p}${i - 3} + 3 * ${stride}` : `${p}0 = ${from}`)).join(", ")};`;
-  return kernel(v, tileName({ rows, vectors, sets }, whole), tileParameters(v), [
+  const name = tileName({ rows, vectors, sets }, whole) + (packs ? `_pack${packs}` : "");
+  const parameters = tileParameters(v) + (packs ? `, ${v.type} *restrict to` : "");
+  return kernel(v, name, parameters, [
     "  const dh_long ra = strides[0], ka = strides[1], kb = strides[2], rc = strides[3];",
     ...(masked ? [`  ${declareMask(v, "strides[4]")}`] : []),
+    ...(packs === "A" ? [`  ${declareMask(v, `${rows - high + v.width}`)}`] : []),
     pointers("a", "A", "ra", `const ${v.type}`),
     ...I.map((i) => `  ${v.name} ${J.flatMap((j) => U.map((u) => `${sum(i, j, u)} = {}`)).join(", ")};`),
     pointers("c", "C", "rc", v.type),

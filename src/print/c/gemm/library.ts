@@ -3,6 +3,7 @@
  * declare what they call of it and find it when they are loaded.
  */
 import {
+  canPack,
   copyKernel,
   dotKernel,
   dotShapes,
@@ -15,17 +16,16 @@ import {
 } from "./kernels.ts";
 import { type Vector, vector, vectorPrelude } from "./vector.ts";
 
-/** The modules of this folder whose content decides what is printed here, this one among them. */
-export const libraryModules: readonly string[] = ["library", "kernels", "vector"];
-
 /** Whether a text calls kernels of a dtype. */
 export const callsKernels = (text: string, dtype: "f32" | "f64", lanes: number) =>
   text.includes(`dh_${vector(dtype, lanes).tag}_`);
 
 function kernels(v: Vector, lanes: number): Kernel[] {
   const tiles = tileShapes(lanes).flatMap((shape) => [tileKernel(v, shape, true), tileKernel(v, shape, false)]);
+  const packing = tileShapes(lanes).filter((shape) => canPack(lanes, shape));
   const all = [
     ...tiles,
+    ...packing.flatMap((shape) => [tileKernel(v, shape, true, "A"), tileKernel(v, shape, true, "B")]),
     ...dotShapes(lanes).map((shape) => dotKernel(v, shape)),
     ...Array.from({ length: widest }, (_, i) => [copyKernel(v, i + 1, false), copyKernel(v, i + 1, true)]).flat(),
     transposeKernel(v),

@@ -2,7 +2,7 @@
  * Which tile a product uses and what is copied first, by a model of the cycles. Two results must not depend on how many
  * rows a call has: the order of its sums (`setsOf`, `deepest`), and the panels of a packed B (`panelVectors`).
  */
-import { squareDot, tallest, widest } from "./kernels.ts";
+import { canPack, squareDot, type TileShape, tallest, widest } from "./kernels.ts";
 import { type Normal, rounds } from "./normal.ts";
 import { registers, type Vector, vector } from "./vector.ts";
 
@@ -44,12 +44,13 @@ export function plan(g: Normal): Plan {
   const across = Math.ceil(g.n / v.width);
   const sets = setsOf(g, v);
   const packB = packingB(g);
-  const packing = {
-    none: 0,
-    copy: 2 * g.k * across,
-    transpose: g.b.table ? 1.5 * g.k * g.n : 6 * v.width * Math.ceil(g.k / v.width) * across,
-    given: 0,
-  }[packB];
+  const packing = (shape: TileShape) =>
+    ({
+      none: 0,
+      copy: (canPack(g.lanes, shape) ? 2 : 6) * g.k * across,
+      transpose: g.b.table ? 1.5 * g.k * g.n : 6 * v.width * Math.ceil(g.k / v.width) * across,
+      given: 0,
+    })[packB];
   // Rows a multiple of 4096 bytes apart share one set of the first-level cache, which holds 8 to 12 lines.
   const most = g.a.col === 1 && (g.a.row * v.bytes) % 4096 === 0 ? 8 : Infinity;
   const widths =
@@ -65,7 +66,7 @@ export function plan(g: Normal): Plan {
         (below ? right * tileCycles(below, vectors, sets) : 0) +
         (below && beside ? tileCycles(below, beside, sets) : 0);
       const calls = 12 * Math.ceil(g.m / rows) * Math.ceil(across / vectors) + g.m * across;
-      const cycles = rounds(g.passes) * (g.k * step + calls + packing);
+      const cycles = rounds(g.passes) * (g.k * step + calls + packing({ rows, vectors, sets }));
       if (!best || cycles < best.cycles) best = { rows, vectors, cycles };
     }
   }

@@ -2,10 +2,11 @@
  * Products by tiles of C that stay in registers while k goes by: A is read an entry at a time, B a vector at a time.
  *
  * For a block of k and of columns whose B fits the second-level cache: for the rows of a tile: for the panels of B. So a
- * tile's share of A stays close while B streams past it. What does not lie as a tile wants it goes to panels in scratch;
- * what the next copy reads is asked for while tiles compute, by each call a line of every k-step.
+ * tile's share of A stays close while B streams past it. What does not lie as a tile wants it goes to panels in scratch:
+ * those of B while the first rows of tiles compute, one of A while the first tile of its rows does, or by a copy before,
+ * where no such tile is. What is read next is asked for while tiles compute, by each call a line of every k-step.
  */
-import { copyKernel, type Kernel, pickKernel, tileKernel, transposeKernel } from "./kernels.ts";
+import { canPack, copyKernel, type Kernel, pickKernel, tileKernel, transposeKernel } from "./kernels.ts";
 import { type Axes, type Normal, tables } from "./normal.ts";
 import { deepest, type Plan, roomForA, roomForB } from "./plan.ts";
 import { tableTile } from "./special.ts";
@@ -38,15 +39,19 @@ export function tiles(g: Normal, p: Plan): Form {
   };
   const { deep, wide, padded } = cutOf(g, v, p.vectors);
   const high = Math.ceil(p.rows / v.width) * v.width;
+  const shape = { rows: p.rows, vectors: p.vectors, sets: p.sets };
+  const fusable = canPack(g.lanes, shape) && !g.a.table && !g.b.table;
+  // Rows a multiple of 4096 bytes apart share few sets of the cache: there a copy of long pieces reads each line once.
+  const fusesA = p.packA && fusable && (g.a.col * v.bytes) % 4096 !== 0;
+  const fusesB = p.packB === "copy" && fusable;
   const packedB = p.packB !== "none";
   const copiedB = packedB && p.packB !== "given";
   const broad =
     p.packB === "given" ? { size: g.n, count: 1 } : blocks(g.n, roomForB(g, v, p.packA) / v.bytes / deep, wide);
-  const tall = p.packA ? blocks(g.m, (roomForA / v.bytes / deep / high) * p.rows, p.rows) : { size: g.m, count: 1 };
+  const tall =
+    p.packA && !fusesA ? blocks(g.m, (roomForA / v.bytes / deep / high) * p.rows, p.rows) : { size: g.m, count: 1 };
   const sizeB = copiedB ? Math.ceil(broad.size / wide) * wide * deep : 0;
-  const sizeA = p.packA ? Math.ceil(tall.size / p.rows) * high * deep : 0;
-  const a: Axes = p.packA ? { row: 1, col: high } : g.a;
-  const b: Axes = packedB ? { row: wide, col: 1 } : g.b;
+  const sizeA = p.packA ? (fusesA ? 1 : Math.ceil(tall.size / p.rows)) * high * deep : 0;
   const scratchA = sizeB ? `(scratch + ${sizeB})` : "scratch";
   const pass = (side: "a" | "b") => g.passes.map((s, d) => ` + p${d} * ${s[side]}`).join("");
   // Where the block of k begins in a matrix; with a table of offsets that is a place in the table.
@@ -54,28 +59,32 @@ export function tiles(g: Normal, p: Plan): Form {
   const startB = `B${pass("b")}${g.b.table ? "" : ` + ${at("k0", g.b.row)}`}`;
   const more = [...(g.k > deep ? ["k0 > 0"] : []), ...g.passes.map((_, d) => `p${d} > 0`)].join(" || ") || "0";
 
-  const fetchesA = p.packA && !g.a.table;
+  const copiesA = p.packA && !fusesA;
   const fetchesB = p.packB === "copy" && !g.b.table && g.m >= p.rows * p.vectors;
-  /** Of the next block of B, the first rows of tiles ask for a vector of the panel each; of A, the first panel for its rows. */
-  const ahead = (atA: string, i: string, j: string): string => {
-    const none = [atA, "0"] as const;
-    const choose = (
-      when: string,
-      [x, xStep]: readonly [string, string | number],
-      [y, yStep]: readonly [string, string | number],
-    ) => [`(${when} ? ${x} : ${y})`, `(${when} ? ${xStep} : ${yStep})`] as const;
-    const ofA = fetchesA ? choose(`${j} == j0`, [`nextA + ${i}`, g.a.col], none) : none;
-    const vectorB = `nextB + (${j} - j0) + ${i} / ${p.rows} * ${v.width}`;
-    return (fetchesB ? choose(`${i} < ${p.rows * p.vectors}`, [vectorB, g.b.row], ofA) : ofA).join(", ");
+  type Line = readonly [at: string, step: string | number];
+  /** Of the next block of B, the first rows of tiles ask for a vector of the panel each; of A, one tile for its rows. */
+  const ahead = (i: string, j: string): string => {
+    const choose = (when: string, [x, xStep]: Line, [y, yStep]: Line): Line => [
+      `(${when} ? ${x} : ${y})`,
+      `(${when} ? ${xStep} : ${yStep})`,
+    ];
+    const none = [`${startA} + ${at(i, g.a.row)}`, "0"] as const;
+    const ofB = fetchesB
+      ? choose(`${i} < ${p.rows * p.vectors}`, [`nextB + (${j} - j0) + ${i} / ${p.rows} * ${v.width}`, g.b.row], none)
+      : none;
+    if (fusesA)
+      return choose(`${j} + ${wide} >= j1`, [`${startA} + ${i} + ${2 * p.rows - 1}`, g.a.col], ofB).join(", ");
+    return (copiesA ? choose(`${j} == j0`, [`nextA + ${i}`, g.a.col], ofB) : ofB).join(", ");
   };
-  const call = (rows: number, columns: number, i: string, j: string) => {
-    const atA = p.packA ? `${scratchA} + (${i} - i0) / ${p.rows} * ${high} * kn` : `${startA} + ${at(i, g.a.row)}`;
-    const atB =
-      p.packB === "given"
-        ? `B + k0 * ${padded} + ${j} * kn`
-        : packedB
-          ? `scratch + (${j} - j0) * kn`
-          : `${startB} + ${j}`;
+  const panelA = (i: string) => (fusesA ? scratchA : `${scratchA} + (${i} - i0) / ${p.rows} * ${high} * kn`);
+  const panelB = (j: string) => `scratch + (${j} - j0) * kn`;
+  const call = (rows: number, columns: number, i: string, j: string, packs?: "A" | "B") => {
+    const [a, atA]: [Axes, string] =
+      p.packA && packs !== "A" ? [{ row: 1, col: high }, panelA(i)] : [g.a, `${startA} + ${at(i, g.a.row)}`];
+    const [b, atB]: [Axes, string] =
+      !packedB || packs === "B"
+        ? [g.b, `${startB} + ${j}`]
+        : [{ row: wide, col: 1 }, p.packB === "given" ? `B + k0 * ${padded} + ${j} * kn` : panelB(j)];
     const list = `${atA}, ${atB}, C + ${at(i, g.c.row)} + ${j}, kn, ${more}`;
     if (a.table || b.table) {
       const [name, text] = tableTile(g, v, { rows, columns, a, b });
@@ -83,55 +92,75 @@ export function tiles(g: Normal, p: Plan): Form {
       return `${name}(${[list, ...[a, b].flatMap(({ table }) => (table ? [`${table} + k0`] : []))].join(", ")});`;
     }
     const last = columns % v.width || v.width;
-    const strides = `${g.name}_strides${last}`;
+    const strides = `${g.name}_strides${last}${packs ?? ""}`;
     before.set(strides, `static const dh_long ${strides}[] = {${[a.row, a.col, b.row, g.c.row, last].join(", ")}};\n`);
-    const shape = { rows, vectors: Math.ceil(columns / v.width), sets: p.sets };
-    return `${use(tileKernel(v, shape, last === v.width))}(${list}, ${strides}, ${ahead(atA, i, j)});`;
+    const to = { A: `, ${scratchA}`, B: `, ${panelB(j)}` };
+    const kernel = tileKernel(v, { ...shape, rows, vectors: Math.ceil(columns / v.width) }, last === v.width, packs);
+    return `${use(kernel)}(${list}, ${strides}, ${ahead(i, j)}${packs ? to[packs] : ""});`;
   };
   // Panels of full width, then the rim at the right of the last block.
   const rim = g.n % wide;
-  const panels = (body: (columns: number, j: string) => string[]) => [
+  const panels = (body: (columns: number, j: string) => string[], from = "j0") => [
     ...(g.n >= wide
       ? [
-          `for (dh_long j = j0; j < ${rim ? `j1 - j1 % ${wide}` : "j1"}; j += ${wide}) {`,
+          `for (dh_long j = ${from}; j < ${rim ? `j1 - j1 % ${wide}` : "j1"}; j += ${wide}) {`,
           ...indent(body(wide, "j")),
           "}",
         ]
       : []),
     ...(rim ? [`${broad.count > 1 ? `if (j1 == ${g.n}) ` : ""}{`, ...indent(body(rim, `${g.n - rim}`)), "}"] : []),
   ];
+  const toPanel = panelOf(g, v, use, wide);
+  const panelOfB = (columns: number, j: string) => toPanel(`${startB} + ${at(j, g.b.col)}`, columns, panelB(j));
+  const copyB = () =>
+    g.b.col === 1 ? [toPanel(`${startB} + j0`, "j1 - j0", "scratch")] : panels((columns, j) => [panelOfB(columns, j)]);
+  const stepA = g.a.table ? `${g.a.table} + k0` : `${g.a.col}`;
+  const copyA = (from: string, rows: string | number, to: string) =>
+    `${use(copyKernel(v, high / v.width, g.a.table !== undefined))}(${startA} + ${from}, ${stepA}, ${p.rows}, ${rows}, ${to}, kn);`;
+  /** All tiles of some rows; the first of them, or all, may pack. */
+  const across = (rows: number, i: string) => {
+    const packs = fusesA && rows === p.rows;
+    return [
+      ...(packs ? [call(rows, wide, i, "j0", "A")] : fusesA ? [copyA(i, rows, scratchA)] : []),
+      ...panels((columns, j) => [call(rows, columns, i, j)], packs ? `j0 + ${wide}` : "j0"),
+    ];
+  };
+  /** The first rows of tiles, which leave the panels of B; not at its rim, where no tile packs. */
+  const first = () => [
+    ...(fusesA ? [copyA("i", p.rows, scratchA)] : []),
+    ...panels((columns, j) =>
+      columns === wide ? [call(p.rows, columns, "i", j, "B")] : [panelOfB(columns, j), call(p.rows, columns, "i", j)],
+    ),
+  ];
   const below = g.m % p.rows;
-  const tilesDown = (body: (rows: number, i: string) => string[]) => [
+  const down = [
     ...(g.m >= p.rows
       ? [
           `for (dh_long i = i0; i < ${below ? `i1 - i1 % ${p.rows}` : "i1"}; i += ${p.rows}) {`,
-          ...indent(body(p.rows, "i")),
+          ...(fusesB ? ["  if (i == 0) {", ...indent(indent(first())), "    continue;", "  }"] : []),
+          ...indent(across(p.rows, "i")),
           "}",
         ]
       : []),
-    ...(below ? [`${tall.count > 1 ? `if (i1 == ${g.m}) ` : ""}{`, ...indent(body(below, `${g.m - below}`)), "}"] : []),
+    ...(below
+      ? [`${tall.count > 1 ? `if (i1 == ${g.m}) ` : ""}{`, ...indent(across(below, `${g.m - below}`)), "}"]
+      : []),
   ];
-  const toPanel = panelOf(g, v, use, wide);
-  const packB =
-    g.b.col === 1
-      ? [toPanel(`${startB} + j0`, "j1 - j0", "scratch")]
-      : panels((columns, j) => [toPanel(`${startB} + ${at(j, g.b.col)}`, columns, `scratch + (${j} - j0) * kn`)]);
-  const stepA = g.a.table ? `${g.a.table} + k0` : `${g.a.col}`;
-  const packA = () =>
-    `${use(copyKernel(v, high / v.width, g.a.table !== undefined))}(${startA} + i0, ${stepA}, ${p.rows}, i1 - i0, ${scratchA}, kn);`;
   const body = [
     ...g.passes.map(({ n }, d) => `for (dh_long p${d} = 0; p${d} < ${n}; p${d}++)`),
     `for (dh_long k0 = 0; k0 < ${g.k}; k0 += ${deep}) for (dh_long j0 = 0; j0 < ${g.n}; j0 += ${broad.size}) {`,
     `  const dh_long kn = ${least("k0", deep, g.k)}, j1 = j0 + ${least("j0", broad.size, g.n)};`,
-    ...(copiedB ? indent(packB) : []),
+    ...(copiedB && !fusesB ? indent(copyB()) : []),
     ...(fetchesB ? [`  const ${v.type} *nextB = ${startB} + (j1 < ${g.n} ? j1 : kn * ${g.b.row});`] : []),
     `  for (dh_long i0 = 0; i0 < ${g.m}; i0 += ${tall.size}) {`,
     `    const dh_long i1 = i0 + ${least("i0", tall.size, g.m)};`,
-    ...(p.packA ? [`    ${packA()}`] : []),
-    ...(fetchesA
-      ? [`    const ${v.type} *nextA = ${startA} + (i1 < ${g.m} ? ${tall.size} : kn * ${g.a.col} - i0);`]
+    ...(copiesA
+      ? [
+          `    ${copyA("i0", "i1 - i0", scratchA)}`,
+          `    const ${v.type} *nextA = ${startA} + (i1 < ${g.m} ? ${tall.size} : kn * ${g.a.col} - i0);`,
+        ]
       : []),
-    ...indent(indent(tilesDown((rows, i) => panels((columns, j) => [call(rows, columns, i, j)])))),
+    ...indent(indent(down)),
     "  }",
     "}",
   ];
