@@ -31,19 +31,21 @@ const TEXT = `${barrier}
 
 describe.skipIf(!compiler.found)("the barrier", () => {
   test.each([
-    [1, 100_000],
-    [2, 20_000],
-    [4, 5_000],
+    [1, 200_000],
+    [2, 40_000],
+    [4, 10_000],
   ])("%s members see each other's writes, round after round", (members, rounds) => {
     const binding = loadBinding();
     const stress = binding.sym(binding.open(compileToObject(TEXT).path), "dh_stress");
     const job = new NativeBlock(64 * 1024);
     const told = new NativeBlock(16);
-    new BigInt64Array(told.view()).set([BigInt(members), BigInt(rounds)]);
-    for (let again = 0; again < 2; again++) {
+    // In parts, and on a machine with less than a core for each member no more of them than a few seconds have room for:
+    // there each round waits for the system to switch.
+    const end = performance.now() + 3000;
+    for (let part = 0; part < 20 && (part < 2 || performance.now() < end); part++) {
+      new BigInt64Array(told.view()).set([BigInt(members), BigInt(rounds / 20)]);
       binding.call(stress, job.address, told.address, team(members).run);
       expect([...new BigInt64Array(told.view())]).toEqual([BigInt(members), 0n]);
-      new BigInt64Array(told.view()).set([BigInt(members), BigInt(rounds)]);
     }
   });
 });
