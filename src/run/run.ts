@@ -95,7 +95,8 @@ export class Run<S> {
   static async start<S>(state: S, options: RunOptions = {}): Promise<Run<S>> {
     const { backend = "auto", threads } = options;
     if (threads !== undefined) checkThreads("threads", threads);
-    return new Run(typeof backend === "string" ? (await selectBackend(backend)).backend : backend, threads, state);
+    const own = typeof backend === "object" && typeof backend?.allocate === "function";
+    return new Run(own ? backend : (await selectBackend(backend as BackendName)).backend, threads, state);
   }
 
   /** A copy of the state. */

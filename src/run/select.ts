@@ -1,5 +1,5 @@
 /** Which backend runs: the fastest that works on this machine, unless one is asked for by name. */
-import { fail } from "../ir/fail.ts";
+import { fail, shown } from "../ir/fail.ts";
 import type { Backend, BackendName } from "./backend.ts";
 import { jsBackend } from "./js.ts";
 
@@ -26,7 +26,12 @@ export async function selectBackend(name: BackendName | "auto" = "auto"): Promis
   }
   if (name === "js") return { backend: jsBackend };
   if (name !== "native")
-    fail(`backend: there is no "${String(name)}"`, `choose one of: auto, ${backendNames.join(", ")}`);
+    fail(
+      typeof name === "string"
+        ? `backend: there is no "${name}"`
+        : `backend: expected a name or a Backend, got ${shown(name)}`,
+      `choose one of: auto, ${backendNames.join(", ")}`,
+    );
   const found = await native();
   return "note" in found ? fail(`backend native: ${found.note}`) : found;
 }

@@ -1,7 +1,7 @@
 /** Which backend runs. Without a compiler everything works on JavaScript, and a line says why and what to install. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Tensor, value, valueAndGrad } from "../../src/ir/index.ts";
-import type { BackendName } from "../../src/run/backend.ts";
+import type { Backend, BackendName } from "../../src/run/backend.ts";
 import { Run } from "../../src/run/run.ts";
 import { hasNative } from "../backends.ts";
 import { distance, draw } from "../ir/numbers.ts";
@@ -37,6 +37,9 @@ test("a backend that does not exist", async () => {
   await expect(selectBackend("cuda" as BackendName)).rejects.toThrow(
     /there is no "cuda"\n {2}hint: choose one of: auto, native, js/,
   );
+  // As a program without types may give it.
+  await expect(Run.start({}, { backend: null as never })).rejects.toThrow(/expected a name or a Backend, got null\n/);
+  await expect(Run.start({}, { backend: {} as Backend })).rejects.toThrow(/backend: .*an empty object\n/);
 });
 
 test.runIf(hasNative)("20 steps of a small network: what JavaScript gives, native gives in f32", async () => {
