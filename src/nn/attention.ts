@@ -4,12 +4,12 @@
  */
 import { fail, shown } from "../ir/fail.ts";
 import { split } from "../ir/math.ts";
+import { checkOptions } from "../ir/options.ts";
 import { iota, type Tensor } from "../ir/tensor.ts";
 import { dropout } from "./dropout.ts";
 import { xavierUniform, zeros } from "./init.ts";
 import { linear, product } from "./linear.ts";
 import { module, param } from "./module.ts";
-import { checkOptions } from "./options.ts";
 import { type RotaryOptions, rotary } from "./position.ts";
 
 export type AttentionOptions = {

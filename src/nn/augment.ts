@@ -7,11 +7,11 @@
  * Draws are integers, functions of the step's key, the module's path and the image: the same on every backend.
  */
 import { fail, shown } from "../ir/fail.ts";
+import { checkOptions } from "../ir/options.ts";
 import { bits, chance } from "../ir/random.ts";
 import { iota, literal, type Tensor } from "../ir/tensor.ts";
 import { value } from "../ir/value.ts";
 import { type Module, module } from "./module.ts";
-import { checkOptions } from "./options.ts";
 
 type Augmentation = Module<Record<never, never>, readonly [], Tensor>;
 

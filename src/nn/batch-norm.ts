@@ -8,6 +8,7 @@
  */
 import { fail } from "../ir/fail.ts";
 import { variance } from "../ir/math.ts";
+import { checkOptions } from "../ir/options.ts";
 import { axes, size } from "../ir/shape.ts";
 import { scalar, type Tensor } from "../ir/tensor.ts";
 import { ones, zeros } from "./init.ts";
@@ -26,7 +27,6 @@ import {
   type Norm,
   standardised,
 } from "./norm.ts";
-import { checkOptions } from "./options.ts";
 
 type Options = {
   /** Added to the variance; 1e-5 unless given. */

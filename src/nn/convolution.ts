@@ -6,10 +6,10 @@ import { fail } from "../ir/fail.ts";
 import { vjp } from "../ir/grad.ts";
 import { concat } from "../ir/math.ts";
 import type { Range } from "../ir/ops.ts";
+import { checkOptions } from "../ir/options.ts";
 import { input, type Tensor } from "../ir/tensor.ts";
 import { fans, uniform } from "./init.ts";
 import { type Init, type Module, module, type ParamSpec, param } from "./module.ts";
-import { checkOptions } from "./options.ts";
 import {
   bothSides,
   counts,

@@ -1,9 +1,9 @@
 /** A table of vectors, looked up by integers. */
 import { fail } from "../ir/fail.ts";
+import { checkOptions } from "../ir/options.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { normal } from "./init.ts";
 import { type Init, type Module, module, type ParamSpec, param } from "./module.ts";
-import { checkOptions } from "./options.ts";
 
 /**
  * Row x of the weight.   x: int[..] → f32[.., width], weight: f32[n, width], standard normal at first as in PyTorch

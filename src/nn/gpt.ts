@@ -1,6 +1,7 @@
 /** GPT: a stack of causal transformer blocks that says, at every place of a text, which token may come next. */
 import { fail } from "../ir/fail.ts";
 import { split } from "../ir/math.ts";
+import { checkOptions } from "../ir/options.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { gelu } from "./activation.ts";
 import { attendInHeads, headsOf } from "./attention.ts";
@@ -9,7 +10,6 @@ import { embedding } from "./embedding.ts";
 import { normal, zeros } from "./init.ts";
 import { linear, product } from "./linear.ts";
 import { type Module, module, type ParamSpec } from "./module.ts";
-import { checkOptions } from "./options.ts";
 import { positionEmbedding, sinusoidal } from "./position.ts";
 import { type NormName, normOf } from "./transformer.ts";
 

@@ -1,9 +1,9 @@
 /** The dense layer. */
 import { fail } from "../ir/fail.ts";
+import { checkOptions } from "../ir/options.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { uniform } from "./init.ts";
 import { type Init, type Module, module, type ParamSpec, param } from "./module.ts";
-import { checkOptions } from "./options.ts";
 
 type Options = { readonly weightInit?: Init; readonly biasInit?: Init };
 type Linear<C> = Module<C, readonly [], Tensor>;

@@ -20,12 +20,12 @@
  */
 import type { Float } from "../ir/dtype.ts";
 import { fail, modulePath, shown, within } from "../ir/fail.ts";
+import { checkOptions } from "../ir/options.ts";
 import { type Shape, sameShape } from "../ir/shape.ts";
 import { Tensor } from "../ir/tensor.ts";
 import { type Value, value } from "../ir/value.ts";
 import { foldIn, type Key, key as rootKey } from "../random.ts";
 import * as tree from "../tree.ts";
-import { checkOptions } from "./options.ts";
 
 /** The first numbers of a tensor: as many as the shape has elements, row-major, a pure function of its arguments. */
 export type Init = (shape: Shape, key: Key) => ArrayLike<number>;

@@ -7,11 +7,11 @@
  */
 import { fail, shown } from "../ir/fail.ts";
 import { variance } from "../ir/math.ts";
+import { checkOptions } from "../ir/options.ts";
 import { axes, type Shape, sameShape, size } from "../ir/shape.ts";
 import { scalar, type Tensor } from "../ir/tensor.ts";
 import { ones, zeros } from "./init.ts";
 import { type Module, module, type ParamSpec, param } from "./module.ts";
-import { checkOptions } from "./options.ts";
 
 export type Norm<C> = Module<C, readonly [], Tensor>;
 export type Affine = { weight: ParamSpec; bias: ParamSpec };

@@ -4,9 +4,9 @@
  */
 import { fail } from "../ir/fail.ts";
 import type { Range } from "../ir/ops.ts";
+import { checkOptions } from "../ir/options.ts";
 import { literal, type Tensor } from "../ir/tensor.ts";
 import { value } from "../ir/value.ts";
-import { checkOptions } from "./options.ts";
 import { bothSides, counts, expectSpatial, type PerAxis, perAxis, type Taps, taps, windows } from "./spatial.ts";
 
 type Pool = (x: Tensor) => Tensor;

@@ -3,12 +3,12 @@
  * (learned or sinusoidal), or turned into the queries and keys, so that their products know the distance (rotary).
  */
 import { fail } from "../ir/fail.ts";
+import { checkOptions } from "../ir/options.ts";
 import { size } from "../ir/shape.ts";
 import { literal, type Tensor } from "../ir/tensor.ts";
 import { value } from "../ir/value.ts";
 import { normal } from "./init.ts";
 import { type Init, type Module, module, type ParamSpec, param } from "./module.ts";
-import { checkOptions } from "./options.ts";
 
 /**
  * x + weight[0 … t − 1]: one learned vector for each place.   x: f32[.., t, width] → same, weight: f32[context, width]

@@ -13,13 +13,13 @@
  */
 import { fail } from "../ir/fail.ts";
 import { concat, relu, sigmoid, split, stack } from "../ir/math.ts";
+import { checkOptions } from "../ir/options.ts";
 import { sameShape } from "../ir/shape.ts";
 import { full, type Tensor } from "../ir/tensor.ts";
 import { dropout } from "./dropout.ts";
 import { uniform } from "./init.ts";
 import { type Module, module, type ParamSpec, param } from "./module.ts";
 import { checkDtype, checkSizes, type If } from "./norm.ts";
-import { checkOptions } from "./options.ts";
 
 // ---- one step --------------------------------------------------------------------------------------------------------
 

@@ -1,9 +1,9 @@
 /** A layer around which its input has a way of its own. */
 import { fail } from "../ir/fail.ts";
+import { checkOptions } from "../ir/options.ts";
 import { sameShape } from "../ir/shape.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { type Module, module } from "./module.ts";
-import { checkOptions } from "./options.ts";
 import type { Layer } from "./sequential.ts";
 
 type Residual<C> = Module<C, readonly [], Tensor>;

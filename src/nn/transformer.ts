@@ -4,6 +4,7 @@
  * ("pre"), the sum itself stays untouched and deep stacks need no warm-up; after it ("post"), as in the first paper.
  */
 import { fail } from "../ir/fail.ts";
+import { checkOptions } from "../ir/options.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { gelu } from "./activation.ts";
 import { type MultiheadAttentionOptions, multiheadAttention } from "./attention.ts";
@@ -11,7 +12,6 @@ import { dropout } from "./dropout.ts";
 import { linear } from "./linear.ts";
 import { module } from "./module.ts";
 import { layerNorm, rmsNorm } from "./norm.ts";
-import { checkOptions } from "./options.ts";
 
 export type TransformerBlockOptions = MultiheadAttentionOptions & {
   /** Width of the hidden layer; 4 · width unless given. */

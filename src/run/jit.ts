@@ -1,5 +1,6 @@
 /** Functions of tensors as functions of numbers: traced at the first call of each signature, then a compiled program. */
 import { fail, shown } from "../ir/fail.ts";
+import { checkOptions } from "../ir/options.ts";
 import { Value } from "../ir/value.ts";
 import * as tree from "../tree.ts";
 import { type Loop, type LoopOptions, Run, type RunOptions, type Values } from "./run.ts";
@@ -18,11 +19,13 @@ export function jit<A extends unknown[], R>(
   options: RunOptions & LoopOptions = {},
 ): (...args: Values<A>) => Promise<Values<R>> {
   if (typeof f !== "function") fail(`jit: expected a function of Tensors, got ${shown(f)}`, jitCall);
+  checkOptions("jit", options, ["backend", "threads", "precision"]);
+  const { precision, ...where } = options;
   // any: the trace of Values<A> is A again, which mapped types cannot see.
   let started: Promise<Loop<Nothing, any, Nothing, R>> | undefined;
   const start = async () => {
-    const run = await Run.start<Nothing>({}, options);
-    return run.loop<any, R, Nothing>((_, args) => ({ output: f(...args) }), { precision: options.precision });
+    const run = await Run.start<Nothing>({}, where);
+    return run.loop<any, R, Nothing>((_, args) => ({ output: f(...args) }), { precision });
   };
   return async (...args) => {
     for (const [path, v] of tree.paths<unknown>(args)) {

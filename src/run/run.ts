@@ -8,6 +8,7 @@ import { inBf16, type Precision } from "../compile/precision.ts";
 import type { Check, Program } from "../compile/program.ts";
 import { type DType, dtypes } from "../ir/dtype.ts";
 import { entering, fail, shown } from "../ir/fail.ts";
+import { checkOptions } from "../ir/options.ts";
 import { type Shape, sameShape, size } from "../ir/shape.ts";
 import { input, Tensor } from "../ir/tensor.ts";
 import { bytesOf, Value } from "../ir/value.ts";
@@ -93,6 +94,7 @@ export class Run<S> {
 
   /** A run on the fastest backend that works here, or on the one named, with a copy of `state`. */
   static async start<S>(state: S, options: RunOptions = {}): Promise<Run<S>> {
+    checkOptions("Run.start", options, ["backend", "threads"]);
     const { backend = "auto", threads } = options;
     if (threads !== undefined) checkThreads("threads", threads);
     const own = typeof backend === "object" && typeof backend?.allocate === "function";
@@ -145,6 +147,7 @@ export class Run<S> {
     step: Step<S, F, D, O>,
     options: LoopOptions & { readonly data?: D } = {},
   ): Loop<S, F, D, O> {
+    checkOptions("loop", options, ["data", "precision"]);
     return new Loop(this, step, options.data ?? ({} as D), checkPrecision(options.precision));
   }
 

@@ -5,6 +5,7 @@
  */
 import { DownhillError, fail } from "../ir/fail.ts";
 import { topo } from "../ir/graph.ts";
+import { checkOptions } from "../ir/options.ts";
 import { input, Tensor } from "../ir/tensor.ts";
 import { Value, value } from "../ir/value.ts";
 import { apply, init, type Module, type Params, type State } from "../nn/index.ts";
@@ -132,6 +133,36 @@ export async function fit<N extends Module>(options: FitOptions<N>): Promise<Fit
   }
 }
 
+/** All there are: a row that is missing here is a type error. */
+const fitOptions: Record<keyof FitOptions<Module>, true> = {
+  net: true,
+  loss: true,
+  optimizer: true,
+  lr: true,
+  data: true,
+  batch: true,
+  dropLast: true,
+  accumulate: true,
+  epochs: true,
+  steps: true,
+  seed: true,
+  shuffle: true,
+  start: true,
+  precision: true,
+  metrics: true,
+  validateEvery: true,
+  validationBatch: true,
+  earlyStopping: true,
+  onProgress: true,
+  onEntry: true,
+  store: true,
+  resume: true,
+  checkpointEverySeconds: true,
+  signal: true,
+  backend: true,
+  threads: true,
+};
+
 /** How long a call of the program should last: short enough to stop, long enough that calls cost nothing. */
 const callMs = 100;
 /** Most row numbers in one call: 4 MB of them. */
@@ -179,6 +210,7 @@ class Trainer {
 
   static async start(options: FitOptions<Module>): Promise<Trainer> {
     requireFitOptions(options);
+    checkOptions("fit", options, Object.keys(fitOptions) as (keyof FitOptions<Module>)[]);
     const { net, loss, optimizer, data, seed = 0, accumulate = 1, shuffle = true, dropLast = false, store } = options;
     const { precision } = options;
     const rows = rowsOf("training data", data.train);

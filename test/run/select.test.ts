@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Tensor, value, valueAndGrad } from "../../src/ir/index.ts";
 import type { Backend, BackendName } from "../../src/run/backend.ts";
+import { jit } from "../../src/run/jit.ts";
 import { Run } from "../../src/run/run.ts";
 import { hasNative } from "../backends.ts";
 import { distance, draw } from "../ir/numbers.ts";
@@ -66,4 +67,16 @@ test.runIf(hasNative)("20 steps of a small network: what JavaScript gives, nativ
     return [...output.loss.data, ...run.state().w1.data];
   };
   expect(distance(await losses("native"), await losses("js"))).toBeLessThan(1e-5);
+});
+
+test("options that do not exist are told by name", async () => {
+  const misspelt = { thread: 2, precison: "bf16" };
+  await expect(Run.start({}, misspelt as object)).rejects.toThrow(
+    /Run.start: there is no option thread\n.*backend, threads/,
+  );
+  expect(() => jit((x: Tensor) => x, misspelt as object)).toThrow(/jit: there is no option thread/);
+  const run = await Run.start({}, { backend: "js" });
+  expect(() => run.loop(() => ({ output: {} }), misspelt as object)).toThrow(
+    /loop: there is no option thread\n.*data, precision/,
+  );
 });

@@ -32,6 +32,7 @@ describe("fit", () => {
       "optimizer: expected what adam() and its like give, got the function adam",
       "call it: optimizer: adam()",
     ],
+    "an option that does not exist": [{ thread: 2 }, "fit: there is no option thread", "it takes net, loss, "],
     "optimizer: a name": [{ optimizer: "adam" }, 'got "adam"', "optimizer: adam()"],
     "no optimizer": [{ optimizer: undefined }, "got undefined", "optimizer: adam()"],
     "no lr": [

@@ -1,5 +1,5 @@
-/** Options by name: in plain JavaScript a name that no layer knows would otherwise be left out of account, unseen. */
-import { fail, shown } from "../ir/fail.ts";
+/** Options by name: in plain JavaScript a name that nobody knows would otherwise be left out of account, unseen. */
+import { fail, shown } from "./fail.ts";
 
 /**
  * Throws unless `options` is an object with these names alone, or left out. Checked before it is taken apart, where a
