@@ -14,7 +14,7 @@ export const GRAIN = 3 << 20;
  * With fewer rows a matrix product waits for its other factor: where the cache holds those of the whole band, where they
  * come from beyond it for every block, or in bfloat16, which each call packs and then multiplies six times as fast.
  */
-const ROWS = { near: 32, far: 256, packed: 256 };
+const ROWS = { near: 64, far: 256, packed: 256 };
 /** With fewer it is nobody's gain to share such a product with another thread. */
 const FEWEST = 64;
 /** Bytes of factors that come from beyond the cache. */

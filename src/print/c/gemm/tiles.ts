@@ -46,8 +46,7 @@ export function tiles(g: Normal, p: Plan): Form {
   const fusesB = p.packB === "copy" && fusable;
   const packedB = p.packB !== "none";
   const copiedB = packedB && p.packB !== "given";
-  const broad =
-    p.packB === "given" ? { size: g.n, count: 1 } : blocks(g.n, roomForB(g, v, p.packA) / v.bytes / deep, wide);
+  const broad = blocks(g.n, roomForB(g, v, p.packA) / v.bytes / deep, wide);
   const tall =
     p.packA && !fusesA ? blocks(g.m, (roomForA / v.bytes / deep / high) * p.rows, p.rows) : { size: g.m, count: 1 };
   const sizeB = copiedB ? Math.ceil(broad.size / wide) * wide * deep : 0;
