@@ -3,7 +3,7 @@
  * would bring the same B into the form that its kernels like. Where B is there when the step begins, as weights are, it is
  * packed before anything else, and all calls read the panels.
  */
-import type { Contraction, Program } from "../../compile/program.ts";
+import type { Buffer, Contraction, Program } from "../../compile/program.ts";
 import type { Products } from "./products.ts";
 
 export class Packs {
@@ -13,16 +13,22 @@ export class Packs {
   bytes = 0;
   private readonly products: Products;
   private readonly behind: number;
+  /** What is there when a step begins. What replaces state in its place is not: it is made within the step. */
+  private readonly given: ReadonlySet<Buffer>;
   private readonly known = new Map<string, number>();
 
   constructor(program: Program, products: Products) {
     this.products = products;
     this.behind = program.temporaryBytes;
+    this.given = new Set([...program.state, ...program.resident, ...program.feeds]);
   }
 
-  /** Where the panels of the B of a product with calls of m rows are, as C; undefined where B is better read as it is. `b` is where B lies. */
+  /**
+   * Where the panels of the B of a product with calls of m rows are, as C; undefined where B is better read as it is. `b`
+   * is where B lies.
+   */
   of(k: Contraction, m: number, b: string): string | undefined {
-    if (k.loops.length > 0 || !["state", "resident", "feed"].includes(k.b.buffer.role)) return undefined;
+    if (k.loops.length > 0 || !this.given.has(k.b.buffer)) return undefined;
     const packing = this.products.packing(k, m);
     if (!packing) return undefined;
     const key = `${packing.name} ${b}`;
