@@ -52,7 +52,7 @@ const domains: { readonly [H in keyof Hyper]: Domain } = {
   b1: fraction,
   b2: fraction,
   rho: fraction,
-  eps: notNegative,
+  eps: positive,
   epsRoot: notNegative,
   momentum: fraction,
   dampening: fraction,

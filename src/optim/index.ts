@@ -3,6 +3,7 @@ export { type Accumulated, accumulator } from "./accumulate.ts";
 export { clipGlobalNorm, clipTensorNorm, clipValue, globalNorm } from "./clip.ts";
 export type { Common, Dialect, Hyper } from "./hyper.ts";
 export * from "./optimizers.ts";
+export type { Options, Row } from "./row.ts";
 export { decay, l2, trustRatio } from "./rules.ts";
 export * from "./schedule.ts";
 export * from "./transform.ts";

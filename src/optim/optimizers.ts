@@ -7,110 +7,11 @@
  * `add_decayed_weights` in front, in Optax; Keras first shrinks the weights by 1 − lr·λ, for every optimizer.
  */
 import { fail } from "../ir/fail.ts";
-import type { Tensor } from "../ir/tensor.ts";
-import { mapWithPath } from "../tree.ts";
-import { type Chosen, type Common, type Dialect, type Hyper, requireHyper, requireLr, show } from "./hyper.ts";
-import { decay, heavyBall, l2, maxMoments, moments, rootMeanSquare, rootSum, steepest, trustRatio } from "./rules.ts";
-import { chain, type Optimizer, only, type Transform, type Where } from "./transform.ts";
-
-/** Hyper-parameters K have a default in every dialect, those in M may be left out. */
-export type Options<K extends keyof Hyper, M extends keyof Hyper = never> = Partial<Pick<Hyper, K | M>> & Common;
-
-export type Row<O extends Common = Common> = {
-  /** Throws, naming value and domain, for a hyper-parameter out of its domain, an unknown option or dialect. */
-  readonly make: (options?: O) => Optimizer;
-  /** Of the default dialect, with a learning rate to start from. */
-  readonly defaults: { readonly lr: number } & Partial<Hyper>;
-  /** The first is the default. `lr` is the library's own default, where it has one. */
-  readonly dialects: { readonly [D in Dialect]?: Partial<Hyper> & { readonly lr?: number } };
-  /** The options that `make` takes besides `dialect` and `decayOnly`. */
-  readonly options: readonly (keyof Hyper)[];
-  readonly summary: string;
-  /** Paper and algorithm. */
-  readonly source: string;
-};
-
-type Written<K extends keyof Hyper, M extends keyof Hyper> = {
-  readonly lr: number;
-  readonly dialects: { readonly [D in Dialect]?: Pick<Hyper, K> & { readonly lr?: number } };
-  readonly optional?: readonly M[];
-  readonly summary: string;
-  readonly source: string;
-  readonly rule: (o: Chosen<Pick<Hyper, K> & Partial<Pick<Hyper, M>>>) => Transform;
-};
-
-function row<K extends keyof Hyper, M extends keyof Hyper = never>(name: string, r: Written<K, M>): Row<Options<K, M>> {
-  requireLr(name, r.lr);
-  const [first] = Object.keys(r.dialects) as Dialect[];
-  const { lr: _, ...defaults } = r.dialects[first!]!;
-  const known = [...Object.keys(defaults), ...(r.optional ?? [])] as (K | M)[];
-  const make = (options: Options<K, M> = {}): Optimizer => {
-    const { dialect = first!, decayOnly, ...given } = options;
-    const table = r.dialects[dialect];
-    if (!table) fail(`${name}: there is no dialect ${show(dialect)}`, `it has ${Object.keys(r.dialects).join(", ")}`);
-    const { lr: _, ...hyper } = { ...table } as Partial<Hyper> & { lr?: number };
-    for (const [key, x] of Object.entries(given)) {
-      if (x === undefined) continue;
-      if (key === "lr")
-        fail(`${name}: lr is no option of a rule`, "it may change from step to step: give it to fit, or to update");
-      if (!known.includes(key as K)) fail(`${name}: there is no option ${key}`, `it takes ${known.join(", ")}`);
-      Object.assign(hyper, { [key]: x });
-    }
-    for (const key of known) if (hyper[key] !== undefined) requireHyper(name, key, hyper[key]);
-    const chosen = { ...hyper, dialect, ...(decayOnly && { decayOnly }) };
-    const rule = r.rule(chosen as Chosen<Pick<Hyper, K> & Partial<Pick<Hyper, M>>>);
-    return { ...rule, describe: described(name, hyper, dialect, decayOnly) };
-  };
-  Object.defineProperty(make, "name", { value: name }); // for the message to those who forget to call it
-  const { summary, source, dialects } = r;
-  return { make, defaults: { ...(defaults as Partial<Hyper>), lr: r.lr }, dialects, options: known, summary, source };
-}
-
-/** `adamW(b1 0.9, b2 0.999, eps 1e-8, weightDecay 0.01 on matrices; torch)`; what is 0 or off is left out. */
-function described(name: string, hyper: Partial<Hyper>, dialect: Dialect, decayOnly: Where | undefined): string {
-  const parts = Object.entries(hyper).flatMap(([key, x]) => {
-    if (!x) return [];
-    if (x === true) return [key];
-    const where = key === "weightDecay" && decayOnly ? ` on ${decayOnly.name || "some"}` : "";
-    return [typeof x === "object" ? `${key} ${x.low} to ${x.high}` : `${key} ${x}${where}`];
-  });
-  return `${name}(${parts.length ? `${parts.join(", ")}; ` : ""}${dialect})`;
-}
-
-// ---- where weight decay goes -------------------------------------------------------------------------------------------
-
-type Decaying = Chosen<Pick<Hyper, "weightDecay">>;
-
-const chosen = (t: Transform, where: Where | undefined): Transform => (where ? only(where, t) : t);
-
-/** λ·p joins the gradient, before the rule. */
-const coupled = (o: Decaying, rule: Transform): Transform => {
-  if (o.dialect === "keras") return shrinking(o, rule);
-  return o.weightDecay ? chain(chosen(l2(o.weightDecay), o.decayOnly), rule) : rule;
-};
-
-/** λ·p joins the direction, after the rule. */
-const decayed = (o: Decaying, rule: Transform): Transform =>
-  o.weightDecay ? chain(rule, chosen(decay(o.weightDecay), o.decayOnly)) : rule;
-
-/** Weights shrink by 1 − lr·λ, then the rule sees the smaller ones: LAMB's ratio is of those. Keras' base class. */
-function shrinking({ weightDecay, decayOnly: where }: Decaying, rule: Transform): Transform {
-  if (!weightDecay) return rule;
-  return {
-    ...rule,
-    update(direction, state, context) {
-      const { params, lr } = context;
-      const decays = (path: string, p: Tensor) => !where || where(path, p);
-      const share = (p: Tensor) => lr.cast(p.dtype).mul(weightDecay);
-      const small = mapWithPath((path, p: Tensor) => (decays(path, p) ? p.sub(p.mul(share(p))) : p), params);
-      const [u, next] = rule.update(direction, state, { ...context, params: small });
-      const lost = (p: Tensor) => p.mul(rule.gives === "step" ? share(p) : weightDecay);
-      return [mapWithPath((path, p: Tensor, d: Tensor) => (decays(path, p) ? d.add(lost(p)) : d), params, u), next];
-    },
-  };
-}
-
-// ---- the table ---------------------------------------------------------------------------------------------------------
+import type { Dialect } from "./hyper.ts";
+import { row } from "./row.ts";
+import { heavyBall, maxMoments, moments, rootMeanSquare, rootSum, steepest, trustRatio } from "./rules.ts";
+import { chain } from "./transform.ts";
+import { coupled, decayed, shrinking } from "./weight-decay.ts";
 
 const descent = { torch: { weightDecay: 0 }, optax: { weightDecay: 0 }, keras: { weightDecay: 0 } };
 const ball = {
@@ -127,6 +28,8 @@ export const optimizers = {
     lr: 0.1,
     dialects: descent,
     summary: "Steepest descent on the whole data: p − lr · g",
+    formula: "p ← p − η g",
+    when: "Few examples and a smooth loss, where the whole data fit a step; the downhill/minimize methods find their own rate.",
     source: "Cauchy 1847",
     rule: (o) => coupled(o, steepest()),
   }),
@@ -135,6 +38,8 @@ export const optimizers = {
     lr: 0.01,
     dialects: { ...descent, torch: { weightDecay: 0, lr: 1e-3 }, keras: { weightDecay: 0, lr: 0.01 } },
     summary: "Steepest descent on mini-batches: p − lr · g",
+    formula: "p ← p − η g",
+    when: "The baseline: cheapest step, no state. Needs a tuned rate and a schedule that lets it fall.",
     source: "Robbins & Monro 1951",
     rule: (o) => coupled(o, steepest()),
   }),
@@ -144,6 +49,8 @@ export const optimizers = {
     lr: 0.01,
     dialects: ball,
     summary: "Heavy ball: b ← μ b + g, p − lr · b; Keras keeps lr · g in b",
+    formula: "b ← μ b + (1 − τ) g\np ← p − η b",
+    when: "Convolutional networks and other well-scaled losses, with a tuned rate and a schedule.",
     source: "Polyak 1964; dampening is PyTorch's",
     rule: (o) => coupled(o, heavyBall(o, lrInBuffer(o.dialect))),
   }),
@@ -156,6 +63,8 @@ export const optimizers = {
       keras: { momentum: 0.9, weightDecay: 0, lr: 0.01 },
     },
     summary: "Momentum that looks ahead: b ← μ b + g, p − lr · (g + μ b); Keras keeps lr · g in b",
+    formula: "b ← μ b + g\np ← p − η (g + μ b)",
+    when: "As momentum; a little faster and more stable at high μ.",
     source: "Nesterov 1983; Sutskever et al. 2013, with their change of variables undone",
     rule: (o) => coupled(o, heavyBall({ ...o, nesterov: true }, lrInBuffer(o.dialect))),
   }),
@@ -168,6 +77,8 @@ export const optimizers = {
       keras: { eps: 1e-7, initialAccumulator: 0.1, lrDecay: 0, weightDecay: 0, lr: 1e-3 },
     },
     summary: "s ← s + g², p − lr · g / (√s + ε); Optax and Keras: g / √(s + ε)",
+    formula: "s ← s + g²\np ← p − η g / (√s + ε)",
+    when: "Sparse features such as word counts in convex models. Its rate only falls, so long trainings of networks stall.",
     source: "Duchi, Hazan & Singer 2011, the diagonal form; lrDecay is PyTorch's",
     rule: (o) => coupled(o, rootSum({ ...o, inRoot: o.dialect !== "torch" })),
   }),
@@ -181,6 +92,8 @@ export const optimizers = {
       keras: { rho: 0.9, eps: 1e-7, momentum: 0, nesterov: false, centered: false, weightDecay: 0, lr: 1e-3 },
     },
     summary: "v ← ρ v + (1 − ρ) g², p − lr · g / (√v + ε); Optax and Keras: g / √(v + ε)",
+    formula: "v ← ρ v + (1 − ρ) g²\np ← p − η g / (√v + ε)",
+    when: "Recurrent networks and reinforcement learning, where older recipes ask for it; else Adam.",
     source: "Tieleman & Hinton 2012, lecture 6.5; centred: Graves 2013, eq. 38-39; nesterov is Optax'",
     rule: (o) => {
       const inner = rootMeanSquare({ ...o, inRoot: o.dialect !== "torch" });
@@ -192,6 +105,12 @@ export const optimizers = {
     lr: 1e-3,
     dialects: { torch: { ...averages, lr: 1e-3 }, optax: averages, keras: kerasAverages },
     summary: "m̂ / (√v̂ + ε) of bias-corrected averages of g and g²; Keras has the ε̂ form",
+    formula:
+      "m ← β₁ m + (1 − β₁) g\n" +
+      "v ← β₂ v + (1 − β₂) g²\n" +
+      "m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ)\n" +
+      "p ← p − η m̂ / (√v̂ + ε)",
+    when: "The safe first choice without weight decay; with it, AdamW.",
     source: "Kingma & Ba 2015, algorithm 1; epsRoot is Optax'",
     rule: (o) => coupled(o, moments(o, o.dialect === "keras")),
   }),
@@ -205,6 +124,8 @@ export const optimizers = {
       paper: { ...averages, eps: 0 },
     },
     summary: "Adam with the largest v so far, so that no step grows; four libraries, four trajectories",
+    formula: "m ← β₁ m + (1 − β₁) g\nv ← β₂ v + (1 − β₂) g²\nu ← max(u, v)\np ← p − η m̂ / (√û + ε)",
+    when: "Where Adam's steps grow again late in a training and it must provably converge; rarely better in practice.",
     source: "Reddi, Kale & Kumar 2018, algorithm 2",
     rule: (o) => coupled(o, maxMoments(o, o.dialect)),
   }),
@@ -220,6 +141,8 @@ export const optimizers = {
     },
     optional: ["baseLr"],
     summary: "Adam with decay taken from the weights: p − lr · (m̂ / (√v̂ + ε) + λ p)",
+    formula: "m ← β₁ m + (1 − β₁) g\nv ← β₂ v + (1 − β₂) g²\np ← p − η (m̂ / (√v̂ + ε) + λ p)",
+    when: "The default of this library: transformers, tables, most networks. Tune η first, then λ.",
     source: "Loshchilov & Hutter 2019, algorithm 2",
     rule: (o) => {
       const adam = moments(o, o.dialect === "keras");
@@ -241,6 +164,8 @@ export const optimizers = {
     },
     optional: ["phi"],
     summary: "AdamW's direction, each tensor rescaled to φ(‖p‖) / ‖direction‖: for large batches",
+    formula: "r = m̂ / (√v̂ + ε) + λ p, with Adam's m̂ and v̂\n" + "p ← p − η φ(‖p‖) / ‖r‖ · r, norms of each tensor",
+    when: "Batches of thousands of examples, where AdamW needs a rate that single layers do not stand.",
     source: "You et al. 2020, algorithm 2; the experiments' λ = 0.01",
     rule: (o) => {
       if (o.dialect === "keras") return shrinking(o, chain(moments(o), trustRatio(o)));
