@@ -3,7 +3,7 @@
  * the papers disagree on rules of the same name; a dialect is one of those, exactly.
  */
 import { fail } from "../ir/fail.ts";
-import type { Where } from "./transform.ts";
+import type { Where } from "./combine.ts";
 
 export type Dialect = "torch" | "optax" | "keras" | "paper";
 

@@ -1,9 +1,23 @@
 /** Update rules, their chains, and learning rates as functions of the step. */
 export { type Accumulated, accumulator } from "./accumulate.ts";
 export { clipGlobalNorm, clipTensorNorm, clipValue, globalNorm } from "./clip.ts";
+export * from "./combine.ts";
+export { valueAndGradFor } from "./gradient.ts";
 export type { Common, Dialect, Hyper } from "./hyper.ts";
 export * from "./optimizers.ts";
 export type { Options, Row } from "./row.ts";
 export { decay, l2, trustRatio } from "./rules.ts";
 export * from "./schedule.ts";
-export * from "./transform.ts";
+export {
+  type At,
+  type Context,
+  filled,
+  type Gives,
+  leafwise,
+  type Optimizer,
+  type Rule,
+  type State,
+  type TracedState,
+  type Transform,
+  update,
+} from "./transform.ts";

@@ -7,10 +7,10 @@
  * `add_decayed_weights` in front, in Optax; Keras first shrinks the weights by 1 − lr·λ, for every optimizer.
  */
 import { fail } from "../ir/fail.ts";
+import { chain } from "./combine.ts";
 import type { Dialect } from "./hyper.ts";
 import { row } from "./row.ts";
 import { heavyBall, maxMoments, moments, rootMeanSquare, rootSum, steepest, trustRatio } from "./rules.ts";
-import { chain } from "./transform.ts";
 import { coupled, decayed, shrinking } from "./weight-decay.ts";
 
 const descent = { torch: { weightDecay: 0 }, optax: { weightDecay: 0 }, keras: { weightDecay: 0 } };

@@ -3,8 +3,9 @@
  * what a user gives against what the row knows, so that a rule only computes.
  */
 import { fail } from "../ir/fail.ts";
+import type { Where } from "./combine.ts";
 import { type Chosen, type Common, type Dialect, type Hyper, requireHyper, requireLr, show } from "./hyper.ts";
-import type { Optimizer, Transform, Where } from "./transform.ts";
+import type { Optimizer, Transform } from "./transform.ts";
 
 /** Hyper-parameters K have a default in every dialect, those in M may be left out. */
 export type Options<K extends keyof Hyper, M extends keyof Hyper = never> = Partial<Pick<Hyper, K | M>> & Common;

@@ -1,9 +1,10 @@
 /** Where weight decay goes: into the gradient, into the direction, or into the weights before the rule sees them. */
 import type { Tensor } from "../ir/tensor.ts";
 import { mapWithPath } from "../tree.ts";
+import { chain, only, type Where } from "./combine.ts";
 import type { Chosen, Hyper } from "./hyper.ts";
 import { decay, l2 } from "./rules.ts";
-import { chain, only, type Transform, type Where } from "./transform.ts";
+import type { Transform } from "./transform.ts";
 
 type Decaying = Chosen<Pick<Hyper, "weightDecay">>;
 

@@ -1,10 +1,9 @@
 /** What `fit` compiles: one step of training, the two halves of an accumulated one, and one batch of evaluation. */
 import { fail, shown } from "../ir/fail.ts";
-import { valueAndGrad } from "../ir/grad.ts";
 import { scalar, Tensor, zerosLike } from "../ir/tensor.ts";
 import type { Value } from "../ir/value.ts";
 import { apply, type Module, type Parts } from "../nn/index.ts";
-import { accumulator, globalNorm, type Optimizer, trainable, update } from "../optim/index.ts";
+import { accumulator, globalNorm, type Optimizer, trainable, update, valueAndGradFor } from "../optim/index.ts";
 import type * as tree from "../tree.ts";
 import type { Examples, Resident } from "./examples.ts";
 
@@ -52,7 +51,7 @@ export const trainStep =
   (net: Module, loss: FitLoss, rule: Optimizer, { batch }: Examples) =>
   (s: Traced<Trained>, feed: Traced<Rows & Rates>, data: Traced<Resident>) => {
     const { x, y } = batch(data, feed.rows);
-    const [[mean, { weight, next }], gradients] = valueAndGrad((params: Tree) => {
+    const [[mean, { weight, next }], gradients] = valueAndGradFor(rule, (params: Tree) => {
       const [prediction, next] = apply(net, { params, state: s.state }, x, { training: true, key: feed.key });
       const { total, weight } = partsOf(loss, prediction, y);
       return [total.div(weight), { weight, next }] as const;
@@ -68,7 +67,7 @@ export const addStep =
   (net: Module, loss: FitLoss, rule: Optimizer, { batch }: Examples) =>
   (s: Traced<Accumulating>, feed: Traced<Rows>, data: Traced<Resident>) => {
     const { x, y } = batch(data, feed.rows);
-    const [[total, { weight, next }], all] = valueAndGrad((params: Tree) => {
+    const [[total, { weight, next }], all] = valueAndGradFor(rule, (params: Tree) => {
       const [prediction, next] = apply(net, { params, state: s.state }, x, { training: true, key: feed.key });
       const { total, weight } = partsOf(loss, prediction, y);
       return [total, { weight, next }] as const;

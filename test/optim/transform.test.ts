@@ -14,6 +14,7 @@ import {
   decay,
   freeze,
   globalNorm,
+  groups,
   matrices,
   momentum,
   named,
@@ -26,9 +27,10 @@ import {
   trainable,
   under,
   update,
+  valueAndGradFor,
 } from "../../src/optim/index.ts";
 import { Run } from "../../src/run/run.ts";
-import { leaves, paths } from "../../src/tree.ts";
+import { leaves, map, paths } from "../../src/tree.ts";
 import { descent, distance, feeds, flat, type Nested, type Tensors, values } from "./descent.ts";
 
 type Case = {
@@ -342,5 +344,85 @@ describe("parts of a network", () => {
     expect(() => freeze(matrices, v as never)).toThrow(`such as adam(), got a Value ${v}`);
     expect(() => freeze(null as never, null as never)).toThrow("got null");
     expect(() => freeze(matrices, null as never)).toThrow("got null");
+  });
+});
+
+describe("groups", () => {
+  const start = values({ A: [[1, 2]], b: [3], c: [4] }, "f64");
+  const sum = () => (p: Tensors) =>
+    Object.values(p)
+      .map((t) => t.square().sum())
+      .reduce((a, b) => a.add(b));
+  const after = async (rule: Transform, lr = 0.1) => {
+    const { run, loop } = await descent(rule, sum, start);
+    await loop.take(
+      3,
+      feeds(3, () => lr),
+    );
+    return run.state();
+  };
+
+  test("each parameter goes by the rule of the first group that it is in", async () => {
+    const both = await after(groups([matrices, momentum()], [named(/^b$/), adam()], sgd()));
+    const [ball, averages, plain] = [await after(momentum()), await after(adam()), await after(sgd())];
+    expect([...both.w.A!.data]).toEqual([...ball.w.A!.data]);
+    expect([...both.w.b!.data]).toEqual([...averages.w.b!.data]);
+    expect([...both.w.c!.data]).toEqual([...plain.w.c!.data]);
+    expect(paths(both.opt).map(([path]) => path)).toEqual(["0.A.b", "1.b.m", "1.b.v"]);
+  });
+
+  test("a rule with lr inside a buffer may be in one of them", async () => {
+    const inside = momentum({ dialect: "keras" });
+    const both = await after(groups([matrices, inside], sgd()));
+    expect(groups([matrices, inside], sgd()).gives).toBe("step");
+    expect([...both.w.A!.data]).toEqual([...(await after(inside)).w.A!.data]);
+    expect(both.w.b!.data[0]).toBeCloseTo((await after(sgd())).w.b!.data[0]!, 14);
+  });
+
+  test("a group without parameters is a mistake", () => {
+    expect(() => groups([under("head"), adam()], sgd()).init(start)).toThrow(/under\("head"\)[\s\S]*there are A, b, c/);
+    expect(() => groups([matrices, adam()], [named(/A/), adam()], sgd()).init(start)).toThrow(
+      /all parameters of group 2/,
+    );
+    expect(() => groups(sgd())).toThrow(/there is no group/);
+    expect(() => groups([adam(), matrices] as never, sgd())).toThrow(/groups: which parameters/);
+  });
+});
+
+describe("what a rule adds beside its direction is passed on", () => {
+  // A rule that climbs by the gradient, and evaluates twice the parameters.
+  const odd: Transform = {
+    ...sgd(),
+    climb: (g, params) => map((p: Tensor, d: Tensor) => p.add(d), params, g),
+    evaluated: (params) => map((p: Tensor) => p.mul(2), params),
+  };
+  const start = values({ a: [1], b: [2] }, "f64");
+  const cases: [string, Transform, { a: number; b: number }, { a: number; b: number }][] = [
+    // ∇ ½p⁴ = 2p³ at p + 2p³: of a 1 + 2 = 3 → 54, of b 2 + 16 = 18 → 11664; not climbed 2 and 16
+    ["chain", chain(clipValue(1e9), odd), { a: 54, b: 11664 }, { a: 2, b: 4 }],
+    ["only", only(named(/a/), odd), { a: 54, b: 16 }, { a: 2, b: 2 }],
+    ["groups", groups([named(/b/), odd], sgd()), { a: 2, b: 11664 }, { a: 1, b: 4 }],
+    ["freeze", freeze(named(/a/), odd), { a: 2, b: 11664 }, { a: 1, b: 4 }],
+    ["scaleLr", scaleLr(named(/a/), 0.5, odd), { a: 54, b: 11664 }, { a: 2, b: 4 }],
+  ];
+  test.each(cases)("%s", async (_, rule, slopes, evaluated) => {
+    const run = await Run.start({ w: start, opt: rule.init(start) }, { backend: "js" });
+    const loop = run.loop((s) => {
+      const loss = (p: Tensors) => p.a!.square().square().add(p.b!.square().square()).sum().mul(0.5);
+      const [, g] = valueAndGradFor(rule, loss)(s.w as Tensors);
+      return { output: { g, e: rule.evaluated!(s.w as Tensors, s.opt) } };
+    });
+    const { output } = await loop.take(1, {});
+    const { g, e } = output as { g: Record<"a" | "b", Value>; e: Record<"a" | "b", Value> };
+    expect({ a: g.a.data[0], b: g.b.data[0] }).toEqual(slopes);
+    expect({ a: e.a.data[0], b: e.b.data[0] }).toEqual(evaluated);
+  });
+
+  test("two of a kind in one chain are refused", () => {
+    expect(() => chain(only(matrices, odd), odd)).toThrow(/both say where the gradient is taken/);
+  });
+
+  test("a move is not scaled", () => {
+    expect(() => scaleLr(matrices, 2, { ...sgd(), gives: "move" })).toThrow(/no multiple of the learning rate/);
   });
 });
