@@ -1,30 +1,12 @@
 /**
- * Update rules for one tensor, each returning a direction to go against. Letters are those of the papers: g gradient,
- * m and v averages of g and g², p parameter, λ decay. Bias corrections are scalars of the step alone, computed as
- * −expm1(t · ln β), which keeps its digits in f32 where 1 − βᵗ loses them.
+ * The founding update rules for one tensor, each returning a direction to go against; newer families have files of their
+ * own in rules/. Letters are those of the papers: g gradient, m and v averages of g and g², p parameter, λ decay.
  */
 import { norm } from "../ir/math.ts";
-import { asOne, scalar, type Tensor } from "../ir/tensor.ts";
-import type { Value } from "../ir/value.ts";
+import { scalar, type Tensor } from "../ir/tensor.ts";
 import type { Dialect, Hyper } from "./hyper.ts";
-import { filled, type Gives, leafwise, type Rule, type Transform } from "./transform.ts";
-
-/** A rule of ours: where its nodes were written need not be looked for at each of them. */
-const lifted = <S extends Record<string, Value>>(describe: string, rule: Rule<S>, gives?: Gives): Transform =>
-  leafwise(describe, { ...rule, update: (...given) => asOne(() => rule.update(...given)) }, gives);
-
-/** b · average + (1 − b) · x. */
-const ema = (average: Tensor, x: Tensor, b: number): Tensor => average.mul(b).add(x.mul(1 - b));
-
-/** 1 / (1 − bᵗ), a scalar. */
-const unbias = (b: number, step: Tensor): Tensor => {
-  const one = scalar(1, step.dtype);
-  return b === 0 ? one : one.div(step.mul(Math.log(b)).expm1().neg());
-};
-
-/** a / b, where 0 / 0 is 0 if nothing else keeps the divisor from 0. */
-const over = (a: Tensor, b: Tensor, guard: number): Tensor =>
-  Math.fround(guard) > 0 ? a.div(b) : b.eq(0).where(0, a.div(b));
+import { ema, lifted, over, unbias } from "./parts.ts";
+import { filled, type Transform } from "./transform.ts";
 
 /** The gradient itself. Cauchy 1847. */
 export const steepest = (): Transform => lifted("gradient", { update: (g) => g });

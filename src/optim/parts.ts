@@ -1,0 +1,24 @@
+/**
+ * What update rules are made of: an average, the correction of its bias, a division that stands zeros. Corrections are
+ * scalars of the step alone, computed as −expm1(t · ln β), which keeps its digits in f32 where 1 − βᵗ loses them.
+ */
+import { asOne, scalar, type Tensor } from "../ir/tensor.ts";
+import type { Value } from "../ir/value.ts";
+import { type Gives, leafwise, type Rule, type Transform } from "./transform.ts";
+
+/** A rule of ours: where its nodes were written need not be looked for at each of them. */
+export const lifted = <S extends Record<string, Value>>(describe: string, rule: Rule<S>, gives?: Gives): Transform =>
+  leafwise(describe, { ...rule, update: (...given) => asOne(() => rule.update(...given)) }, gives);
+
+/** b · average + (1 − b) · x. */
+export const ema = (average: Tensor, x: Tensor, b: number): Tensor => average.mul(b).add(x.mul(1 - b));
+
+/** 1 / (1 − bᵗ), a scalar. */
+export const unbias = (b: number, step: Tensor): Tensor => {
+  const one = scalar(1, step.dtype);
+  return b === 0 ? one : one.div(step.mul(Math.log(b)).expm1().neg());
+};
+
+/** a / b, where 0 / 0 is 0 if nothing else keeps the divisor from 0. */
+export const over = (a: Tensor, b: Tensor, guard: number): Tensor =>
+  Math.fround(guard) > 0 ? a.div(b) : b.eq(0).where(0, a.div(b));
