@@ -30,7 +30,7 @@ export type Row<O extends Common = Common> = {
 
 type Written<K extends keyof Hyper, M extends keyof Hyper> = {
   readonly lr: number;
-  readonly dialects: { readonly [D in Dialect]?: Pick<Hyper, K> & { readonly lr?: number } };
+  readonly dialects: { readonly [D in Dialect]?: Pick<Hyper, K> & Partial<Pick<Hyper, M>> & { readonly lr?: number } };
   readonly optional?: readonly M[];
   readonly summary: string;
   readonly formula: string;
@@ -46,7 +46,7 @@ export function row<K extends keyof Hyper, M extends keyof Hyper = never>(
   requireLr(name, r.lr);
   const [first] = Object.keys(r.dialects) as Dialect[];
   const { lr: _, ...defaults } = r.dialects[first!]!;
-  const known = [...Object.keys(defaults), ...(r.optional ?? [])] as (K | M)[];
+  const known = [...new Set([...Object.keys(defaults), ...(r.optional ?? [])])] as (K | M)[];
   const make = (options: Options<K, M> = {}): Optimizer => {
     const { dialect = first!, decayOnly, ...given } = options;
     const table = r.dialects[dialect];
@@ -74,6 +74,7 @@ function described(name: string, hyper: Partial<Hyper>, dialect: Dialect, decayO
   const parts = Object.entries(hyper).flatMap(([key, x]) => {
     if (!x) return [];
     if (x === true) return [key];
+    if (typeof x === "function") return [`${key} ${x.name || "some"}`];
     const where = key === "weightDecay" && decayOnly ? ` on ${decayOnly.name || "some"}` : "";
     return [typeof x === "object" ? `${key} ${x.low} to ${x.high}` : `${key} ${x}${where}`];
   });
