@@ -29,11 +29,14 @@ export class Origin {
   readonly module: string;
   /** Of a node in a gradient: where the node was written that it is the gradient of. */
   readonly of: Origin | undefined;
+  /** The part of a forward pass that it belongs to, where `recompute` marked one; gradients belong to none. */
+  readonly part: object | undefined;
   private readonly trail: Trail;
 
   constructor(of?: Origin) {
     this.module = of ? of.module : modulePath();
     this.of = of;
+    this.part = of ? undefined : marked;
     this.trail = of ? of.trail : trail();
   }
 
@@ -43,6 +46,23 @@ export class Origin {
 }
 
 let common: Origin | undefined;
+let marked: object | undefined;
+
+/**
+ * Nodes that `body` makes are one part of the forward pass: a program does not keep what is computed in it until gradients
+ * want it, but computes it again then (compile/recompute.ts). The same bits, less memory, more time. A part within a
+ * part belongs to the outer one.
+ */
+export function recompute<T>(body: () => T): T {
+  if (marked) return body();
+  const outer = common;
+  [marked, common] = [{}, undefined];
+  try {
+    return body();
+  } finally {
+    [marked, common] = [undefined, outer];
+  }
+}
 
 function from<T>(origin: Origin, body: () => T): T {
   const outer = common;
@@ -134,6 +154,10 @@ export class Tensor {
    */
   bf16(): Tensor {
     return unary("bf16", this);
+  }
+  /** As `bf16`, to the nearest IEEE 754 half: 11 significant bits, and an infinity from 65520 on. */
+  f16(): Tensor {
+    return unary("f16", this);
   }
   add(b: Like): Tensor {
     return binary("add", this, b);

@@ -5,6 +5,7 @@ import { checkOptions } from "../ir/options.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { gelu } from "./activation.ts";
 import { attendInHeads, headsOf } from "./attention.ts";
+import { checkpoint } from "./checkpoint.ts";
 import { dropout } from "./dropout.ts";
 import { embedding } from "./embedding.ts";
 import { normal, zeros } from "./init.ts";
@@ -35,6 +36,8 @@ export type GptOptions = {
   readonly epsilon?: number;
   /** "gelu tanh" is GPT-2's form, "gelu" the exact one of nanoGPT. */
   readonly activation?: "gelu tanh" | "gelu";
+  /** Whether blocks are computed again for the backward pass instead of kept: less memory, more time, the same bits. */
+  readonly checkpoint?: boolean;
 };
 
 /**
@@ -58,9 +61,9 @@ export type GptOptions = {
 export function gpt(options: GptOptions) {
   checkOptions("gpt", options ?? null, [
     ...(["vocabulary", "context", "layers", "heads", "width", "dropout", "bias", "kvHeads", "tie"] as const),
-    ...(["positions", "norm", "epsilon", "activation"] as const),
+    ...(["positions", "norm", "epsilon", "activation", "checkpoint"] as const),
   ]);
-  const { vocabulary, context, layers, width, dropout: rate = 0, tie = true } = options;
+  const { vocabulary, context, layers, width, dropout: rate = 0, tie = true, checkpoint: again } = options;
   const { positions = "learned", norm = "layer" } = options;
   for (const n of [vocabulary, context, layers]) {
     if (!(Number.isInteger(n) && n > 0)) {
@@ -76,7 +79,7 @@ export function gpt(options: GptOptions) {
       wte,
       ...places(positions, context, width),
       drop: dropout(rate),
-      h: Array.from({ length: layers }, () => block(options)),
+      h: Array.from({ length: layers }, () => (again ? checkpoint(block(options)) : block(options))),
       ln_f: normOf(norm, width, options),
     },
     lm_head,

@@ -23,6 +23,7 @@ export {
   instanceNorm2d,
   instanceNorm3d,
 } from "./batch-norm.ts";
+export { checkpoint } from "./checkpoint.ts";
 export {
   type ConvolutionOptions,
   conv1d,

@@ -8,10 +8,10 @@ export type Layer = Module<any, readonly [], Tensor> | ((x: Tensor) => Tensor);
 
 const oneLayer = "a layer is a module such as linear(3, 2), or a function of a Tensor such as relu";
 
-const made = new WeakSet<Module>();
+const made = new WeakSet<object>(); // by the children, which are the same where something wraps the module
 
 /** Whether `sequential` made it: its layers have places and no names, as PyTorch's nn.Sequential has it. */
-export const isSequential = (m: Module): boolean => made.has(m);
+export const isSequential = (m: Module): boolean => made.has(m.children);
 
 /** x → layers[n − 1](… layers[0](x)). Its parameters are `layers.0.weight` and so on; a function's place holds {}. */
 export const sequential = <const L extends readonly Layer[]>(
@@ -26,6 +26,6 @@ export const sequential = <const L extends readonly Layer[]>(
     const bound = m.layers as readonly ((x: Tensor) => Tensor)[];
     return bound.reduce((y, layer) => layer(y), x);
   });
-  made.add(net);
+  made.add(net.children);
   return net;
 };
