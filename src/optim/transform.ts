@@ -5,7 +5,7 @@
  */
 import { dtypes } from "../ir/dtype.ts";
 import { entering, fail, shown } from "../ir/fail.ts";
-import { sameShape } from "../ir/shape.ts";
+import { type Shape, sameShape, size } from "../ir/shape.ts";
 import { Tensor } from "../ir/tensor.ts";
 import { Value } from "../ir/value.ts";
 import { type Mapped, map, mapWithPath } from "../tree.ts";
@@ -166,9 +166,9 @@ function fits(path: string, p: Tensor, u: unknown): void {
   }
 }
 
-/** A Value shaped like p with one number everywhere. */
-export function filled(p: Value, x = 0): Value {
-  const data = new dtypes[p.dtype].array(p.data.length);
+/** A Value with p's dtype, and its shape unless another is given, and one number everywhere. */
+export function filled(p: Value, x = 0, shape: Shape = p.shape): Value {
+  const data = new dtypes[p.dtype].array(size(shape));
   // What is never written takes no memory: the zeros of a large optimizer's state cost nothing on the host.
-  return new Value(p.dtype, p.shape, x === 0 ? data : data.fill(x));
+  return new Value(p.dtype, shape, x === 0 ? data : data.fill(x));
 }
