@@ -7,7 +7,7 @@ export type { Common, Dialect, Hyper } from "./hyper.ts";
 export * from "./optimizers.ts";
 export type { Options, Row } from "./row.ts";
 export { decay, l2, trustRatio } from "./rules.ts";
-export * from "./schedule.ts";
+export * from "./schedule/index.ts";
 export {
   type At,
   type Context,

@@ -3,6 +3,7 @@ import { isFloat } from "../ir/dtype.ts";
 import { fail, shown } from "../ir/fail.ts";
 import { Value } from "../ir/value.ts";
 import type { Schedule } from "../optim/index.ts";
+import type { Entry } from "./checkpoint.ts";
 import type { Data } from "./examples.ts";
 import type { Metric } from "./metrics.ts";
 
@@ -155,14 +156,14 @@ function finite(name: string, v: Value): void {
   );
 }
 
-/** The learning rate as a schedule that throws where it is no rate. */
-export function scheduleOf(lr: number | Schedule): Schedule {
+/** The learning rate as a schedule that throws where it is no rate. `history` may grow: it is looked at when asked. */
+export function scheduleOf(lr: number | Schedule, history: readonly Entry[] = []): (step: number) => number {
   if (typeof lr === "number") {
     if (!(lr > 0 && lr < Infinity)) fail(`lr: expected a number above 0, got ${lr}`);
     return () => lr;
   }
   return (step) => {
-    const rate: unknown = lr(step);
+    const rate: unknown = (lr.following?.(history) ?? lr)(step);
     if (typeof rate !== "number") {
       fail(
         `lr: a schedule gives a number for each step, this one ${shown(rate)}`,
@@ -172,6 +173,13 @@ export function scheduleOf(lr: number | Schedule): Schedule {
     if (!(rate >= 0 && rate < Infinity)) fail(`lr: the schedule gives ${rate} for step ${step + 1}`);
     return rate;
   };
+}
+
+/** Throws where a schedule follows what will not be measured, before an entry has been trained for. */
+export function requireFollowed(lr: number | Schedule, validation: boolean, metrics: readonly Metric[]): void {
+  if (typeof lr === "number" || !lr.following) return;
+  const first = { step: 0, trainLoss: 0, metrics: Object.fromEntries(metrics.map(({ name }) => [name, 0])) };
+  lr.following([{ ...first, ...(validation && { validationLoss: 0 }) }])(0);
 }
 
 /** Epochs, or updates, from one entry of the history to the next. */

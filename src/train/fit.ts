@@ -14,7 +14,16 @@ import { foldIn, key } from "../random.ts";
 import type { BackendName } from "../run/backend.ts";
 import { type Loop, type LoopOptions, Run, type RunOptions } from "../run/run.ts";
 import * as tree from "../tree.ts";
-import { count, type EarlyStopping, type Every, improvement, requireFitOptions, rowsOf, scheduleOf } from "./check.ts";
+import {
+  count,
+  type EarlyStopping,
+  type Every,
+  improvement,
+  requireFitOptions,
+  requireFollowed,
+  rowsOf,
+  scheduleOf,
+} from "./check.ts";
 import { type Best, type Entry, type Model, pack, type Progress as Saved, type Setup, unpack } from "./checkpoint.ts";
 import { type Data, type Examples, examplesOf } from "./examples.ts";
 import type { Metric } from "./metrics.ts";
@@ -37,7 +46,7 @@ export type FitOptions<N extends Module> = RunOptions & {
   readonly net: N;
   readonly loss: FitLoss;
   readonly optimizer: Optimizer;
-  /** A rate, or a function of the updates done before. */
+  /** A rate, or a function of the updates done before; `plateau` follows the history, one entry per `validateEvery`. */
   readonly lr: number | Schedule;
   readonly data: { readonly train: Data; readonly validation?: Data };
   /** Rows per batch; unless given 32, or all where there are fewer. 1 is stochastic descent, "full" gradient descent. */
@@ -182,7 +191,7 @@ type Losses = {
 class Trainer {
   private readonly options: FitOptions<Module>;
   private readonly plan: Plan;
-  private readonly schedule: Schedule;
+  private readonly schedule: (step: number) => number;
   private readonly setup: Setup;
   private readonly run: Run<Accumulating>;
   private readonly accumulates: boolean;
@@ -262,7 +271,8 @@ class Trainer {
     this.setup = setup;
     this.run = run;
     this.draws = draws;
-    this.schedule = scheduleOf(options.lr);
+    this.history = [...(from?.history ?? [])];
+    this.schedule = scheduleOf(options.lr, this.history);
     if (epochs === undefined && steps === undefined) fail("fit: say how long to train: epochs, steps, or both");
     const all = epochs === undefined ? Infinity : count("epochs", epochs) * plan.updates;
     this.lastStep = Math.min(all, steps === undefined ? Infinity : count("steps", steps));
@@ -277,6 +287,7 @@ class Trainer {
     if (!data.validation && (earlyStopping || metrics.length > 0)) {
       fail(`fit: ${earlyStopping ? "earlyStopping needs" : "metrics need"} data.validation, and there is none`);
     }
+    requireFollowed(options.lr, data.validation !== undefined, metrics);
     this.improves = earlyStopping && improvement(earlyStopping, metrics);
 
     const { params, gradients } = run.state();
@@ -294,7 +305,6 @@ class Trainer {
 
     this.position = from?.position ?? { epoch: 0, update: 0, step: 0 };
     this.sums = { ...(from?.sums ?? nothing) };
-    this.history = [...(from?.history ?? [])];
     this.best = from?.best;
     this.firstLoss = from?.firstLoss ?? NaN;
     this.lastLoss = this.history.at(-1)?.trainLoss ?? NaN;
