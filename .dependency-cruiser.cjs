@@ -17,6 +17,7 @@ const layers = {
   run: { may: ["print", "compile", "ir", "tree"], ...host },
   nn: { may: ["ir", "tree", "random"] },
   optim: { may: ["ir", "tree", "random"] },
+  problems: { may: ["ir"] },
   data: {
     may: ["ir/dtype", "ir/value", "ir/shape", "ir/fail", "tree", "random"],
     builtins: "^src/data/(files|csv|image-folder)[.]ts$",
