@@ -30,6 +30,7 @@ export function warmupCosine(o: WarmupCosine): Schedule {
   const { lr, warmup, steps, from = 0, floor = 0, after = "hold" } = o;
   requireSteps("warmupCosine", "warmup", warmup, 0);
   requireSteps("warmupCosine", "steps", steps);
+  requireRate("warmupCosine", "from", from);
   if (warmup >= steps) fail(`warmupCosine: a warm-up of ${warmup} steps leaves nothing of ${steps} for the cosine`);
   return warmed({ lr, warmup, from }, cosine({ lr, steps: steps - warmup, floor, after }));
 }
@@ -51,6 +52,7 @@ export function wsd(o: Wsd): Schedule {
   requireSteps("wsd", "warmup", warmup, 0);
   requireSteps("wsd", "cooldown", cooldown);
   requireOneOf("wsd", "shape", shape, Object.keys(cooldowns));
+  requireRate("wsd", "from", from);
   requireFloor("wsd", floor, lr);
   if (warmup + cooldown > steps) {
     fail(`wsd: a warm-up of ${warmup} steps and a cool-down of ${cooldown} do not fit into ${steps}`);
