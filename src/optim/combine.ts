@@ -256,7 +256,8 @@ function requireDirection(t: Transform): void {
     fail(`chain: ${t.describe} has the learning rate in it, so it must come last, for all parameters`);
 }
 
-function requireUnfrozen(what: string, t: Transform): void {
+/** What is frozen is hidden from the whole rule, so `freeze` is the outermost. */
+export function requireUnfrozen(what: string, t: Transform): void {
   if (t.moves) fail(`${what}: ${t.describe} must go around the whole rule`, "freeze(where, chain(…))");
 }
 

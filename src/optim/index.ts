@@ -1,5 +1,6 @@
 /** Update rules, their chains, and learning rates as functions of the step. */
 export { type Accumulated, accumulator } from "./accumulate.ts";
+export { type EmaOptions, ema, type LookaheadOptions, lookahead, type SwaOptions, swa } from "./averaging.ts";
 export { clipGlobalNorm, clipTensorNorm, clipValue, globalNorm } from "./clip.ts";
 export * from "./combine.ts";
 export { valueAndGradFor } from "./gradient.ts";
@@ -21,3 +22,4 @@ export {
   type Transform,
   update,
 } from "./transform.ts";
+export { type WrapperName, type WrapperRow, wrappers } from "./wrappers.ts";
