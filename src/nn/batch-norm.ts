@@ -163,8 +163,7 @@ function normaliser(
 
 /** running ← running + share · (the mean over the examples − running). */
 function move(running: Cell, statistic: Tensor, share: Tensor): void {
-  const now = statistic.detach().mean(0).reshape(running.now.shape);
-  running.next(running.now.mul(scalar(1, share.dtype).sub(share)).add(now.mul(share)));
+  running.average(statistic.detach().mean(0).reshape(running.now.shape), share);
 }
 
 function tooFew(name: string, x: Tensor, count: number, batch: boolean): never {

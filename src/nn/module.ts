@@ -22,7 +22,7 @@ import type { Float } from "../ir/dtype.ts";
 import { fail, modulePath, shown, within } from "../ir/fail.ts";
 import { checkOptions } from "../ir/options.ts";
 import { type Shape, sameShape } from "../ir/shape.ts";
-import { Tensor } from "../ir/tensor.ts";
+import { scalar, Tensor } from "../ir/tensor.ts";
 import { type Value, value } from "../ir/value.ts";
 import { foldIn, type Key, key as rootKey } from "../random.ts";
 import * as tree from "../tree.ts";
@@ -35,7 +35,15 @@ export type ParamSpec = Spec<"param">;
 export type StateSpec = Spec<"state">;
 
 /** A state while `forward` runs: what it is now, and what it becomes after this apply. */
-export type Cell = { readonly now: Tensor; next(v: Tensor): void };
+export type Cell = {
+  readonly now: Tensor;
+  next(v: Tensor): void;
+  /**
+   * As `next`, of a running average: it moves `share` of the way to v, now · (1 − share) + v · share. Known to be one,
+   * it is recomputed for averaged weights: there it becomes the mean of the v so far.
+   */
+  average(v: Tensor, share: Tensor): void;
+};
 
 /** What holds for the whole of one apply. */
 export type Context = {
@@ -175,6 +183,8 @@ export function init<N extends Module>(
  * x         the input; a list of them where the module takes several
  * training  what dropout and normalisation ask for
  * key       u32[2], a new one for every step; needed where something is drawn, such as dropout in training
+ * nth       a scalar float, in training alone: running averages become the mean of this batch's and those of the
+ *           nth − 1 batches before it, and all other state stays; `recalibrate` of downhill/train takes it
  *
  * Draws depend on the key and the module's path, so two applies in one step want two keys (`random.foldIn`).
  * Throws where a parameter or a state is missing, unknown or of another shape, and where a state is written twice.
@@ -183,7 +193,7 @@ export function apply<N extends Module>(
   net: N,
   variables: { readonly params: Traced<Params<N>>; readonly state?: Traced<State<N>> },
   x: Tensor | readonly Tensor[],
-  options: { training?: boolean; key?: Tensor | undefined } = {},
+  options: { training?: boolean; key?: Tensor | undefined; nth?: Tensor | undefined } = {},
 ): [Output<N>, Traced<State<N>>] {
   if ((options as unknown) instanceof Tensor) {
     fail(
@@ -191,8 +201,9 @@ export function apply<N extends Module>(
       "several inputs are one list: apply(net, { params }, [x, y])",
     );
   }
-  checkOptions("apply", options, ["training", "key"]);
-  const { training = false, key } = options;
+  checkOptions("apply", options, ["training", "key", "nth"]);
+  const { training = false, key, nth } = options;
+  if (nth && !training) fail("apply: nth recomputes running averages, which only training moves", "training: true");
   const first = inventory(net);
   if (typeof variables !== "object" || variables === null || !("params" in variables)) {
     fail(`apply: expected { params, state } of Tensors, got ${shown(variables)}`, "apply(net, { params, state }, x)");
@@ -243,11 +254,10 @@ export function apply<N extends Module>(
     return m.forward(bind(m.children, ""), x, context, ...more);
   };
 
-  const cell = (spec: StateSpec): Cell => ({
-    now: given.state.get(spec)!,
-    next(v) {
+  const cell = (spec: StateSpec): Cell => {
+    const now = given.state.get(spec)!;
+    const write = (v: Tensor, after: () => Tensor) => {
       const path = first.get(spec);
-      const now = given.state.get(spec)!;
       if (!open) fail(`state ${path} was written after its apply had returned`, "call next inside forward");
       if (next.has(spec)) {
         fail(
@@ -257,9 +267,18 @@ export function apply<N extends Module>(
       }
       if (!sameShape(v.shape, now.shape) || v.dtype !== now.dtype)
         fail(`state ${path} is ${now}, its next value is ${v}`);
-      next.set(spec, v);
-    },
-  });
+      next.set(spec, after());
+    };
+    const lerp = (v: Tensor, share: Tensor) => now.mul(scalar(1, share.dtype).sub(share)).add(v.mul(share));
+    return {
+      now,
+      next: (v) => write(v, () => (nth ? now : v)),
+      average(v, share) {
+        const n = nth?.cast(v.dtype);
+        write(v, () => (n ? n.le(1).where(v, lerp(v, scalar(1, v.dtype).div(n))) : lerp(v, share)));
+      },
+    };
+  };
 
   try {
     const inputs = (Array.isArray(x) ? x : [x]) as readonly Tensor[];
