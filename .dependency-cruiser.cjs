@@ -18,12 +18,13 @@ const layers = {
   nn: { may: ["ir", "tree", "random"] },
   optim: { may: ["ir", "tree", "random"] },
   problems: { may: ["ir"] },
+  minimize: { may: ["optim", "run", "ir", "tree", "random"], ...host },
   data: {
     may: ["ir/dtype", "ir/value", "ir/shape", "ir/fail", "tree", "random"],
     builtins: "^src/data/(files|csv|image-folder)[.]ts$",
     packages: "^src/data/(csv|tokenizer|png|jpeg)[.]ts$",
   },
-  train: { may: ["nn", "optim", "data", "run", "tree", "random", "ir"], ...host },
+  train: { may: ["minimize", "nn", "optim", "data", "run", "tree", "random", "ir"], ...host },
   interop: {
     may: ["data/near", "train", "nn", "tree", "ir"],
     builtins: "^src/interop/event-file[.]ts$",
