@@ -1,4 +1,4 @@
-"""Trajectories of PyTorch's, Optax's and Keras's optimizers, and of three papers' algorithms in NumPy loops.
+"""Trajectories of PyTorch's, Optax's and Keras's optimizers, and of some papers' algorithms in NumPy loops.
 
 One driver, `walk`, gives every optimizer the same gradients of the same three problems, in float64, so that a
 trajectory shows the update rule and nothing else. The gradients are written by hand and checked against torch's
@@ -6,6 +6,7 @@ autograd. Settings carry Downhill's names; only what is listed is passed on, so 
 defaults, which are listed per dialect.
 """
 
+import functools
 import inspect
 import os
 
@@ -174,7 +175,7 @@ def keras_steps(make):
     return optimizer
 
 
-# ----------------------------------------------------------------------------- three algorithms from their papers
+# ----------------------------------------------------------------------------------- algorithms from their papers
 
 
 def paper_amsgrad(b1, b2, eps):
@@ -248,6 +249,107 @@ def paper_lamb(decay, low, high, b1=0.9, b2=0.999, eps=1e-6):
     return optimizer
 
 
+def elementwise(rule, **buffers):
+    """rule(g, t, w, lr, **buffers) → (w, buffers): one tensor's step of a paper's loop, for each tensor. t from 1."""
+
+    def optimizer(p):
+        state = {k: {b: np.full_like(w, x) for b, x in buffers.items()} for k, w in p.items()}
+        t = 0
+
+        def step(g, lr):
+            nonlocal t
+            t += 1
+            for k in p:
+                p[k], state[k] = rule(g[k], t, p[k], lr, **state[k])
+            return dict(p)
+
+        return step
+
+    return optimizer
+
+
+def paper_adadelta(rho, eps):
+    """Zeiler 2012, algorithm 1; lr is not in it, and multiplies the step."""
+
+    def rule(g, t, w, lr, squares, deltas):
+        squares = rho * squares + (1 - rho) * g**2
+        delta = -np.sqrt(deltas + eps) / np.sqrt(squares + eps) * g
+        deltas = rho * deltas + (1 - rho) * delta**2
+        return w + lr * delta, {"squares": squares, "deltas": deltas}
+
+    return elementwise(rule, squares=0, deltas=0)
+
+
+def paper_adamax(b1, b2):
+    """Kingma & Ba 2015, algorithm 2."""
+
+    def rule(g, t, w, lr, m, u):
+        m = b1 * m + (1 - b1) * g
+        u = np.maximum(b2 * u, np.abs(g))
+        return w - lr / (1 - b1**t) * m / u, {"m": m, "u": u}
+
+    return elementwise(rule, m=0, u=0)
+
+
+def paper_radam(b1, b2):
+    """Liu et al. 2020, algorithm 2."""
+    rho_inf = 2 / (1 - b2) - 1
+
+    def rule(g, t, w, lr, m, v):
+        v = b2 * v + (1 - b2) * g**2
+        m = b1 * m + (1 - b1) * g
+        mhat = m / (1 - b1**t)
+        rho = rho_inf - 2 * t * b2**t / (1 - b2**t)
+        if rho > 4:
+            l = np.sqrt((1 - b2**t) / v)
+            r = np.sqrt(((rho - 4) * (rho - 2) * rho_inf) / ((rho_inf - 4) * (rho_inf - 2) * rho))
+            return w - lr * r * mhat * l, {"m": m, "v": v}
+        return w - lr * mhat, {"m": m, "v": v}
+
+    return elementwise(rule, m=0, v=0)
+
+
+def paper_lion(b1, b2, decay):
+    """Chen et al. 2023, algorithm 2."""
+
+    def rule(g, t, w, lr, m):
+        c = b1 * m + (1 - b1) * g
+        m = b2 * m + (1 - b2) * g
+        return w - lr * (np.sign(c) + decay * w), {"m": m}
+
+    return elementwise(rule, m=0)
+
+
+def paper_ademamix(b1, b2, b3, alpha, eps, decay, warmup=None):
+    """Pagliardini, Ablin & Grangier 2024, algorithm 1, with its schedules of α and β3 where there is a warm-up."""
+
+    def rule(g, t, w, lr, m1, m2, nu):
+        a, b = alpha, b3
+        if warmup:
+            a = min(t * alpha / warmup, alpha)
+            ends = np.log(b1) * np.log(b3)
+            b = min(np.exp(ends / ((1 - t / warmup) * np.log(b3) + t / warmup * np.log(b1))), b3) if t < warmup else b3
+        m1 = b1 * m1 + (1 - b1) * g
+        m2 = b * m2 + (1 - b) * g
+        nu = b2 * nu + (1 - b2) * g**2
+        m1hat, nuhat = m1 / (1 - b1**t), nu / (1 - b2**t)
+        w = w - lr * ((m1hat + a * m2) / (np.sqrt(nuhat) + eps) + decay * w)
+        return w, {"m1": m1, "m2": m2, "nu": nu}
+
+    return elementwise(rule, m1=0, m2=0, nu=0)
+
+
+def paper_adabelief(b1, b2, eps):
+    """Zhuang et al. 2020, algorithm 2."""
+
+    def rule(g, t, w, lr, m, s):
+        m = b1 * m + (1 - b1) * g
+        s = b2 * s + (1 - b2) * (g - m) ** 2 + eps
+        return w - lr * (m / (1 - b1**t)) / (np.sqrt(s / (1 - b2**t)) + eps), {"m": m, "s": s}
+
+    return elementwise(rule, m=0, s=0)
+
+
 # ---------------------------------------------------------------------------------------------------------- cases
 
 cases = []
@@ -297,12 +399,22 @@ NAMES = {  # Downhill's option → the library's
         "weightDecay": "weight_decay",
         "lrDecay": "lr_decay",
         "initialAccumulator": "initial_accumulator_value",
+        "momentumDecay": "momentum_decay",
+        "decoupled": "decoupled_weight_decay",
+        "etaMinus": None,
+        "etaPlus": None,
+        "minStep": None,
+        "maxStep": None,
     },
     "optax": {
         "rho": "decay",
         "weightDecay": "weight_decay",
         "initialAccumulator": "initial_accumulator_value",
         "epsRoot": "eps_root",
+        "etaMinus": "eta_minus",
+        "etaPlus": "eta_plus",
+        "minStep": "min_step_size",
+        "maxStep": "max_step_size",
     },
     "keras": {
         "b1": "beta_1",
@@ -313,17 +425,28 @@ NAMES = {  # Downhill's option → the library's
     },
 }
 
+SPELLED = {"rho"}  # what AdaDelta calls as Downhill does, and RMSProp does not
 
-def arguments(dialect, settings):
-    names = NAMES[dialect]
+
+def names_of(dialect, make):
+    """Downhill's names → those of this constructor."""
+    theirs = inspect.signature(make).parameters
+    return {k: None if v is None else k if k in SPELLED and k in theirs else v for k, v in NAMES[dialect].items()}
+
+
+def arguments(dialect, make, settings):
+    names = names_of(dialect, make)
     out = {names.get(k, k): v for k, v in settings.items() if names.get(k, k)}
     if dialect == "torch" and "b1" in settings:
         out["betas"] = (settings["b1"], settings["b2"])
+    if dialect == "torch" and "etaMinus" in settings:
+        out["etas"] = (settings["etaMinus"], settings["etaPlus"])
+        out["step_sizes"] = (settings["minStep"], settings["maxStep"])
     return out
 
 
 def torch_case(optimizer, variant, make, lr, settings={}, **kw):
-    args = arguments("torch", settings)
+    args = arguments("torch", make, settings)
     case(
         "torch",
         optimizer,
@@ -336,12 +459,12 @@ def torch_case(optimizer, variant, make, lr, settings={}, **kw):
 
 
 def optax_case(optimizer, variant, make, lr, settings={}, **kw):
-    args = arguments("optax", settings)
+    args = arguments("optax", make, settings)
     case("optax", optimizer, variant, lr, settings, lambda base: optax_steps(lambda s: make(s, **args)), **kw)
 
 
 def keras_case(optimizer, variant, make, lr, settings={}, **kw):
-    args = arguments("keras", settings)
+    args = arguments("keras", make, settings)
     case("keras", optimizer, variant, lr, settings, lambda _: keras_steps(lambda p: make(**args)), **kw)
 
 
@@ -413,6 +536,31 @@ case(
     decay="l2",
     decayOnly="matrices",
 )
+torch_case("adadelta", "", to.Adadelta, 1, problems=ALL)
+torch_case("adadelta", "rho-eps", to.Adadelta, 0.5, {"rho": 0.95, "eps": 1e-5})
+torch_case("adadelta", "l2", to.Adadelta, 1, {"weightDecay": 0.1}, **L2)
+torch_case("adadelta", "halved", to.Adadelta, 1, halve=True)
+torch_case("adamax", "", to.Adamax, 0.01, problems=ALL)
+torch_case("adamax", "betas-eps", to.Adamax, 0.02, {"b1": 0.8, "b2": 0.9, "eps": 0.1})
+torch_case("adamax", "l2", to.Adamax, 0.01, {"weightDecay": 0.1}, **L2)
+torch_case("adamax", "halved", to.Adamax, 0.01, halve=True)
+torch_case("nadam", "", to.NAdam, 0.01, problems=ALL)
+torch_case("nadam", "betas-eps", to.NAdam, 0.01, {"b1": 0.8, "b2": 0.95, "eps": 1e-3, "momentumDecay": 0.1})
+torch_case("nadam", "l2", to.NAdam, 0.01, {"weightDecay": 0.1}, **L2)
+torch_case("nadam", "halved", to.NAdam, 0.01, halve=True)
+nadamw = functools.partial(to.NAdam, decoupled_weight_decay=True)
+torch_case("nadamw", "no-decay", nadamw, 0.01, {}, **DECOUPLED)
+torch_case("nadamw", "", nadamw, 0.01, {"weightDecay": 0.1}, problems=ALL, **DECOUPLED)
+torch_case("nadamw", "halved", nadamw, 0.01, {"weightDecay": 0.1}, halve=True, **DECOUPLED)
+torch_case("radam", "", to.RAdam, SMALL, problems=ALL)
+torch_case("radam", "betas-eps", to.RAdam, SMALL, {"b1": 0.8, "b2": 0.95, "eps": 0.1})
+torch_case("radam", "l2", to.RAdam, SMALL, {"weightDecay": 0.1}, **L2)
+torch_case("radam", "decoupled", to.RAdam, SMALL, {"weightDecay": 0.1, "decoupled": True}, **DECOUPLED)
+torch_case("radam", "halved", to.RAdam, SMALL, halve=True)
+torch_case("rprop", "", to.Rprop, 0.01, problems=ALL)
+etas = {"etaMinus": 0.4, "etaPlus": 1.5, "minStep": 0.002, "maxStep": 0.03}
+torch_case("rprop", "etas", to.Rprop, 0.1, etas)
+torch_case("rprop", "halved", to.Rprop, 0.01, halve=True)
 for name, lr, make, settings in (
     ("sgd", SMALL, to.SGD, {}),
     ("momentum", SMALL, to.SGD, {"momentum": 0.9}),
@@ -464,6 +612,37 @@ optax_case("adamw", "default-decay", optax.adamw, 0.01, {}, **DECOUPLED)
 optax_case("adamw", "", optax.adamw, 0.01, {"weightDecay": 0.1}, **DECOUPLED)
 optax_case("lamb", "", optax.lamb, 0.01, {"weightDecay": 0.0}, problems=ALL)
 optax_case("lamb", "decay", optax.lamb, 0.01, {"weightDecay": 0.1}, problems=ALL)
+optax_case("adadelta", "", optax.adadelta, 1, problems=ALL)
+optax_case("adadelta", "decay", optax.adadelta, 1, {"weightDecay": 0.1}, **L2)
+optax_case("adamax", "", optax.adamax, 0.01, problems=ALL)
+optax_case("nadam", "", optax.nadam, 0.01, problems=ALL)
+optax_case("nadam", "eps-root", optax.nadam, 0.01, {"b1": 0.8, "epsRoot": 1e-2})
+optax_case("nadamw", "default-decay", optax.nadamw, 0.01, {}, **DECOUPLED)
+optax_case("nadamw", "", optax.nadamw, 0.01, {"weightDecay": 0.1}, **DECOUPLED)
+optax_case("radam", "", optax.radam, SMALL, problems=ALL)
+optax_case("radam", "eps-root", optax.radam, SMALL, {"b2": 0.95, "epsRoot": 1e-2})
+optax_case("radam", "threshold", optax.radam, SMALL, {"threshold": 10})
+optax_case("lion", "default-decay", optax.lion, 1e-3, {}, problems=ALL, **DECOUPLED)
+optax_case("lion", "", optax.lion, 0.01, {"weightDecay": 0.1}, **DECOUPLED)
+optax_case("lion", "halved", optax.lion, 1e-3, {"b1": 0.8, "b2": 0.95}, halve=True, **DECOUPLED)
+for variant, settings in (("", {}), ("etas", etas)):
+    case(
+        "optax",
+        "rprop",
+        variant,
+        0.01,
+        settings,
+        lambda base: optax_steps(lambda _: optax.rprop(base, **arguments("optax", optax.rprop, settings))),
+        problems=ALL,
+    )
+ademamix = optax.contrib.ademamix
+optax_case("ademamix", "", ademamix, 0.01, problems=ALL)
+optax_case("ademamix", "b3-alpha", ademamix, 0.01, {"b3": 0.99, "alpha": 2, "epsRoot": 1e-2})
+optax_case("ademamix", "decay", ademamix, 0.01, {"weightDecay": 0.1}, **DECOUPLED)
+optax_case("adabelief", "", optax.adabelief, 0.01, problems=ALL)
+optax_case("adabelief", "betas-eps", optax.adabelief, 0.01, {"b1": 0.8, "b2": 0.95, "eps": 1e-3, "epsRoot": 1e-4})
+optax_case("yogi", "", optax.yogi, 0.01, problems=ALL)
+optax_case("yogi", "betas-eps", optax.yogi, 0.05, {"b1": 0.8, "b2": 0.95, "eps": 1e-2})
 case(
     "optax",
     "adamw",
@@ -529,6 +708,16 @@ keras_case("adamw", "", ko.AdamW, 0.01, {"weightDecay": 0.1}, **DECOUPLED)
 keras_case("adamw", "halved", ko.AdamW, 0.01, {"weightDecay": 0.1}, halve=True, **DECOUPLED)
 keras_case("lamb", "", ko.Lamb, 0.01, problems=ALL)
 keras_case("lamb", "decay", ko.Lamb, 0.01, {"weightDecay": 0.1}, problems=ALL, **DECOUPLED)
+keras_case("adadelta", "", ko.Adadelta, 1, problems=ALL)
+keras_case("adadelta", "decay", ko.Adadelta, 0.5, {"rho": 0.9, "eps": 1e-5, "weightDecay": 0.1}, **DECOUPLED)
+keras_case("adamax", "", ko.Adamax, 0.01, problems=ALL)
+keras_case("adamax", "betas-eps", ko.Adamax, 0.05, {"b1": 0.8, "b2": 0.9, "eps": 0.1})
+keras_case("adamax", "decay", ko.Adamax, 0.01, {"weightDecay": 0.1}, halve=True, **DECOUPLED)
+keras_case("nadam", "", ko.Nadam, 0.01, problems=ALL)
+keras_case("nadam", "betas-eps", ko.Nadam, 0.05, {"b1": 0.8, "b2": 0.95, "eps": 1e-3})
+keras_case("nadam", "decay", ko.Nadam, 0.01, {"weightDecay": 0.1}, halve=True, **DECOUPLED)
+keras_case("lion", "", ko.Lion, 1e-3, problems=ALL)
+keras_case("lion", "decay", ko.Lion, 0.01, {"b1": 0.8, "weightDecay": 0.1}, **DECOUPLED)
 for name, option in (
     ("clip-tensor-norm", "clipnorm"),
     ("clip-global-norm", "global_clipnorm"),
@@ -580,10 +769,29 @@ case(
     phi={"low": 0.75, "high": 1.25},
 )
 
+case("paper", "adadelta", "", 1, {}, lambda _: paper_adadelta(0.95, 1e-6), problems=ALL)
+case("paper", "adamax", "", 0.01, {}, lambda _: paper_adamax(0.9, 0.999), problems=ALL)
+case("paper", "radam", "", SMALL, {}, lambda _: paper_radam(0.9, 0.999), problems=ALL)
+case("paper", "radam", "betas", SMALL, {"b1": 0.8, "b2": 0.9}, lambda _: paper_radam(0.8, 0.9))
+case("paper", "lion", "", 1e-3, {}, lambda _: paper_lion(0.9, 0.99, 0.0), problems=ALL)
+case("paper", "lion", "decay", 0.01, {"weightDecay": 0.1}, lambda _: paper_lion(0.9, 0.99, 0.1), **DECOUPLED)
+case("paper", "ademamix", "", 0.01, {}, lambda _: paper_ademamix(0.9, 0.999, 0.9999, 5, 1e-8, 0), problems=ALL)
+case(
+    "paper",
+    "ademamix",
+    "warmup",
+    0.01,
+    {"b3": 0.999, "weightDecay": 0.1, "warmup": 60},
+    lambda _: paper_ademamix(0.9, 0.999, 0.999, 5, 1e-8, 0.1, warmup=60),
+    problems=ALL,
+    **DECOUPLED,
+)
+case("paper", "adabelief", "", 0.01, {}, lambda _: paper_adabelief(0.9, 0.999, 1e-8), problems=ALL)
+
 
 def defaults(dialect, make):
     """The library's own defaults, from its signature."""
-    back = {v: k for k, v in NAMES[dialect].items() if v} | {"learning_rate": "lr"}
+    back = {v: k for k, v in names_of(dialect, make).items() if v} | {"learning_rate": "lr"}
     drop = {
         "params",
         "foreach",
@@ -602,6 +810,7 @@ def defaults(dialect, make):
         "loss_scale_factor",
         "gradient_accumulation_steps",
         "mask",
+        "weight_decay_mask",
         "mu_dtype",
         "accumulator_dtype",
     }
@@ -611,14 +820,36 @@ def defaults(dialect, make):
             continue
         if k == "betas":
             out["b1"], out["b2"] = v.default
+        elif k == "etas":
+            out["etaMinus"], out["etaPlus"] = v.default
+        elif k == "step_sizes":
+            out["minStep"], out["maxStep"] = v.default
         elif v.default is None or isinstance(v.default, (bool, int, float)):
             out[back.get(k, k)] = v.default
     return out
 
 
 CONSTRUCTORS = {
-    "torch": {"sgd": to.SGD, "adagrad": to.Adagrad, "rmsprop": to.RMSprop, "adam": to.Adam, "adamw": to.AdamW},
-    "optax": {k: getattr(optax, k) for k in ("sgd", "adagrad", "rmsprop", "adam", "amsgrad", "adamw", "lamb")},
+    "torch": {
+        "sgd": to.SGD,
+        "adagrad": to.Adagrad,
+        "rmsprop": to.RMSprop,
+        "adam": to.Adam,
+        "adamw": to.AdamW,
+        "adadelta": to.Adadelta,
+        "adamax": to.Adamax,
+        "nadam": to.NAdam,
+        "nadamw": nadamw,
+        "radam": to.RAdam,
+        "rprop": to.Rprop,
+    },
+    "optax": {
+        **{k: getattr(optax, k) for k in ("sgd", "adagrad", "rmsprop", "adam", "amsgrad", "adamw", "lamb")},
+        **{k: getattr(optax, k) for k in ("adadelta", "adamax", "nadam", "nadamw", "radam", "lion", "rprop")},
+        "ademamix": ademamix,
+        "adabelief": optax.adabelief,
+        "yogi": optax.yogi,
+    },
     "keras": {
         "sgd": ko.SGD,
         "adagrad": ko.Adagrad,
@@ -626,6 +857,10 @@ CONSTRUCTORS = {
         "adam": ko.Adam,
         "adamw": ko.AdamW,
         "lamb": ko.Lamb,
+        "adadelta": ko.Adadelta,
+        "adamax": ko.Adamax,
+        "nadam": ko.Nadam,
+        "lion": ko.Lion,
     },
 }
 

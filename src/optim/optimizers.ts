@@ -10,6 +10,16 @@ import { fail } from "../ir/fail.ts";
 import { chain } from "./combine.ts";
 import type { Dialect } from "./hyper.ts";
 import { row } from "./row.ts";
+import {
+  additiveMoments,
+  maxNorm,
+  nesterovMoments,
+  rectified,
+  rootDeltas,
+  surprise,
+  twoAverages,
+} from "./rules/adaptive.ts";
+import { resilient, signOfMomentum } from "./rules/sign.ts";
 import { heavyBall, maxMoments, moments, rootMeanSquare, rootSum, steepest, trustRatio } from "./rules.ts";
 import { coupled, decayed, shrinking } from "./weight-decay.ts";
 
@@ -21,6 +31,8 @@ const ball = {
 };
 const averages = { b1: 0.9, b2: 0.999, eps: 1e-8, epsRoot: 0, weightDecay: 0 };
 const kerasAverages = { ...averages, eps: 1e-7, lr: 1e-3 };
+const nesterovAverages = { ...averages, momentumDecay: 0.004 };
+const resilience = { etaMinus: 0.5, etaPlus: 1.2, minStep: 1e-6, maxStep: 50 };
 const lrInBuffer = (dialect: Dialect) => (dialect === "keras" ? "inside" : "outside");
 
 export const optimizers = {
@@ -172,6 +184,162 @@ export const optimizers = {
       return chain(decayed(o, moments(o)), trustRatio(o));
     },
   }),
+
+  adadelta: row<"rho" | "eps" | "weightDecay">("adadelta", {
+    lr: 1,
+    dialects: {
+      torch: { rho: 0.9, eps: 1e-6, weightDecay: 0, lr: 1 },
+      optax: { rho: 0.9, eps: 1e-6, weightDecay: 0 },
+      keras: { rho: 0.95, eps: 1e-7, weightDecay: 0, lr: 1e-3 },
+      paper: { rho: 0.95, eps: 1e-6, weightDecay: 0, lr: 1 },
+    },
+    summary:
+      "g · √(d + ε) / √(v + ε), d and v averages of squared steps and gradients: steps in the parameter's own unit",
+    formula: "v ← ρ v + (1 − ρ) g²\nu = g √(d + ε) / √(v + ε)\nd ← ρ d + (1 − ρ) u²\np ← p − η u",
+    when: "Where no rate can be tuned and there is time: it starts with tiny steps. With Keras' η = 0.001 it hardly moves.",
+    source: "Zeiler 2012, algorithm 1, where η = 1",
+    rule: (o) => coupled(o, rootDeltas(o)),
+  }),
+
+  adamax: row<"b1" | "b2" | "eps" | "weightDecay">("adamax", {
+    lr: 2e-3,
+    dialects: {
+      torch: { b1: 0.9, b2: 0.999, eps: 1e-8, weightDecay: 0, lr: 2e-3 },
+      optax: { b1: 0.9, b2: 0.999, eps: 1e-8, weightDecay: 0 },
+      keras: { b1: 0.9, b2: 0.999, eps: 1e-7, weightDecay: 0, lr: 1e-3 },
+      paper: { b1: 0.9, b2: 0.999, eps: 0, weightDecay: 0, lr: 2e-3 },
+    },
+    summary: "m̂ / u, u the largest |g| so far, slowly forgotten: Adam in the maximum norm",
+    formula: "m ← β₁ m + (1 − β₁) g\nu ← max(β₂ u, |g|)\np ← p − η m̂ / u",
+    when: "Sparse gradients with rare large ones, such as embeddings; else Adam.",
+    source: "Kingma & Ba 2015, algorithm 2; ε is the libraries'",
+    rule: (o) => coupled(o, maxNorm(o, o.dialect)),
+  }),
+
+  nadam: row<"b1" | "b2" | "eps" | "epsRoot" | "momentumDecay" | "weightDecay">("nadam", {
+    lr: 2e-3,
+    dialects: {
+      torch: { ...nesterovAverages, lr: 2e-3 },
+      optax: { ...nesterovAverages, momentumDecay: Number.POSITIVE_INFINITY },
+      keras: { ...nesterovAverages, eps: 1e-7, momentumDecay: 1, lr: 1e-3 },
+    },
+    summary:
+      "Adam with Nesterov's look ahead and a momentum that rises: in 250 times fewer steps in Keras, at once in Optax",
+    formula:
+      "μₜ = β₁ (1 − ½ · 0.96^(ψ t))\n" +
+      "m ← β₁ m + (1 − β₁) g\n" +
+      "v ← β₂ v + (1 − β₂) g²\n" +
+      "m̂ = μₜ₊₁ m / (1 − μ₁ ⋯ μₜ₊₁) + (1 − μₜ) g / (1 − μ₁ ⋯ μₜ)\n" +
+      "p ← p − η m̂ / (√v̂ + ε)",
+    when: "As Adam, and often a little faster; with weight decay, nadamW.",
+    source: "Dozat 2016, with Adam's m and v̂, as in PyTorch 2.13",
+    rule: (o) => coupled(o, nesterovMoments(o)),
+  }),
+
+  /** Keras' Nadam has this decay already. */
+  nadamW: row<"b1" | "b2" | "eps" | "epsRoot" | "momentumDecay" | "weightDecay">("nadamW", {
+    lr: 2e-3,
+    dialects: {
+      torch: { ...nesterovAverages, lr: 2e-3 },
+      optax: { ...nesterovAverages, momentumDecay: Number.POSITIVE_INFINITY, weightDecay: 1e-4 },
+    },
+    summary: "NAdam with decay taken from the weights",
+    formula: "m̂, v̂ as NAdam\np ← p − η (m̂ / (√v̂ + ε) + λ p)",
+    when: "As AdamW, at about its rate and decay: the strongest of Adam's kin on tuned benchmarks such as AlgoPerf.",
+    source:
+      "Dozat 2016; Loshchilov & Hutter 2019; NAdam(decoupled_weight_decay=True) in PyTorch, where λ = 0 unless said",
+    rule: (o) => decayed(o, nesterovMoments(o)),
+  }),
+
+  radam: row<"b1" | "b2" | "eps" | "epsRoot" | "threshold" | "weightDecay">("radam", {
+    lr: 1e-3,
+    dialects: {
+      torch: { ...averages, threshold: 5, lr: 1e-3 },
+      optax: { ...averages, threshold: 5 },
+      paper: { ...averages, eps: 0, threshold: 4 },
+    },
+    summary: "Adam, rectified: r · m̂ / (√v̂ + ε), and plain momentum m̂ while v has seen too few gradients",
+    formula:
+      "ρ = ρ∞ − 2 t β₂ᵗ / (1 − β₂ᵗ), ρ∞ = 2 / (1 − β₂) − 1\n" +
+      "r = √((ρ − 4) (ρ − 2) ρ∞ / ((ρ∞ − 4) (ρ∞ − 2) ρ))\n" +
+      "p ← p − η r m̂ / (√v̂ + ε) where ρ > threshold\n" +
+      "p ← p − η m̂ else",
+    when:
+      "In place of Adam with a warm-up. Its first five steps (at β₂ = 0.999) are momentum at Adam's rate: where gradients " +
+      "are large, they throw the weights away.",
+    source: "Liu et al. 2020, algorithm 2; ε is the libraries'",
+    rule: (o) => coupled(o, rectified(o, o.dialect)),
+  }),
+
+  lion: row<"b1" | "b2" | "weightDecay">("lion", {
+    lr: 3e-4,
+    dialects: {
+      paper: { b1: 0.9, b2: 0.99, weightDecay: 0 },
+      optax: { b1: 0.9, b2: 0.99, weightDecay: 1e-3 },
+      keras: { b1: 0.9, b2: 0.99, weightDecay: 0, lr: 1e-3 },
+    },
+    summary: "The sign of a momentum, and decay taken from the weights: every weight moves by lr, one buffer",
+    formula: "u = sign(β₁ m + (1 − β₁) g)\nm ← β₂ m + (1 − β₂) g\np ← p − η (u + λ p)",
+    when: "Large batches and little memory. Take a rate 3 to 10 times smaller than AdamW's, and a λ as much larger.",
+    source: "Chen et al. 2023, algorithm 2",
+    rule: (o) => (o.dialect === "keras" ? shrinking : decayed)(o, signOfMomentum(o)),
+  }),
+
+  rprop: row<"etaMinus" | "etaPlus" | "minStep" | "maxStep">("rprop", {
+    lr: 0.01,
+    dialects: { torch: { ...resilience, lr: 0.01 }, optax: resilience },
+    summary: "A step size for each weight, from lr on: longer while the slope keeps its sign, shorter where it turns",
+    formula:
+      "Δ ← η⁺ Δ where g keeps its sign, η⁻ Δ where it turns; Δ in [minStep, maxStep], η at first\n" +
+      "p ← p − sign(g) Δ, and not at all where it turns",
+    when: "The whole data in each step, or very large batches: the sign of a noisy gradient says little. Schedules do nothing.",
+    source: "Riedmiller & Braun 1993; Igel & Hüsken 2003, iRprop⁻; Optax 0.2.8 moves one step late",
+    rule: (o) => {
+      if (o.minStep > o.maxStep) fail(`rprop: minStep must be at most maxStep, got ${o.minStep} and ${o.maxStep}`);
+      return resilient(o, o.dialect === "optax");
+    },
+  }),
+
+  ademamix: row<"b1" | "b2" | "b3" | "alpha" | "eps" | "epsRoot" | "weightDecay", "warmup">("ademamix", {
+    lr: 1e-3,
+    dialects: {
+      paper: { ...averages, b3: 0.9999, alpha: 5 },
+      optax: { ...averages, b3: 0.9999, alpha: 5 },
+    },
+    optional: ["warmup"],
+    summary: "AdamW with a second average of gradients, of ten thousand steps: (m̂ + α n) / (√v̂ + ε)",
+    formula:
+      "m ← β₁ m + (1 − β₁) g\n" +
+      "n ← β₃ n + (1 − β₃) g\n" +
+      "v ← β₂ v + (1 − β₂) g²\n" +
+      "p ← p − η ((m̂ + α n) / (√v̂ + ε) + λ p)",
+    when: "Trainings of many thousand steps, such as language models, with warmup as long as they are. Short ones: β₃ = 0.999.",
+    source: "Pagliardini, Ablin & Grangier 2024, algorithm 1",
+    rule: (o) => decayed(o, twoAverages(o)),
+  }),
+
+  adabelief: row<"b1" | "b2" | "eps" | "epsRoot" | "weightDecay">("adabelief", {
+    lr: 1e-3,
+    dialects: {
+      paper: { ...averages, epsRoot: 1e-8 },
+      optax: { ...averages, eps: 1e-16, epsRoot: 1e-16 },
+    },
+    summary: "m̂ / (√ŝ + ε), s the average of (g − m)²: long steps where gradients are as expected",
+    formula: "m ← β₁ m + (1 − β₁) g\ns ← β₂ s + (1 − β₂) (g − m)² + ε\np ← p − η m̂ / (√ŝ + ε)",
+    when: "Where SGD generalises better than Adam, such as image classifiers; ε matters more than in Adam.",
+    source: "Zhuang et al. 2020, algorithm 2; epsRoot is the ε within s",
+    rule: (o) => coupled(o, surprise(o)),
+  }),
+
+  yogi: row<"b1" | "b2" | "eps" | "initialAccumulator" | "weightDecay">("yogi", {
+    lr: 0.01,
+    dialects: { optax: { b1: 0.9, b2: 0.999, eps: 1e-3, initialAccumulator: 1e-6, weightDecay: 0 } },
+    summary: "Adam whose v moves to g² by (1 − β₂) g² at most: a large gradient is not soon forgotten",
+    formula: "m ← β₁ m + (1 − β₁) g\nv ← v − (1 − β₂) sign(v − g²) g²\np ← p − η m̂ / (√v̂ + ε)",
+    when: "Sparse or heavy-tailed gradients, where Adam's v falls too fast between large ones.",
+    source: "Zaheer et al. 2018, algorithm 2, with Optax' bias corrections",
+    rule: (o) => coupled(o, additiveMoments(o)),
+  }),
 } as const;
 
 export type OptimizerName = keyof typeof optimizers;
@@ -186,3 +354,13 @@ export const adam = optimizers.adam.make;
 export const amsgrad = optimizers.amsgrad.make;
 export const adamW = optimizers.adamW.make;
 export const lamb = optimizers.lamb.make;
+export const adadelta = optimizers.adadelta.make;
+export const adamax = optimizers.adamax.make;
+export const nadam = optimizers.nadam.make;
+export const nadamW = optimizers.nadamW.make;
+export const radam = optimizers.radam.make;
+export const lion = optimizers.lion.make;
+export const rprop = optimizers.rprop.make;
+export const ademamix = optimizers.ademamix.make;
+export const adabelief = optimizers.adabelief.make;
+export const yogi = optimizers.yogi.make;

@@ -22,3 +22,9 @@ export const unbias = (b: number, step: Tensor): Tensor => {
 /** a / b, where 0 / 0 is 0 if nothing else keeps the divisor from 0. */
 export const over = (a: Tensor, b: Tensor, guard: number): Tensor =>
   Math.fround(guard) > 0 ? a.div(b) : b.eq(0).where(0, a.div(b));
+
+/** −1, 0 or 1; what is not a number stays so, and is seen. */
+export const sign = (x: Tensor): Tensor => {
+  const one = scalar(1, x.dtype);
+  return x.gt(0).where(one, x.lt(0).where(one.neg(), x));
+};
