@@ -4,6 +4,7 @@
  */
 import { fail } from "../ir/fail.ts";
 import { clip, norm } from "../ir/math.ts";
+import { checkOptions } from "../ir/options.ts";
 import { scalar, Tensor } from "../ir/tensor.ts";
 import { leaves, map } from "../tree.ts";
 import { type Dialect, show } from "./hyper.ts";
@@ -39,6 +40,37 @@ export function clipGlobalNorm(limit: number, { dialect = "torch" }: { dialect?:
     },
   };
 }
+
+/**
+ * Each unit, by itself, to a norm of at most `limit` times that of its weights, or of `eps` where they are smaller, so that
+ * no step is large beside what it moves: adaptive gradient clipping. Brock et al. 2021, eq. 3.
+ *
+ * A unit is what leads to one output: the first axis of linear[out, in] and convolution[out, in, ..taps] weights, as in
+ * PyTorch (JAX has it last); a vector is one unit. The weight of a transposed convolution has its output second.
+ * The paper leaves the last layer as it is: `only(where, agc())`. Optax takes a matrix with one column for a vector.
+ */
+export function agc(limit = 0.01, options: { readonly eps?: number } = {}): Transform {
+  requireLimit("agc", limit);
+  checkOptions("agc", options, ["eps"]);
+  const { eps = 1e-3 } = options;
+  if (!(typeof eps === "number" && eps > 0 && Number.isFinite(eps))) {
+    fail(
+      `agc: eps must be a finite number > 0, got ${show(eps)}`,
+      "without it weights that begin at 0 would stay there",
+    );
+  }
+  return leafwise(`agc(${limit}, eps ${eps})`, {
+    update(g, _, { p }) {
+      const within = unit(g);
+      const length = norm(g, within, { keep: true });
+      const most = norm(p, within, { keep: true }).max(eps).mul(limit);
+      return g.mul(length.le(most).where(scalar(1, g.dtype), most.div(length)));
+    },
+  });
+}
+
+/** The axes of what leads to one output: all but the first, and of a vector all. */
+export const unit = (t: Tensor): number[] => t.shape.map((_, axis) => axis).slice(t.rank < 2 ? 0 : 1);
 
 /** √ Σ x² over all tensors of a tree, before any clipping: the number to log. → scalar of the widest dtype among them */
 export function globalNorm(tree: unknown): Tensor {

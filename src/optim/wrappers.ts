@@ -3,6 +3,11 @@
  * table; whatever has a row here stands up to the tests' optimizers within it.
  */
 import { ema, lookahead, swa } from "./averaging.ts";
+import { centralize } from "./centralize.ts";
+import { agc } from "./clip.ts";
+import { chain } from "./combine.ts";
+import { type NoiseOptions, noise } from "./noise.ts";
+import { sam } from "./sam.ts";
 import type { Optimizer } from "./transform.ts";
 
 export type WrapperRow = {
@@ -38,6 +43,34 @@ export const wrappers = {
     formula: "at the n-th of the steps: a ← a + (θ − a) / n\nevaluated: a",
     when: "The last quarter of a training at a high constant or cyclical rate, once per epoch: flatter minima for one copy of the weights.",
     source: "Izmailov et al. 2018, algorithm 1; over all steps: Polyak & Juditsky 1992",
+  },
+  sam: {
+    make: sam,
+    summary: "The gradient is taken at the worst point nearby; adaptive, by the scale of each parameter",
+    formula: "ε = ρ g(θ) / ‖g(θ)‖\ng = g(θ + ε)\nadaptive: ε = ρ T² g(θ) / ‖T g(θ)‖, T = |θ| + η",
+    when: "Images and other tasks with much to learn by heart: better held-out scores for twice the time per step.",
+    source: "Foret et al. 2021, algorithm 1; adaptive: Kwon et al. 2021",
+  },
+  agc: {
+    make: (rule, { limit, ...options }: { limit?: number; eps?: number } = {}) => chain(agc(limit, options), rule),
+    summary: "Before the rule: each unit's gradient is clipped to a share of the norm of its weights",
+    formula: "gᵢ ← gᵢ min(1, λ max(‖pᵢ‖, ε) / ‖gᵢ‖), i a row of the weight",
+    when: "Deep networks without normalisation, at large batches and rates. Not for the last layer, says the paper.",
+    source: "Brock et al. 2021, eq. 3",
+  },
+  centralize: {
+    make: (rule) => chain(centralize(), rule),
+    summary: "Before the rule: each unit's gradient without its mean",
+    formula: "gᵢ ← gᵢ − mean(gᵢ), i a row of the weight",
+    when: "Convolutional networks: a little faster and smoother, for nothing.",
+    source: "Yong et al. 2020, eq. 1",
+  },
+  noise: {
+    make: (rule, options?: NoiseOptions) => chain(noise(options), rule),
+    summary: "Before the rule: normal noise on the gradient, which fades",
+    formula: "g ← g + N(0, η / (1 + t)^γ), t the steps taken before",
+    when: "Very deep or oddly wired networks that get stuck from some starts; seldom otherwise.",
+    source: "Neelakantan et al. 2015, eq. 1",
   },
 } as const satisfies Record<string, WrapperRow>;
 
