@@ -7,6 +7,7 @@
  *   by element, by padding or by pooling. Channels fill vectors whatever the width of an image is, and windows, strides
  *   and poolings only move along the other axes. A weight is copied once into the order in which its products read it.
  */
+import { isHalf } from "../ir/half.ts";
 import { isElementwise, isMovement, isReduce, type Op, type Range } from "../ir/ops.ts";
 import { axes, type Shape } from "../ir/shape.ts";
 import type { Tensor } from "../ir/tensor.ts";
@@ -33,7 +34,7 @@ export function layouts(order: readonly Tensor[], results: ReadonlySet<Tensor>):
   for (const t of order) {
     if (results.has(t)) continue;
     const made = convolved(t, out, orders, () => mergedNext(t, users, results));
-    const writes = isReduce(t.op) || (isElementwise(t.op) && t.op !== "bf16"); // who reads rounded factors packs them
+    const writes = isReduce(t.op) || (isElementwise(t.op) && !isHalf(t.op)); // who reads rounded factors packs them
     const own = made ?? (writes ? readOrder(t, users, results) : undefined);
     const lies = own ?? inherited(t, orders) ?? framed(t, users);
     if (!lies || isRowMajor(lies, t.shape)) continue;

@@ -2,7 +2,7 @@
  * How many slices of a band make a block. Few, so that what one kernel makes is still in the cache for the next, and so that
  * there are blocks for every thread; many, so that a product does not wait for the factor that it reads anew in each.
  */
-import { dtypes } from "../ir/dtype.ts";
+import { storages } from "../ir/dtype.ts";
 import { type Axis, type Place, placeIn } from "./cut.ts";
 import type { Buffer, Contraction, Kernel } from "./program.ts";
 
@@ -12,7 +12,7 @@ const CACHE = 1 << 18;
 export const GRAIN = 3 << 20;
 /**
  * With fewer rows a matrix product waits for its other factor: where the cache holds those of the whole band, where they
- * come from beyond it for every block, or in bfloat16, which each call packs and then multiplies six times as fast.
+ * come from beyond it for every block, or in 16 bits, which each call packs or widens.
  */
 const ROWS = { near: 64, far: 256, packed: 256 };
 /** With fewer it is nobody's gain to share such a product with another thread. */
@@ -37,14 +37,15 @@ export function perBlock(
     if (!axis) return slices;
     let own = 0;
     for (const [place, step] of axis.steps) {
-      const size = typeof place === "string" ? 4 : dtypes[place.dtype].bytes;
+      const size = typeof place === "string" ? 4 : storages[place.storage ?? place.dtype].bytes;
       if (step !== null) own += (step * size * axis.n) / slices;
     }
     bytes = Math.max(bytes, own);
     work += workOf(kernel);
     if (!alongMatrix(kernel, axis)) continue;
     const other = axis.name === "m" ? kernel.b : kernel.a;
-    const size = (times(kernel.sum) * kernel.m * kernel.n * dtypes[other.buffer.dtype].bytes) / axis.n;
+    const size =
+      (times(kernel.sum) * kernel.m * kernel.n * storages[other.buffer.storage ?? other.buffer.dtype].bytes) / axis.n;
     factors.set(placeIn(other.buffer), size);
   }
   const far = [...factors.values()].reduce((sum, n) => sum + n, 0) > FAR;
@@ -52,7 +53,7 @@ export function perBlock(
   let rows = 1;
   for (const { kernel, axis } of members) {
     if (!axis || !alongMatrix(kernel, axis)) continue;
-    const packs = kernel.a.buffer.storage === "bf16" && kernel.b.buffer.storage === "bf16";
+    const packs = kernel.a.buffer.storage && kernel.b.buffer.storage;
     const again = far || copied(axis.name === "m" ? kernel.b.buffer : kernel.a.buffer);
     const fewest = packs ? ROWS.packed : again ? Math.min(ROWS.far, Math.max(FEWEST, axis.n / 4)) : ROWS.near;
     rows = Math.max(rows, Math.ceil((Math.min(grain, fewest) * slices) / axis.n));

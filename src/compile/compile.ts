@@ -19,7 +19,7 @@ import { simplifyMasks } from "./masks.ts";
 import { align, plan } from "./memory.ts";
 import { merge, withoutDeadStores } from "./merge.ts";
 import { partialSums } from "./partial.ts";
-import { isRounded } from "./precision.ts";
+import { roundedTo } from "./precision.ts";
 import { type Buffer, type Check, farthest, type Program, type Role } from "./program.ts";
 import { schedule, type Update } from "./schedule.ts";
 import { simplifySums } from "./sums.ts";
@@ -95,8 +95,8 @@ function build(trace: Trace, { everything = false, banded = false, grain }: Opti
   const buffers = new Map<Tensor, Draft>();
   const give = (t: Tensor, role: Role, at: number) => {
     const b: Draft = { name: `b${buffers.size}`, role, at, dtype: t.dtype, shape: t.shape, tensor: t };
-    const half = role === "temporary" && t.dtype === "f32" && isRounded(t) && !taken.has(t);
-    if (half && !everything) b.storage = "bf16";
+    const half = role === "temporary" && t.dtype === "f32" && !taken.has(t) ? roundedTo(t) : undefined;
+    if (half && !everything) b.storage = half;
     buffers.set(t, b);
     return b;
   };

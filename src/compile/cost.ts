@@ -2,7 +2,7 @@
  * What a kernel has to do at least, read off the program: the arithmetic it is made of, and the places it reads and
  * writes, each once however often it comes back to it. The two axes of a roofline.
  */
-import { dtypes } from "../ir/dtype.ts";
+import { storages } from "../ir/dtype.ts";
 import type { Expr } from "../ir/expr.ts";
 import { isElementwise } from "../ir/ops.ts";
 import { size } from "../ir/shape.ts";
@@ -48,7 +48,7 @@ export function costOf(kernel: Kernel, named: ReadonlyMap<string, Buffer>): Cost
     for (const [value, around] of values) flops += operations(value, around, counted);
   }
   let bytes = 0;
-  for (const [{ dtype, storage }, n] of places) bytes += n * (storage === "bf16" ? 2 : dtypes[dtype].bytes);
+  for (const [{ dtype, storage }, n] of places) bytes += n * storages[storage ?? dtype].bytes;
   return { flops, bytes };
 }
 

@@ -3,7 +3,7 @@
  * takes the block; the others lie in one arena. Lifetimes in the order of kernels, largest first, lowest free offset. The
  * plan is a pure function of the program, so peak memory is known before the first step.
  */
-import { dtypes } from "../ir/dtype.ts";
+import { storages } from "../ir/dtype.ts";
 import { bytesOf } from "../ir/value.ts";
 import type { Band } from "./band.ts";
 import { placeIn } from "./cut.ts";
@@ -49,7 +49,8 @@ export function plan(list: readonly Band[], named: ReadonlyMap<string, Buffer>, 
       for (const b of [...writes, ...reads]) {
         if (b.role !== "temporary") continue;
         const slice = home.get(b) === band ? band.stride.get(placeIn(b)) : undefined;
-        if (reuse && cut && slice !== undefined) touch(own, b, align(slice * band.perBlock * dtypes[b.dtype].bytes), n);
+        if (reuse && cut && slice !== undefined)
+          touch(own, b, align(slice * band.perBlock * storages[b.storage ?? b.dtype].bytes), n);
         else if (!reuse) touch(arena, b, align(bytesOf(b)), 0);
         else if (cut) touch(arena, b, align(bytesOf(b)), times[k]!.first, times[k]!.last);
         else touch(arena, b, align(bytesOf(b)), times[k]!.first + n);

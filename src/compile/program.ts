@@ -4,7 +4,7 @@
  * State is read and written in place. Feeds and outputs are one slice per step of a loop over many steps; resident
  * data stays where it is. All of it but the temporaries is given by whoever runs the program.
  */
-import type { DType } from "../ir/dtype.ts";
+import type { DType, Half } from "../ir/dtype.ts";
 import type { Expr } from "../ir/expr.ts";
 import type { Range } from "../ir/ops.ts";
 import type { Shape } from "../ir/shape.ts";
@@ -23,7 +23,7 @@ export type Buffer = {
   readonly at: number;
   readonly dtype: DType;
   /** Where an element lies in memory other than as its dtype: a load widens it, a store drops the bits that are 0. */
-  readonly storage?: "bf16";
+  readonly storage?: Half;
   readonly shape: Shape;
   /** What it holds, for messages. */
   readonly tensor: Tensor;

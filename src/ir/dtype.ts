@@ -35,12 +35,15 @@ export const dtypes: { readonly [D in DType]: Row<Arrays[D]> } = {
   bool: { bytes: 1, float: false, array: Uint8Array },
 };
 
-/** How an element lies in memory: as its dtype, or an f32 that has been rounded to bfloat16 in its upper two bytes. */
-export type Storage = DType | "bf16";
+/** The floats of 16 bits that an f32 can be rounded to: bfloat16 and IEEE 754 binary16 (half.ts). */
+export type Half = "bf16" | "f16";
+/** How an element lies in memory: as its dtype, or an f32 that has been rounded to a float of 16 bits in two bytes. */
+export type Storage = DType | Half;
 
 export const storages: { readonly [S in Storage]: Pick<Row<unknown>, "bytes" | "array"> } = {
   ...dtypes,
   bf16: { bytes: 2, array: Uint16Array },
+  f16: { bytes: 2, array: Uint16Array },
 };
 
 export const isFloat = (d: DType): d is Float => dtypes[d].float;

@@ -4,6 +4,7 @@
  */
 import { type Expr, ravel, unravel } from "./expr.ts";
 import { foldProduct } from "./fold.ts";
+import { halves } from "./half.ts";
 import { axes, type Shape } from "./shape.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -19,6 +20,7 @@ export type Unary =
   | "sqrt"
   | "floor"
   | "bf16"
+  | "f16"
   | "cast";
 export type Binary = "add" | "mul" | "div" | "max" | "lt" | "le" | "eq" | "xor" | "shr";
 export type Elementwise = Unary | Binary | "where";
@@ -48,7 +50,8 @@ export const elementwise: { readonly [E in Elementwise]: Rule } = {
   erf:   { js: (x) => erf(x),            grad: (g, _, x) => [g.mul(x.square().neg().exp()).mul(2 / Math.sqrt(Math.PI))] },
   sqrt:  { js: Math.sqrt,                grad: (g, y) => [g.div(y.mul(2))] },
   floor: { js: Math.floor,               grad: () => [null] },
-  bf16:  { js: (x) => bf16(x),           grad: (g) => [g] },
+  bf16:  { js: halves.bf16.nearest,      grad: (g) => [g] },
+  f16:   { js: halves.f16.nearest,       grad: (g) => [g] },
   cast:  { js: (x) => +x,                grad: (g, _, x) => [x.isFloat ? g.cast(x.dtype) : null] },
   add:   { js: (a, b) => a + b,          grad: (g) => [g, g] },
   mul:   { js: (a, b) => a * b,          grad: (g, _, a, b) => [g.mul(b), g.mul(a)] },
@@ -84,19 +87,6 @@ export function erf(x: number): number {
   let tail = 0;
   for (let n = 60; n > 0; n--) tail = n / 2 / (a + tail);
   return Math.sign(x) * (1 - Math.exp(-a * a) / Math.sqrt(Math.PI) / (a + tail));
-}
-
-const float = new Float32Array(1);
-const bits = new Uint32Array(float.buffer);
-
-/**
- * The bfloat16 nearest to the f32 nearest to x: 8 significant bits instead of 24, the exponent as it is. Ties go to the
- * even one, what lies beyond the largest, 3.39e38, to an infinity.
- */
-export function bf16(x: number): number {
-  float[0] = x;
-  if (!Number.isNaN(x)) bits[0] = (bits[0]! + 0x7fff + ((bits[0]! >>> 16) & 1)) & 0xffff0000;
-  return float[0];
 }
 
 // ---- movement: `index` maps an output index to a source index; outside `inside` the value is 0 -------------------------

@@ -4,8 +4,10 @@
  */
 import type { Program } from "../compile/program.ts";
 import { type DType, isFloat } from "../ir/dtype.ts";
+import { isHalf } from "../ir/half.ts";
 import type { Bf16 } from "./c/bf16.ts";
 import { Clock } from "./c/clock.ts";
+import { halves } from "./c/halves.ts";
 import { type MathFunction, mathFunctions, mathPrelude } from "./c/math.ts";
 import { Products } from "./c/products.ts";
 import { roots } from "./c/roots.ts";
@@ -34,6 +36,7 @@ function target(used: Set<MathFunction>, lanes: number): Target {
       sqrt: (d, a) => `__builtin_sqrt${suffix(d)}(${a})`,
       floor: (d, a) => `__builtin_floor${suffix(d)}(${a})`,
       bf16: (_, a) => `dh_bf16(${a})`,
+      f16: (_, a) => `dh_f16(${a})`,
       cast: (d, a, _b, _c, to) => {
         if (to === "bool") return `(${a} != 0)`;
         // C leaves a negative float undefined as unsigned; through 64 bits it wraps, as in JavaScript.
@@ -63,8 +66,8 @@ function target(used: Set<MathFunction>, lanes: number): Target {
       if (!Number.isFinite(v)) return `${v < 0 ? "-" : ""}__builtin_inf${suffix(d)}()`;
       return d === "f32" ? single(v) : `${Object.is(v, -0) ? "-0.0" : v.toExponential()}`;
     },
-    load: (p, at, s) => (s === "bf16" ? `dh_widened(${p}[${at}])` : `${p}[${at}]`),
-    store: (p, at, v, s) => `${p}[${at}] = ${s === "bf16" ? `dh_upper(${v})` : v};`,
+    load: (p, at, s) => (isHalf(s) ? `dh_from_${s}(${p}[${at}])` : `${p}[${at}]`),
+    store: (p, at, v, s) => `${p}[${at}] = ${isHalf(s) ? `dh_${s}_bits(${v})` : v};`,
     declare: (name, v, d, mutable) => `${mutable ? "" : "const "}${types[d]} ${name} = ${v};`,
     loop: (l) => {
       const { from, to } = "n" in l ? { from: "0", to: `${l.n}` } : l;
@@ -116,13 +119,6 @@ static inline double dh_max_f64(double a, double b) { const double m = a > b ? a
 static inline int dh_div_i32(int a, int b) { return b == 0 ? 0 : b == -1 ? (int)-(unsigned)a : a / b; }
 static inline unsigned dh_div_u32(unsigned a, unsigned b) { return b == 0 ? 0 : a / b; }
 static inline int dh_clamp(int i, int last) { return i < 0 ? 0 : i > last ? last : i; }
-static inline float dh_bf16(float x) {
-  union { float f; unsigned i; } u; u.f = x;
-  u.i = x != x ? 0x7fc00000u : (u.i + 0x7fffu + (u.i >> 16 & 1u)) & 0xffff0000u;
-  return u.f;
-}
-static inline unsigned short dh_upper(float x) { union { float f; unsigned i; } u; u.f = x; return u.i >> 16; }
-static inline float dh_widened(unsigned short b) { union { float f; unsigned i; } u; u.i = (unsigned)b << 16; return u.f; }
 static inline int dh_finite_f32(float x) { union { float f; unsigned i; } u; u.f = x; return (u.i & 0x7f800000u) != 0x7f800000u; }
 static inline int dh_finite_f64(double x) { union { double f; unsigned long long i; } u; u.f = x; return (u.i & 0x7ff0000000000000ull) != 0x7ff0000000000000ull; }
 `;
@@ -173,10 +169,10 @@ export function printC(program: Program, lanes: number, bf16: Bf16 = "none", { c
     units: [
       ...(kernels.declarations
         ? [
-            ...halves(kernels.texts).map((texts) => unit("-O3", [helpers, ...math, ...texts])),
+            ...inTwo(kernels.texts).map((texts) => unit("-O3", [helpers, halves, ...math, ...texts])),
             unit("-O1", [helpers, mode, ...around, ...kernels.declarations, ...main.lines]),
           ]
-        : [unit("-O3", [helpers, mode, ...math, ...around, ...kernels.texts, ...main.lines])]),
+        : [unit("-O3", [helpers, halves, mode, ...math, ...around, ...kernels.texts, ...main.lines])]),
       ...(products.text ? [unit("-O2", [products.text])] : []),
     ],
     scratchBytes: main.scratchBytes,
@@ -186,7 +182,7 @@ export function printC(program: Program, lanes: number, bf16: Bf16 = "none", { c
 }
 
 /** For two processes of the compiler: neighbours cost about the same, so every second one goes to the other. */
-const halves = (texts: readonly string[]) =>
+const inTwo = (texts: readonly string[]) =>
   [0, 1].map((half) => texts.filter((_, k) => k % 2 === half)).filter((list) => list.length > 0);
 
 const unit = (optimize: "-O1" | "-O2" | "-O3", parts: readonly string[]) => ({

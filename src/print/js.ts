@@ -5,7 +5,8 @@
 import type { Buffer, Contraction, Program } from "../compile/program.ts";
 import { storages } from "../ir/dtype.ts";
 import type { Expr } from "../ir/expr.ts";
-import { bf16, erf } from "../ir/ops.ts";
+import { halves, isHalf } from "../ir/half.ts";
+import { erf } from "../ir/ops.ts";
 import { size } from "../ir/shape.ts";
 import { bytesOf } from "../ir/value.ts";
 import { functions, type Pointer, type Printed, placeOf, printKernel, storageOf, type Target } from "./target.ts";
@@ -23,6 +24,7 @@ const js: Target = {
     sqrt: (_, a) => `Math.sqrt(${a})`,
     floor: (_, a) => `Math.floor(${a})`,
     bf16: (_, a) => `bf16(${a})`,
+    f16: (_, a) => `f16(${a})`,
     cast: (d, a, _b, _c, to) => {
       if (to === "bool") return `(${a} !== 0)`;
       if (to === "i32") return d === "f32" || d === "f64" ? `(Math.trunc(${a}) | 0)` : `(${a} | 0)`;
@@ -51,8 +53,8 @@ const js: Target = {
     const x = d === "f32" ? Math.fround(v) : v; // a constant is a number of its dtype on every target
     return x < 0 || Object.is(x, -0) ? `(${Object.is(x, -0) ? "-0" : x})` : `${x}`;
   },
-  load: (p, at, s) => (s === "bool" ? `(${p}[${at}] !== 0)` : s === "bf16" ? `widened(${p}[${at}])` : `${p}[${at}]`),
-  store: (p, at, v, s) => `${p}[${at}] = ${s === "bf16" ? `upper(${v})` : v};`,
+  load: (p, at, s) => (s === "bool" ? `(${p}[${at}] !== 0)` : isHalf(s) ? `${s}From(${p}[${at}])` : `${p}[${at}]`),
+  store: (p, at, v, s) => `${p}[${at}] = ${isHalf(s) ? `${s}Bits(${v})` : v};`,
   declare: (name, v, _, mutable) => `${mutable ? "let" : "const"} ${name} = ${v};`,
   loop: (l) => {
     const { from, to } = "n" in l ? { from: "0", to: `${l.n}` } : l;
@@ -134,20 +136,15 @@ const viewOf = (b: Buffer): string => `${placeOf(b)} ${size(b.shape)}`;
 /** The text made callable. */
 export const loadJs = (text: string): JsProgram => new Function(...Object.keys(given), text)(...Object.values(given));
 
-const float = new Float32Array(1);
-const bits = new Uint32Array(float.buffer);
-/** What a program calls: besides functions, how a bfloat16 goes to its two bytes and comes back. */
+/** What a program calls: besides functions, how a float of 16 bits goes to its two bytes and comes back. */
 const given = {
   erf,
-  bf16,
-  upper(x: number) {
-    float[0] = x;
-    return bits[0]! >>> 16;
-  },
-  widened(upper: number) {
-    bits[0] = upper << 16;
-    return float[0];
-  },
+  bf16: halves.bf16.nearest,
+  bf16Bits: halves.bf16.bits,
+  bf16From: halves.bf16.from,
+  f16: halves.f16.nearest,
+  f16Bits: halves.f16.bits,
+  f16From: halves.f16.from,
 };
 
 /** Four columns at a time: the row of A is read once for them, and sums stay in double. */

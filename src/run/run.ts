@@ -4,7 +4,7 @@
  */
 import { compile, peakBytes, type Trace } from "../compile/compile.ts";
 import { align } from "../compile/memory.ts";
-import { inBf16, type Precision } from "../compile/precision.ts";
+import { inPrecision, type Precision, precisions } from "../compile/precision.ts";
 import type { Check, Program } from "../compile/program.ts";
 import { type DType, dtypes } from "../ir/dtype.ts";
 import { entering, fail, shown } from "../ir/fail.ts";
@@ -53,17 +53,23 @@ export type RunOptions = {
 /** How a step is computed. */
 export type LoopOptions = {
   /**
-   * "bf16": every f32 product of two matrices over one axis of 16 or more has its factors rounded to bfloat16, 8
-   * significant bits, and is added up in f32, forward and backward. The state and all else, convolutions too, stay f32.
-   * Faster where the CPU multiplies bfloat16 (AMX, AVX512-BF16) and the matrices are large; docs/precision.md has the
-   * figures. "f32" unless given.
+   * "bf16", "f16": every f32 product of two matrices over one axis of 16 or more has its factors rounded to bfloat16, 8
+   * significant bits, or to IEEE half, 11 of them up to 65504, and is added up in f32, forward and backward. They lie in
+   * two bytes. The state and all else, convolutions too, stay f32. bf16 is faster where the CPU multiplies it (AMX,
+   * AVX512-BF16) and the matrices are large. A loss whose gradients may leave f16's range is scaled by whoever takes the
+   * gradients; `fit` does that.
+   * "f64": every f32 number of the step is computed in f64; state and outputs are cast back.
+   * "f32" unless given. docs/precision.md has the figures.
    */
   readonly precision?: Precision | undefined;
 };
 
-function checkPrecision(precision: Precision = "f32"): Precision {
-  if (precision === "f32" || precision === "bf16") return precision;
-  return fail(`precision: expected "f32" or "bf16", got ${shown(precision)}`);
+/** Throws where it is no precision. */
+export function checkPrecision(precision: unknown = "f32"): Precision {
+  const known = precisions.find((name) => name === precision);
+  return (
+    known ?? fail(`precision: expected ${precisions.map((name) => `"${name}"`).join(", ")}, got ${shown(precision)}`)
+  );
 }
 
 export class Run<S> {
@@ -312,7 +318,7 @@ export class Loop<S, F, D, O> {
       outputs,
       ...(watch && { watch }),
     };
-    const trace = this.precision === "bf16" ? inBf16(traced) : traced;
+    const trace = inPrecision(traced, this.precision);
     const { backend } = this.run;
     const program = compile(trace, { banded: backend.banded });
     const given = tree.leaves<Value>(this.data);

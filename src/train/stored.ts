@@ -4,6 +4,7 @@
  * four times the bytes it had.
  */
 import type { Arrays, DType } from "../ir/dtype.ts";
+import { halves } from "../ir/half.ts";
 import { type Shape, size } from "../ir/shape.ts";
 import { Value } from "../ir/value.ts";
 
@@ -24,7 +25,7 @@ const row = <D extends DType>(bytes: number, dtype: D, read: Row<D>["read"]): Ro
 export const stored: { readonly [S in Stored]: Row } = {
   f32: row(4, "f32", (b) => new Float32Array(b)),
   f64: row(8, "f64", (b) => new Float64Array(b)),
-  f16: row(2, "f32", (b) => Float32Array.from(new Uint16Array(b), fromHalf)),
+  f16: row(2, "f32", (b) => Float32Array.from(new Uint16Array(b), halves.f16.from)),
   bf16: row(2, "f32", (b) => fromBrain(new Uint16Array(b))),
   i8: row(1, "i32", (b) => Int32Array.from(new Int8Array(b))),
   i16: row(2, "i32", (b) => Int32Array.from(new Int16Array(b))),
@@ -79,15 +80,6 @@ function lowWords(
     out[k] = low;
   }
   return out;
-}
-
-/** IEEE 754 binary16. */
-function fromHalf(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  if (exponent === 31) return fraction ? NaN : sign * Infinity;
-  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25));
 }
 
 /** bfloat16 is the upper half of an f32. */

@@ -5,9 +5,10 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { compile } from "../../src/compile/compile.ts";
-import { inBf16, type Precision } from "../../src/compile/precision.ts";
+import { inPrecision, type Precision } from "../../src/compile/precision.ts";
+import type { Half } from "../../src/ir/dtype.ts";
+import { halves } from "../../src/ir/half.ts";
 import { grad, input, iota, softmax, type Tensor, type Value, value, valueAndGrad } from "../../src/ir/index.ts";
-import { bf16 } from "../../src/ir/ops.ts";
 import { crossEntropy, linear, sequential } from "../../src/nn/index.ts";
 import { adam } from "../../src/optim/index.ts";
 import { jit } from "../../src/run/jit.ts";
@@ -16,9 +17,11 @@ import { fit } from "../../src/train/index.ts";
 import { backends } from "../backends.ts";
 import { draw } from "../ir/numbers.ts";
 
-const golden = JSON.parse(readFileSync(new URL("../golden/bf16.json", import.meta.url), "utf8")) as {
-  readonly bits: readonly (readonly [number, number])[];
-};
+const golden = JSON.parse(readFileSync(new URL("../golden/halves.json", import.meta.url), "utf8")) as Readonly<
+  Record<Half, readonly (readonly [number, number])[]>
+>;
+const each = ["bf16", "f16"] as const;
+const bf16 = halves.bf16.nearest;
 
 /** C[i, j] = Σ_l a(i, l) · b(l, j), and Σ |a·b|. */
 function product(m: number, n: number, k: number, a: (i: number, l: number) => number, b: typeof a) {
@@ -41,31 +44,32 @@ const error = (ours: Value, { sums, sizes }: ReturnType<typeof product>): number
   sums.reduce((worst, s, k) => Math.max(worst, Math.abs(ours.data[k]! - s) / (sizes[k]! || 1)), 0);
 
 describe.each(backends)("%s", (backend) => {
-  test("rounding has PyTorch's bits, in a register and in two bytes of memory", async () => {
-    const x = new Float32Array(Uint32Array.from(golden.bits, ([f32]) => f32).buffer);
+  test.each(each)("rounding to %s has PyTorch's bits, in a register and in two bytes of memory", async (half) => {
+    const x = new Float32Array(Uint32Array.from(golden[half], ([f32]) => f32).buffer);
     // Too long to be done twice for two readers: so it is stored in between.
-    const long = (x: Tensor) => [1, 2, 3, 4, 5].reduce((y, c) => y.lt(c).where(y, y), x).bf16();
-    const f = (x: Tensor) => ({ as: x.bf16(), turned: long(x).flip(0), sum: long(x).sum() });
+    const long = (x: Tensor) => [1, 2, 3, 4, 5].reduce((y, c) => y.lt(c).where(y, y), x)[half]();
+    const f = (x: Tensor) => ({ as: x[half](), turned: long(x).flip(0), sum: long(x).sum() });
     const { as, turned } = await jit(f, { backend })(value([x.length], x));
-    const bits = (v: Value) => Array.from(new Uint32Array(Float32Array.from(v.data).buffer), (b) => b >>> 16);
-    const want = golden.bits.map(([, rounded]) => rounded);
+    const bits = (v: Value) => Array.from(v.data, halves[half].bits);
+    const want = golden[half].map(([, rounded]) => rounded);
     expect(bits(as)).toEqual(want);
     expect(bits(turned)).toEqual(want.toReversed());
   });
 
   const [m, n, k] = [37, 29, 70];
   const [A, B, G] = [draw([m, k], "f32"), draw([k, n], "f32", -1, 1, 5), draw([m, n], "f32", -1, 1, 9)];
-  const a = (i: number, l: number) => bf16(A.data[i * k + l]!);
-  const b = (l: number, j: number) => bf16(B.data[l * n + j]!);
-  const g = (i: number, j: number) => bf16(G.data[i * n + j]!);
 
-  test("a matrix product, whichever way its factors lie, and its gradients", async () => {
+  test.each(each)("%s: a matrix product, whichever way its factors lie, and its gradients", async (half) => {
+    const { nearest } = halves[half];
+    const a = (i: number, l: number) => nearest(A.data[i * k + l]!);
+    const b = (l: number, j: number) => nearest(B.data[l * n + j]!);
+    const g = (i: number, j: number) => nearest(G.data[i * n + j]!);
     const f = (a: Tensor, b: Tensor, g: Tensor) => {
       const loss = (p: readonly [Tensor, Tensor]) => p[0].matmul(p[1]).mul(g).sum();
       const turned = a.transpose().own().transpose();
       return { ab: a.matmul(b), turned: b.transpose().matmul(turned.transpose()), slopes: grad(loss)([a, b]) };
     };
-    const { ab, turned, slopes } = await jit(f, { backend, precision: "bf16" })(A, B, G);
+    const { ab, turned, slopes } = await jit(f, { backend, precision: half })(A, B, G);
     expect(error(ab, product(m, n, k, a, b))).toBeLessThan(1e-5);
     expect(
       error(
@@ -94,13 +98,14 @@ describe.each(backends)("%s", (backend) => {
     ).toBeLessThan(1e-5);
   });
 
-  test("in batches", async () => {
+  test.each(each)("%s: in batches", async (half) => {
+    const { nearest } = halves[half];
     const [x, w] = [draw([3, 20, 24], "f32"), draw([3, 24, 18], "f32", -1, 1, 3)];
-    const y = await jit((x: Tensor, w: Tensor) => x.matmul(w), { backend, precision: "bf16" })(x, w);
+    const y = await jit((x: Tensor, w: Tensor) => x.matmul(w), { backend, precision: half })(x, w);
     for (const h of [0, 1, 2]) {
       const part = value([20, 18], y.data.slice(h * 360, h * 360 + 360));
-      const rows = (i: number, l: number) => bf16(x.data[(h * 20 + i) * 24 + l]!);
-      const columns = (l: number, j: number) => bf16(w.data[(h * 24 + l) * 18 + j]!);
+      const rows = (i: number, l: number) => nearest(x.data[(h * 20 + i) * 24 + l]!);
+      const columns = (l: number, j: number) => nearest(w.data[(h * 24 + l) * 18 + j]!);
       expect(error(part, product(20, 18, 24, rows, columns))).toBeLessThan(1e-5);
     }
   });
@@ -110,7 +115,13 @@ describe.each(backends)("%s", (backend) => {
     expect(
       error(
         ab,
-        product(m, n, k, a, (l, j) => B.data[l * n + j]!),
+        product(
+          m,
+          n,
+          k,
+          (i, l) => bf16(A.data[i * k + l]!),
+          (l, j) => B.data[l * n + j]!,
+        ),
       ),
     ).toBeLessThan(1e-5);
   });
@@ -166,7 +177,9 @@ test("rounded factors take two bytes in memory, forward and backward", () => {
   const [w, x] = [input([64, 64], "f32", "w"), input([32, 64], "f32", "x")];
   const [loss, slope] = valueAndGrad((w: Tensor) => x.matmul(w).square().sum())(w);
   const trace = { state: [{ now: w, next: w.sub(slope) }], resident: [], feeds: [x], outputs: [loss] };
-  const rounded = compile(inBf16(trace)).kernels.flatMap((k) => (k.kind === "contraction" ? [k.a, k.b] : []));
+  const rounded = compile(inPrecision(trace, "bf16")).kernels.flatMap((k) =>
+    k.kind === "contraction" ? [k.a, k.b] : [],
+  );
   expect(rounded.map(({ buffer }) => buffer.storage)).toEqual(["bf16", "bf16", "bf16", "bf16"]);
   const plain = compile(trace).kernels.flatMap((k) => (k.kind === "contraction" ? [k.a, k.b] : []));
   expect(plain.map(({ buffer }) => buffer.storage)).toEqual([undefined, undefined, undefined, undefined]);
@@ -174,8 +187,8 @@ test("rounded factors take two bytes in memory, forward and backward", () => {
 
 test("another name is told with those that there are", async () => {
   const run = await Run.start({}, { backend: "js" });
-  const f16 = { precision: "f16" as Precision };
-  expect(() => run.loop(() => ({ output: {} }), f16)).toThrow(/precision: expected "f32" or "bf16", got .*f16/);
+  const fp8 = { precision: "fp8" as Precision };
+  expect(() => run.loop(() => ({ output: {} }), fp8)).toThrow(/expected "f32", "bf16", "f16", "f64", got .*fp8/);
 });
 
 test("a replay finds the product that overflowed", async () => {

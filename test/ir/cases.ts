@@ -95,6 +95,7 @@ export const cases: Record<Op, readonly Case[]> = {
   sqrt: unary((x) => x!.sqrt(), 0.1, 3),
   floor: unary((x) => x!.floor(), -9, 9),
   bf16: unary((x) => x!.bf16()),
+  f16: unary((x) => x!.f16()),
   cast: all.flatMap((to) =>
     unary((x) => x!.cast(to), -9, 9, all).map((c) => ({ ...c, name: `to ${to}`, dtypes: all.filter((d) => d !== to) })),
   ),

@@ -1,7 +1,8 @@
 /** The matrix: every primitive × (value, gradient, second gradient) × backend × dtype, walked from the registry. */
 import { describe, expect, test } from "vitest";
+import { halves } from "../../src/ir/half.ts";
 import { gradients, hvp, input, literal, type Tensor, type Value, value } from "../../src/ir/index.ts";
-import { bf16, elementwise, movement, reduce } from "../../src/ir/ops.ts";
+import { elementwise, movement, reduce } from "../../src/ir/ops.ts";
 import { size } from "../../src/ir/shape.ts";
 import type { BackendName } from "../../src/run/backend.ts";
 import { jit } from "../../src/run/jit.ts";
@@ -64,7 +65,7 @@ function program(
 }
 
 /** What a difference of values cannot see: the gradient of these is a convention, tested by itself. */
-const byConvention = ({ key }: Entry) => key.startsWith("detach") || key.startsWith("bf16");
+const byConvention = ({ key }: Entry) => /^(detach|bf16|f16)/.test(key);
 
 test("the table of cases has every op of the registries", () => {
   const ops = [...Object.keys(elementwise), ...Object.keys(movement), ...Object.keys(reduce)];
@@ -138,9 +139,9 @@ test("the gradient does not see through detach: x · detach(x) has slope x", asy
   expect([...g!.data]).toEqual([...e.args[0]!.data]);
 });
 
-test("the gradient passes through bf16 as if nothing had been rounded", async () => {
-  const e = doubles.find(({ key }) => key.startsWith("bf16"))!;
-  const [g] = await jit((x: Tensor) => gradients(x.bf16().mul(x.mul(2)).sum(), [x]), { backend: "js" })(e.args[0]!);
-  const want = Array.from(e.args[0]!.data, (x) => 2 * x + 2 * bf16(x));
+test.each(["bf16", "f16"] as const)("the gradient passes through %s as if nothing had been rounded", async (half) => {
+  const e = doubles.find(({ key }) => key.startsWith(half))!;
+  const [g] = await jit((x: Tensor) => gradients(x[half]().mul(x.mul(2)).sum(), [x]), { backend: "js" })(e.args[0]!);
+  const want = Array.from(e.args[0]!.data, (x) => 2 * x + 2 * halves[half].nearest(x));
   expect(distance(g!.data, want)).toBeLessThanOrEqual(1e-14);
 });

@@ -31,16 +31,16 @@ import { distance } from "./numbers.ts";
 const Inf = Infinity;
 const everywhere = [-Inf, -1000, -90, -1, -1e-3, -1e-40, -0, 0, 1e-40, 1e-3, 1, 90, 1000, Inf, NaN];
 
-/** The nearest number with 8 significant bits, by its spacing there: no bits are looked at. */
-function nearestBf16(x: number): number {
+/** The nearest number with so many significant bits, by its spacing there, at least `least`: no bits are looked at. */
+const nearest = (digits: number, least: number, beyond: number) => (x: number) => {
   const f = Math.fround(x);
   if (f === 0 || !Number.isFinite(f)) return f;
-  const unit = 2 ** Math.max(Math.floor(Math.log2(Math.abs(f))) - 7, -133);
+  const unit = Math.max(2 ** (Math.floor(Math.log2(Math.abs(f))) - digits + 1), least);
   const [down, up] = [Math.floor(f / unit), Math.ceil(f / unit)];
   const even = down % 2 === 0 ? down : up;
-  const nearest = f / unit - down < up - f / unit ? down : f / unit - down > up - f / unit ? up : even;
-  return Math.abs(nearest * unit) < 2 ** 128 ? nearest * unit : Math.sign(f) * Infinity;
-}
+  const whole = f / unit - down < up - f / unit ? down : f / unit - down > up - f / unit ? up : even;
+  return Math.abs(whole * unit) < beyond ? whole * unit : Math.sign(f) * Infinity;
+};
 
 const unary: Record<
   Exclude<Elementwise, "cast" | "where" | "add" | "mul" | "div" | "max" | "lt" | "le" | "eq" | "xor" | "shr">,
@@ -56,7 +56,8 @@ const unary: Record<
   erf: [(x) => x.erf(), erf],
   sqrt: [(x) => x.sqrt(), Math.sqrt],
   floor: [(x) => x.floor(), Math.floor],
-  bf16: [(x) => x.bf16(), nearestBf16],
+  bf16: [(x) => x.bf16(), nearest(8, 2 ** -133, 2 ** 128)],
+  f16: [(x) => x.f16(), nearest(11, 2 ** -24, 2 ** 16)],
 };
 const binary: Record<string, [(a: Tensor, b: Tensor) => Tensor, (a: number, b: number) => number]> = {
   add: [(a, b) => a.add(b), (a, b) => a + b],

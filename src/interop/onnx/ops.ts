@@ -16,7 +16,8 @@ import { dataTypes } from "./proto.ts";
 import { convolution, pool } from "./sliding.ts";
 import { numberOf, type Wire } from "./wire.ts";
 
-/** ONNX's number for the type, which no tensor here has: what is rounded to it is a float again at once. */
+/** ONNX's numbers for types that no tensor here has. */
+const float16 = 10;
 const bfloat16 = 16;
 
 /** The graph so far: the wire of each tensor that has been translated. */
@@ -32,6 +33,14 @@ const compared =
   (op: string): Row =>
   (b, _, src) =>
     b.elementwise(op, src[0]!.type === "bool" ? src.map((x) => b.cast(x, "i32")) : src, { type: "bool" });
+
+/** To a type that no tensor here has, and at once back. */
+const through =
+  (to: number): Row =>
+  (b, _, [x]) => {
+    const rounded = b.node("Cast", [x!], { to }, x!.type, x!.shape);
+    return b.node("Cast", [rounded], { to: dataTypes[x!.type] }, x!.type, x!.shape);
+  };
 
 /** Through int64 and back where x is u32; a cast drops the higher bits, as u32 arithmetic does. */
 const wide = (b: Builder, x: Wire, body: (x: Wire) => Wire): Wire =>
@@ -59,10 +68,8 @@ export const rows: Record<Exclude<Op, "input">, Row> = {
   erf: plain("Erf"),
   sqrt: plain("Sqrt"),
   floor: plain("Floor"),
-  bf16: (b, _, [x]) => {
-    const rounded = b.node("Cast", [x!], { to: bfloat16 }, x!.type, x!.shape);
-    return b.node("Cast", [rounded], { to: dataTypes[x!.type] }, x!.type, x!.shape);
-  },
+  bf16: through(bfloat16),
+  f16: through(float16),
   cast: (b, t, [x]) => b.cast(x!, t.dtype),
   add: plain("Add"),
   mul: plain("Mul"),

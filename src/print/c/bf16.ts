@@ -1,9 +1,9 @@
 /**
- * Contractions of factors that were rounded to bfloat16, in C. Three forms, for what the machine has:
+ * Contractions of factors that lie in 16 bits, in C. Those of bfloat16 have three forms, for what the machine has:
  *
  * "amx"     tdpbf16ps on tiles: 16 × 16 sums, 32 of k at a time, four tiles of sums from two of A and two of B
  * "avx512"  vdpbf16ps on vectors: 16 sums, a pair of k at a time
- * "none"    the factors widened to f32, and a contraction of c/gemm.ts
+ * "none"    widened to f32 (c/widened.ts), as all others are
  *
  * The first two read one layout: words of two neighbours along k, in tiles of 16 rows of 64 bytes. A tile of A has a row
  * for each row of A, one of B a row for each word of k; what k, m or n lack of a whole tile is 0. Packing is the one place
@@ -13,98 +13,24 @@
  * Tiles belong to a thread: each call loads their configuration and gives it back. That the process may have them at all
  * is asked of Linux before (run/native/tiles.ts).
  */
-import type { Step, Strides } from "../../compile/program.ts";
-import { printGemm } from "./gemm.ts";
+import type { Step } from "../../compile/program.ts";
+import { halves } from "./halves.ts";
+import { type HalfGemm, head, printWidened } from "./widened.ts";
 
 /** What multiplies bfloat16: see above. */
 export type Bf16 = "amx" | "avx512" | "none";
 
-type Stored = "bf16" | "f32";
-export type Bf16Gemm = {
-  /** The C function's name, prefixed `dh_`. */
-  readonly name: string;
-  readonly m: number;
-  readonly n: number;
-  readonly sum: readonly Step[];
-  /** Elements between neighbours along m of A and along n of B. */
-  readonly a: number;
-  readonly b: number;
-  /** How A and B lie in memory. */
-  readonly stored: { readonly a: Stored; readonly b: Stored };
-  readonly c: Strides;
-  readonly lanes: number;
-  readonly unit: Bf16;
-};
+export type Bf16Gemm = HalfGemm & { readonly unit: Bf16 };
 
 /**
- * C = A·B; what C held before is overwritten. The text defines
- *   static void NAME(const unsigned short *A, const unsigned short *B, float *C, void *scratch)
- * with `const float *` for a factor that is stored as f32, and needs `gemmPrelude` and `bf16Prelude` above it. `scratch`
- * holds `scratchBytes`, aligned to 64. Any strides and any sizes, 0 included.
+ * C = A·B of factors that lie in 16 bits, as `printWidened` has it. Two of bfloat16 are multiplied as such where a unit
+ * does that; needs `gemmPrelude` and `bf16Prelude` above it.
  */
 export function printBf16Gemm(g: Bf16Gemm): { text: string; scratchBytes: number } {
   const axes = g.sum.filter(({ n }) => n !== 1);
   const rounded = g.stored.a === "bf16" && g.stored.b === "bf16";
   const packs = rounded && g.unit !== "none" && axes.length === 1 && axes[0]!.n >= DEEP / 2 && g.m * g.n > 0;
-  return packs ? packed(g, axes[0]!) : widened(g);
-}
-
-const types = { bf16: "unsigned short", f32: "float" };
-const head = ({ name, stored }: Bf16Gemm) =>
-  `static void ${name}(const ${types[stored.a]} *A, const ${types[stored.b]} *B, float *C, void *scratch)`;
-
-// ---------------------------------------------------------------------------------------------------- widened
-
-/** An axis of a matrix: its length, and the elements between neighbours. */
-type Axis = { readonly n: number; readonly stride: number };
-
-/** Each factor as f32 in scratch, where the contraction finds it. */
-function widened(g: Bf16Gemm): { text: string; scratchBytes: number } {
-  const copies: string[] = [];
-  let floats = 0;
-  const factor = (side: "a" | "b", n: number) => {
-    const axes = [{ n, stride: g[side] }, ...g.sum.map((s) => ({ n: s.n, stride: s[side] }))];
-    const from = side.toUpperCase();
-    if (g.stored[side] === "f32") return { at: from, strides: axes.map((x) => x.stride) };
-    const { walk, strides, first } = compact(axes);
-    const loops = walk.map((x, d) => `for (dh_long i${d} = 0; i${d} < ${x.n}; i${d}++)`);
-    const place = (of: "stride" | "to") => walk.map((x, d) => `i${d} * ${x[of]}L`).join(" + ");
-    copies.push(`${loops.join(" ")} f[${floats} + ${place("to")}] = dh_wide(${from}[${first} + ${place("stride")}]);`);
-    const at = `f + ${floats - first}`;
-    floats += Math.ceil(walk.reduce((size, x) => size * x.n, 1) / 16) * 16;
-    return { at, strides };
-  };
-  const [a, b] = [factor("a", g.m), factor("b", g.n)];
-  const sum = g.sum.map(({ n }, d) => ({ n, a: a.strides[d + 1]!, b: b.strides[d + 1]! }));
-  const name = `${g.name}_f32`;
-  const product = printGemm({ ...g, name, dtype: "f32", a: a.strides[0]!, b: b.strides[0]!, sum });
-  const body = ["float *const f = scratch;", ...copies, `${name}(${a.at}, ${b.at}, C, f + ${floats});`];
-  return {
-    text: `${product.text}${head(g)} {\n${body.map((line) => `  ${line}\n`).join("")}}\n`,
-    scratchBytes: floats * 4 + product.scratchBytes,
-  };
-}
-
-/**
- * The walk over what a matrix's axes reach, and the strides of the copy. All from its first element in memory to its last;
- * or, where that is more than is read, axis by axis, the longest steps outermost.
- */
-function compact(axes: readonly Axis[]) {
-  const reach = axes.map(({ n, stride }) => Math.max(n - 1, 0) * stride);
-  const first = reach.reduce((sum, x) => sum + Math.min(x, 0), 0);
-  const span = reach.reduce((sum, x) => sum + Math.abs(x), 1);
-  const count = axes.reduce((size, { n }) => size * n, 1);
-  const own = axes.map((x) => x.stride);
-  if (count >= span || axes.some(({ n, stride }) => n > 1 && stride < 0)) {
-    return { walk: [{ n: span, stride: 1, to: 1 }], strides: own, first };
-  }
-  const order = axes.map((_, k) => k).sort((j, k) => own[k]! - own[j]!);
-  const strides = [...own];
-  order.reduceRight((step, k) => {
-    strides[k] = step;
-    return step * axes[k]!.n;
-  }, 1);
-  return { walk: order.map((k) => ({ ...axes[k]!, to: strides[k]! })), strides, first };
+  return packs ? packed(g, axes[0]!) : printWidened(g);
 }
 
 // ---------------------------------------------------------------------------------------------------- packed
@@ -134,14 +60,8 @@ function packed(g: Bf16Gemm, k: Step): { text: string; scratchBytes: number } {
 }
 
 /** What a file needs once, before any of these. */
-export function bf16Prelude(unit: Bf16): string {
-  const widen = `static inline float dh_wide(unsigned short b) {
-  union { unsigned i; float f; } u; u.i = (unsigned)b << 16;
-  return u.f;
-}
-`;
-  return unit === "none" ? widen : [widen, packing(), { amx, avx512 }[unit], product].join("");
-}
+export const bf16Prelude = (unit: Bf16): string =>
+  unit === "none" ? halves : [halves, packing(), { amx, avx512 }[unit], product].join("");
 
 /** Transposes a tile, as 16 × 16 words: each round swaps the off-diagonal blocks of `side` words. */
 function turn(): string {

@@ -26,7 +26,7 @@ export class Products {
   named(k: Contraction, m = k.m, n = k.n, packed = false): string {
     const shape = { ...this.shape(k), m, n, ...(packed && { packed }) };
     const stored = { a: k.a.buffer.storage ?? "f32", b: k.b.buffer.storage ?? "f32" } as const;
-    const rounded = stored.a === "bf16" || stored.b === "bf16";
+    const rounded = stored.a !== "f32" || stored.b !== "f32";
     const key = JSON.stringify([shape, rounded && stored]);
     const known = this.names.get(key);
     if (known) return known;

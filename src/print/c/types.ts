@@ -1,4 +1,4 @@
-/** The types of C that hold the dtypes, and a bfloat16 in memory. */
+/** The types of C that hold the dtypes, and floats of 16 bits in memory. */
 import type { Storage } from "../../ir/dtype.ts";
 
 export const types: Record<Storage, string> = {
@@ -8,4 +8,5 @@ export const types: Record<Storage, string> = {
   u32: "unsigned",
   bool: "unsigned char",
   bf16: "unsigned short",
+  f16: "unsigned short",
 };

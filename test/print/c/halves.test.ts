@@ -1,15 +1,18 @@
 /**
- * Products of factors in bfloat16 against plain loops in f64, by each unit that this machine has. Each operand lies
- * exactly against a page that may not be touched, once at its end and once at its beginning.
+ * Products of factors in 16 bits against plain loops in f64, by each unit for bfloat16 that this machine has. Each operand
+ * lies exactly against a page that may not be touched, once at its end and once at its beginning.
  */
 import { describe, expect, test } from "vitest";
 import type { Step, Strides } from "../../../src/compile/program.ts";
+import { type Half, storages } from "../../../src/ir/dtype.ts";
+import { halves } from "../../../src/ir/half.ts";
 import { type Bf16, type Bf16Gemm, bf16Prelude, printBf16Gemm } from "../../../src/print/c/bf16.ts";
 import { gemmPrelude } from "../../../src/print/c/gemm.ts";
 import { macros, runProgram, type Target, targets } from "./program.ts";
 
 type Case = Omit<Bf16Gemm, "name" | "lanes" | "unit">;
 const bf16 = { a: "bf16", b: "bf16" } as const;
+const f16 = { a: "f16", b: "f16" } as const;
 
 /** m × n × k; n is a matrix as it is read, t its transpose: of A, of B, of C. */
 const product = (m: number, n: number, k: number, form: string, pad = 0): Case => {
@@ -35,6 +38,11 @@ const all: readonly Case[] = [
   { ...product(24, 40, 50, "ntn"), a: 200, stored: bf16 }, // rows far apart
   { ...product(24, 40, 50, "nnn"), stored: { a: "bf16", b: "f32" } },
   { ...product(24, 40, 50, "nnn"), stored: { a: "f32", b: "bf16" } },
+  { ...product(24, 40, 50, "nnn"), stored: { a: "f16", b: "bf16" } },
+  ...forms.map((form) => ({ ...product(37, 45, 83, form), stored: f16 })),
+  { ...product(70, 150, 1100, "ntn", 1), stored: f16 }, // several blocks along each axis
+  { ...product(70, 150, 1100, "tnt", 1), stored: f16 },
+  { ...product(9, 7, 600, "nnn"), b: -1, stored: f16 },
   { ...product(24, 0, 50, "nnn") },
   { ...product(24, 40, 0, "nnn") },
   // A convolution of one image: 5 channels of 12 × 12 by 3 × 3 taps.
@@ -51,6 +59,20 @@ const all: readonly Case[] = [
     c: { row: 10, col: 1 },
     stored: bf16,
   },
+  // Gradient of such weights: 70 images of 10 × 12 places, two of the axes around what is cut.
+  {
+    m: 8,
+    n: 9,
+    sum: [
+      { n: 70, a: 960, b: 1320 },
+      { n: 10, a: 12, b: 12 },
+      { n: 9, a: 1, b: 1 },
+    ],
+    a: 120,
+    b: 120,
+    c: { row: 9, col: 1 },
+    stored: f16,
+  },
 ];
 
 type Axis = { readonly n: number; readonly stride: number };
@@ -65,8 +87,8 @@ function extent(...axes: readonly Axis[]): { readonly size: number; readonly fir
 const along = (g: Case, side: "a" | "b") => g.sum.map((s: Step): Axis => ({ n: s.n, stride: s[side] }));
 const operands = (g: Case) =>
   [
-    { ...extent({ n: g.m, stride: g.a }, ...along(g, "a")), bytes: g.stored.a === "bf16" ? 2 : 4 },
-    { ...extent({ n: g.n, stride: g.b }, ...along(g, "b")), bytes: g.stored.b === "bf16" ? 2 : 4 },
+    { ...extent({ n: g.m, stride: g.a }, ...along(g, "a")), bytes: storages[g.stored.a].bytes },
+    { ...extent({ n: g.n, stride: g.b }, ...along(g, "b")), bytes: storages[g.stored.b].bytes },
     { ...extent({ n: g.m, stride: g.c.row }, { n: g.n, stride: g.c.col }), bytes: 4 },
   ] as const;
 const shifts = (g: Case) =>
@@ -81,7 +103,8 @@ const numbers = (n: number, from: number): Float32Array =>
     const x = new Uint32Array(Float32Array.of((((k + from) * 0.6180339887498949) % 1) * 2 - 1).buffer);
     return new Float32Array(Uint32Array.of(x[0]! & 0xffff0000).buffer)[0]!;
   });
-const upper = (x: Float32Array) => Uint16Array.from(new Uint32Array(x.buffer), (bits) => bits >>> 16);
+const inMemory = (x: Float32Array, stored: Half | "f32") =>
+  stored === "f32" ? x : Uint16Array.from(x, halves[stored].bits);
 
 const canary = 12345;
 
@@ -137,10 +160,7 @@ int main(void) {
 function run(target: Target, unit: Bf16, list: readonly Case[], inputs: readonly (readonly Float32Array[])[]) {
   const gemms = list.map((g, i): Bf16Gemm => ({ ...g, name: `dh_p${i}`, lanes: target.lanes, unit }));
   const bytes = list.flatMap(({ stored }, i) =>
-    [stored.a, stored.b].map((s, o) => {
-      const data = inputs[i]![o]!;
-      return new Uint8Array(s === "bf16" ? upper(data).buffer : data.buffer);
-    }),
+    [stored.a, stored.b].map((s, o) => new Uint8Array(inMemory(inputs[i]![o]!, s).buffer)),
   );
   let output: Buffer;
   try {
@@ -192,10 +212,11 @@ const units = targets.flatMap((target) => {
   return list.map((unit) => ({ name: `${target.name}, ${unit}`, target, unit }));
 });
 
-describe.skipIf(units.length === 0)("products in bf16 (needs a C compiler)", () => {
+describe.skipIf(units.length === 0)("products of halves (needs a C compiler)", () => {
   test.each(units)("$name: any shape and any layout", ({ target, unit }) => {
-    // Widened, each shape is a kernel of gemm.ts, which has tests of its own: here it is what is copied that counts.
-    const cases = unit === "none" ? all.filter((_, i) => i % 3 === 1 || i > 22) : all;
+    // Widened, blocks are products of gemm.ts, which has tests of its own: here it is what is copied that counts.
+    const packs = ({ stored: { a, b } }: Case) => a === "bf16" && b === "bf16";
+    const cases = unit === "none" ? all.filter((g, i) => i % 3 === 1 || !packs(g)) : all.filter(packs);
     const inputs = cases.map((g, i) => [numbers(operands(g)[0].size, i), numbers(operands(g)[1].size, 7 * i)]);
     const outputs = run(target, unit, cases, inputs);
     if (!outputs) return;
@@ -204,14 +225,15 @@ describe.skipIf(units.length === 0)("products in bf16 (needs a C compiler)", () 
     expect(errors.filter((g) => !(g.error <= Math.min(1e-5, (shifts(g).length + 1) * 2 ** -24)))).toEqual([]);
   });
 
-  test.each(units.filter(({ unit }) => unit !== "none"))("$name: rows by themselves give the same bits", (u) => {
-    const [m, n, k] = [70, 50, 200];
+  test.each(units)("$name: rows by themselves give the same bits", (u) => {
+    const [m, n, k] = [70, 50, 700];
     const [A, B] = [numbers(m * k, 1), numbers(k * n, 2)];
     const cuts = [0, 1, 17, 32, 64, m];
     const parts = cuts.slice(1).map((to, i) => ({ from: cuts[i]!, to }));
-    const all = [product(m, n, k, "ntn"), ...parts.map(({ from, to }) => product(to - from, n, k, "ntn"))];
-    const rows = parts.map(({ from, to }) => [A.slice(from * k, to * k), B]);
-    const [whole, ...cut] = run(u.target, u.unit, all, [[A, B], ...rows]) ?? [];
+    const rows = (count: number) => ({ ...product(count, n, k, "ntn"), whole: { m, n } });
+    const all = [m, ...parts.map(({ from, to }) => to - from)].map(rows);
+    const inputs = parts.map(({ from, to }) => [A.slice(from * k, to * k), B]);
+    const [whole, ...cut] = run(u.target, u.unit, all, [[A, B], ...inputs]) ?? [];
     expect(cut.flatMap((x) => [...x])).toEqual([...(whole ?? [])]);
   });
 });
