@@ -14,6 +14,7 @@ import { foldIn, key } from "../random.ts";
 import type { BackendName } from "../run/backend.ts";
 import { type Loop, type LoopOptions, Run, type RunOptions } from "../run/run.ts";
 import * as tree from "../tree.ts";
+import { orCalibrating, type Shown, shown, shownBy } from "./averaged.ts";
 import {
   count,
   type EarlyStopping,
@@ -29,7 +30,7 @@ import { type Data, type Examples, examplesOf } from "./examples.ts";
 import type { Metric } from "./metrics.ts";
 import { NonFiniteError } from "./non-finite.ts";
 import { Plan, type Position } from "./plan.ts";
-import { type EvaluateLoop, evaluateLoop, evaluation, inBatches } from "./predict.ts";
+import { type EvaluateLoop, type Evaluation, evaluateLoop, evaluation, inBatches } from "./predict.ts";
 import {
   type Accumulating,
   addStep,
@@ -75,6 +76,11 @@ export type FitOptions<N extends Module> = RunOptions & {
   readonly validateEvery?: Every;
   /** Rows per batch of validation; 1024 unless given. */
   readonly validationBatch?: number;
+  /**
+   * Batches that running statistics are recomputed from for each entry of the history where the optimizer averages
+   * weights; 32 unless given. For the model that is kept they are all batches of an epoch.
+   */
+  readonly recalibrationBatches?: number;
   /** Stop when the validation gets no better, and return the best model instead of the last. */
   readonly earlyStopping?: EarlyStopping;
   /** After each call of the program, about ten times a second. */
@@ -106,14 +112,16 @@ export type Progress = {
   readonly stepsPerSecond: number;
 };
 
+type StopReason = "done" | "early stopping" | "aborted";
+
 export type FitResult<N extends Module> = {
-  /** The best by early stopping, else the last. */
+  /** The best by early stopping, else the last; of an optimizer that averages weights, the average. */
   readonly params: Params<N>;
   readonly state: State<N>;
   readonly history: readonly Entry[];
   /** Which entry the model is from, where early stopping chose it. */
   readonly best?: Best;
-  readonly stopReason: "done" | "early stopping" | "aborted";
+  readonly stopReason: StopReason;
   /** Whole epochs and updates done. */
   readonly epochs: number;
   readonly steps: number;
@@ -135,8 +143,7 @@ export async function fit<N extends Module>(options: FitOptions<N>): Promise<Fit
   const { stop } = trainer;
   options.signal?.addEventListener("abort", stop);
   try {
-    const stopReason = await trainer.train();
-    return trainer.result(stopReason) as FitResult<N>;
+    return (await trainer.train()) as FitResult<N>;
   } finally {
     options.signal?.removeEventListener("abort", stop);
   }
@@ -161,6 +168,7 @@ const fitOptions: Record<keyof FitOptions<Module>, true> = {
   metrics: true,
   validateEvery: true,
   validationBatch: true,
+  recalibrationBatches: true,
   earlyStopping: true,
   onProgress: true,
   onEntry: true,
@@ -203,6 +211,7 @@ class Trainer {
   private readonly improves: ((now: number, best: number) => boolean) | undefined;
   private readonly loops: { readonly update: AnyLoop; readonly add?: AnyLoop };
   private readonly validation: { examples: Examples; loop: EvaluateLoop<Accumulating> } | undefined;
+  private readonly shown: Shown;
 
   private position: Position;
   private sums: { loss: number; weight: number; norm: number; updates: number };
@@ -295,12 +304,21 @@ class Trainer {
     this.scalars = floatOf(params);
     const training = examplesOf(data.train);
     const computed = { data: training.resident, precision };
-    this.loops = this.accumulates
-      ? { add: run.loop(addStep(net, loss, optimizer, training), computed), update: run.loop(applyStep(optimizer)) }
-      : { update: run.loop(plainly(trainStep(net, loss, optimizer, training)), computed) };
+    const step = this.accumulates
+      ? addStep(net, loss, optimizer, training)
+      : plainly(trainStep(net, loss, optimizer, training));
+    const learning: AnyLoop = run.loop(orCalibrating(step, net, optimizer, training), computed);
+    this.loops = this.accumulates ? { add: learning, update: run.loop(applyStep(optimizer)) } : { update: learning };
+    const { seed = 0, recalibrationBatches = 32, backend, threads } = options;
+    const batches = count("recalibrationBatches", recalibrationBatches);
+    const where = { backend, threads, precision };
+    this.shown = shown(run, learning, { net, optimizer, examples: training, plan, seed, batches, ...where });
     if (data.validation) {
       const examples = examplesOf(data.validation);
-      this.validation = { examples, loop: evaluateLoop(run, net, loss, examples, metrics.length > 0) };
+      this.validation = {
+        examples,
+        loop: evaluateLoop(run, net, loss, examples, metrics.length > 0, shownBy(optimizer)),
+      };
     }
 
     this.position = from?.position ?? { epoch: 0, update: 0, step: 0 };
@@ -316,12 +334,12 @@ class Trainer {
     if (this.stoppable) this.run.stop();
   };
 
-  async train(): Promise<"done" | "early stopping" | "aborted"> {
+  async train(): Promise<FitResult<Module>> {
     const { signal, checkpointEverySeconds = 30 } = this.options;
-    this.compileValidation();
+    this.compileMeasuring();
     let yielded = performance.now();
     let saveAt = yielded + 1000 * checkpointEverySeconds;
-    let stopReason: "done" | "early stopping" | "aborted" | undefined;
+    let stopReason: StopReason | undefined;
     while (!stopReason) {
       if (this.waited()) stopReason = "early stopping";
       else if (this.position.step >= this.lastStep) stopReason = "done";
@@ -342,23 +360,25 @@ class Trainer {
     }
     if (stopReason !== "aborted") await this.requireFinite();
     await this.save();
-    await this.options.store?.saveModel(this.model());
+    const model = await this.model(stopReason);
+    await this.options.store?.saveModel(model);
     this.options.store?.log({ event: "stop", reason: stopReason, ...this.at(), seconds: this.seconds });
-    return stopReason;
+    return this.result(stopReason, model);
   }
 
   /** Before the clock starts, and before labels that validation refuses have cost an epoch. */
-  private compileValidation(): void {
+  private compileMeasuring(): void {
     const { validation } = this;
     const { validationBatch = 1024 } = this.options;
-    if (!validation) return;
     const begin = performance.now();
-    for (const { feeds } of inBatches(validation.examples.rows, validationBatch)) validation.loop.compiled(feeds);
+    this.shown.prepare();
+    if (validation) {
+      for (const { feeds } of inBatches(validation.examples.rows, validationBatch)) validation.loop.compiled(feeds);
+    }
     this.secondsCompiling += (performance.now() - begin) / 1000;
   }
 
-  result(stopReason: "done" | "early stopping" | "aborted"): FitResult<Module> {
-    const { params, state } = this.model();
+  private result(stopReason: StopReason, { params, state }: Model): FitResult<Module> {
     return {
       params,
       state,
@@ -373,10 +393,10 @@ class Trainer {
     };
   }
 
-  private model(): Model {
-    if (this.bestModel) return this.bestModel;
-    const { params, state } = this.run.state();
-    return { params, state };
+  /** The best model, else the last. Whoever stops a training has no time for all of the data. */
+  private async model(stopReason: StopReason): Promise<Model> {
+    const model = this.bestModel ?? (await this.shown.during(() => this.shown.model()));
+    return stopReason === "aborted" ? model : this.shown.settled(model);
   }
 
   private at(): { epoch: number; step: number } {
@@ -564,8 +584,14 @@ class Trainer {
 
   private async entry(): Promise<void> {
     const { sums, options, validation } = this;
-    const { metrics = [], earlyStopping, validationBatch = 1024 } = options;
-    const measured = validation && (await evaluation(validation.loop, validation.examples, metrics, validationBatch));
+    const { metrics = [], validationBatch = 1024 } = options;
+    const measured =
+      validation &&
+      (await this.shown.during(async () => {
+        const measured = await evaluation(validation.loop, validation.examples, metrics, validationBatch);
+        await this.compare(measured);
+        return measured;
+      }));
     const entry: Entry = {
       ...this.at(),
       trainLoss: sums.loss / sums.weight,
@@ -575,17 +601,20 @@ class Trainer {
     };
     this.sums = { ...nothing };
     this.history.push(entry);
-    if (earlyStopping && measured && this.improves) {
-      const { metric = "loss" } = earlyStopping;
-      const now = metric === "loss" ? measured.loss : measured.metrics[metric]!;
-      if (!this.best || Number.isNaN(this.best.value) || this.improves(now, this.best.value)) {
-        const { params, state } = this.run.state();
-        this.best = { value: now, ...this.at(), since: 0 };
-        this.bestModel = { params, state };
-      } else this.best = { ...this.best, since: this.best.since + 1 };
-    }
     options.store?.log({ event: "entry", ...entry });
     options.onEntry?.(entry);
+  }
+
+  /** Whether what is shown now is the best so far. */
+  private async compare(measured: Evaluation): Promise<void> {
+    const { earlyStopping } = this.options;
+    if (!earlyStopping || !this.improves) return;
+    const { metric = "loss" } = earlyStopping;
+    const now = metric === "loss" ? measured.loss : measured.metrics[metric]!;
+    if (!this.best || Number.isNaN(this.best.value) || this.improves(now, this.best.value)) {
+      this.best = { value: now, ...this.at(), since: 0 };
+      this.bestModel = await this.shown.model();
+    } else this.best = { ...this.best, since: this.best.since + 1 };
   }
 
   private waited(): boolean {

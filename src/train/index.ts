@@ -6,6 +6,7 @@ export { type FitOptions, type FitResult, fit, type Progress } from "./fit.ts";
 export * from "./metrics.ts";
 export { NonFiniteError } from "./non-finite.ts";
 export { type Evaluation, evaluate, type PredictOptions, predict } from "./predict.ts";
+export { type RecalibrateOptions, recalibrate } from "./recalibrate.ts";
 export { type Metadata, readSafetensors, type Safetensors, type Tensors, writeSafetensors } from "./safetensors.ts";
 export { distribution, draw, type GenerateOptions, generate, type Sampling } from "./sample.ts";
 export type { FitLoss } from "./step.ts";

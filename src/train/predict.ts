@@ -18,7 +18,7 @@ import {
 import type { Model } from "./checkpoint.ts";
 import { type Data, type Examples, examplesOf, type Resident } from "./examples.ts";
 import type { Metric } from "./metrics.ts";
-import { evaluateStep, type FitLoss, predictStep, type Rows } from "./step.ts";
+import { evaluateStep, type FitLoss, predictStep, type Rows, type Trained } from "./step.ts";
 
 export type PredictOptions = RunOptions & {
   /** Rows at a time; 1024 unless given. */
@@ -83,16 +83,22 @@ const evaluateCall = "evaluate(net, { params, state }, { x, y }, { loss: crossEn
 type Evaluated = { total: Tensor; weight: Tensor; prediction?: Tensor };
 export type EvaluateLoop<S> = Loop<S, Rows, Resident, Evaluated>;
 
-/** The loop that `evaluation` takes, over a run that has params and state among others; `wanted`: for metrics. */
+/**
+ * The loop that `evaluation` takes, over a run that has params and state among others; `wanted`: for metrics. `show` gives
+ * the parameters that are meant, where they are not those of the run.
+ */
 export const evaluateLoop = <S extends Model>(
   run: Run<S>,
   net: Module,
   loss: FitLoss,
   examples: Examples,
   wanted: boolean,
+  show?: (s: any) => Trained["params"],
 ): EvaluateLoop<S> =>
   // any: a mapped type over the unknown rest of S tells the type checker nothing about its params and state
-  run.loop<Rows, Evaluated, Resident>(evaluateStep(net, loss, examples, wanted) as any, { data: examples.resident });
+  run.loop<Rows, Evaluated, Resident>(evaluateStep(net, loss, examples, wanted, show) as any, {
+    data: examples.resident,
+  });
 
 /** The same on a loop over a run that is still training. */
 export async function evaluation<S>(

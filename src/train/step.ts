@@ -100,9 +100,9 @@ export const predictStep =
 
 /** The parts of the loss of some examples and, where metrics want it, what the net gives for them. */
 export const evaluateStep =
-  (net: Module, loss: FitLoss, { batch }: Examples, wanted: boolean) =>
+  (net: Module, loss: FitLoss, { batch }: Examples, wanted: boolean, show = ({ params }: { params: Tree }) => params) =>
   (s: Traced<Pick<Trained, "params" | "state">>, feed: Traced<Rows>, data: Traced<Resident>) => {
     const { x, y } = batch(data, feed.rows);
-    const prediction: Tensor = apply(net, { params: s.params, state: s.state }, x)[0];
+    const prediction: Tensor = apply(net, { params: show(s), state: s.state }, x)[0];
     return { output: { ...partsOf(loss, prediction, y), ...(wanted && { prediction }) } };
   };
