@@ -31,23 +31,29 @@ export type Band = {
   readonly waits: boolean;
 };
 
-export function bands(kernels: readonly Kernel[], named: ReadonlyMap<string, Buffer>, grain = GRAIN): Band[] {
+/** The bands of a step. Where it falls into several parts, each is over before the next begins. */
+export function bands(
+  parts: readonly (readonly Kernel[])[],
+  named: ReadonlyMap<string, Buffer>,
+  grain = GRAIN,
+): Band[] {
   const groups: Group[] = [];
   const touching = new Map<Place, Group[]>(); // whose slices or wholes a place is among, in the order of the groups
   const written = new Map<Place, Group>(); // who wrote a place last
   const read = new Map<Place, Set<Group>>(); // who has read it since
-  for (const kernel of kernels) {
+  for (const [part, kernel] of parts.flatMap((list, part) => list.map((k) => [part, k] as const))) {
     const { reads, writes } = buffersOf(kernel, named);
-    const needs = new Set<Group>();
+    const needs = new Set(groups.filter((g) => g.part === part - 1));
     for (const b of [...reads, ...writes]) {
       const g = written.get(placeIn(b));
       if (g) needs.add(g);
     }
     for (const b of writes) for (const g of read.get(placeIn(b)) ?? []) needs.add(g);
     const axis = axisOf(kernel, named);
-    const joined = axis && joinable(touching, axis, writes, needs);
+    const joined = axis && joinable(touching, axis, writes, needs, part);
     const home: Group = joined ?? {
       at: groups.length,
+      part,
       members: [],
       slices: axis?.n ?? 1,
       whole: new Map(),
@@ -96,6 +102,7 @@ export const uncut = (kernels: readonly Kernel[]): Band[] =>
  */
 type Group = {
   readonly at: number;
+  readonly part: number;
   readonly members: { readonly kernel: Kernel; readonly axis: Axis | undefined }[];
   slices: number;
   readonly whole: Map<Place, number | null>;
@@ -109,9 +116,10 @@ function joinable(
   axis: Axis,
   writes: readonly Buffer[],
   needs: ReadonlySet<Group>,
+  part: number,
 ): Group | undefined {
   const near = new Set([...axis.steps.keys()].flatMap((place) => touching.get(place) ?? []));
-  const candidates = [...near].filter((g) => canJoin(g, axis, writes)).sort((p, q) => q.at - p.at);
+  const candidates = [...near].filter((g) => g.part === part && canJoin(g, axis, writes)).sort((p, q) => q.at - p.at);
   return candidates.find(apart(needs));
 }
 

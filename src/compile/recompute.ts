@@ -10,24 +10,34 @@ import { Expr } from "../ir/expr.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { placeIn } from "./cut.ts";
 import { type Buffer, buffersOf, type Kernel, type Store } from "./program.ts";
+import { sorted } from "./schedule.ts";
 
-/** The kernels in an order that keeps little alive. `twin` makes a temporary like the one given. */
+/**
+ * The kernels in an order that keeps little alive, in lists that each begin with what is computed again: one is over
+ * before the next begins. `twin` makes a temporary like the one given.
+ */
 export function recomputed(
   kernels: readonly Kernel[],
   named: ReadonlyMap<string, Buffer>,
   twin: (b: Buffer) => Buffer,
-): readonly Kernel[] {
+): readonly (readonly Kernel[])[] {
   const parts = new Set(kernels.flatMap((k) => partOf(k, named) ?? []));
-  if (parts.size === 0) return kernels;
+  const copies: Kernel[][] = [];
   let list = kernels;
-  const twins = new Set<Buffer>();
-  const twinned = (b: Buffer) => {
-    const other = twin(b);
-    twins.add(other);
-    return other;
-  };
-  for (const part of parts) list = again(part, list, named, twinned);
-  return twins.size === 0 ? kernels : eager(list, named, twins);
+  for (const part of parts) {
+    const found = again(part, list, named, twin);
+    if (!found) continue;
+    copies.push(found.copies);
+    list = [...found.before, ...found.copies, ...found.after];
+  }
+  if (copies.length === 0) return [kernels];
+  const begins = new Set(copies.map(([first]) => first));
+  const out: Kernel[][] = [[]];
+  for (const k of inTime(list, new Set(copies.flat()), named)) {
+    if (begins.has(k)) out.push([]);
+    out.at(-1)!.push(k);
+  }
+  return out;
 }
 
 /** The part of the forward pass that a kernel belongs to with all that it writes. */
@@ -38,16 +48,11 @@ function partOf(k: Kernel, named: ReadonlyMap<string, Buffer>): object | undefin
 
 const isGradient = ({ origin }: Tensor): boolean => origin.of !== undefined;
 
-/** The list with one part taken a second time, where gradients read what it makes. */
-function again(
-  part: object,
-  list: readonly Kernel[],
-  named: ReadonlyMap<string, Buffer>,
-  twin: (b: Buffer) => Buffer,
-): readonly Kernel[] {
+/** One part's kernels a second time, and the list before and after them; undefined where gradients read none of it. */
+function again(part: object, list: readonly Kernel[], named: ReadonlyMap<string, Buffer>, twin: (b: Buffer) => Buffer) {
   const touches = list.map((k) => buffersOf(k, named));
   const isOwn = list.map((k) => partOf(k, named) === part);
-  const isLate = touches.map(({ writes }) => writes.some((b) => isGradient(b.tensor)));
+  const isLate = touches.map(({ writes }) => writes.every((b) => isGradient(b.tensor) || b.role === "state"));
 
   // What only the part itself and gradients read, made by kernels that change nothing else, need not be kept.
   const writer = new Map<Buffer, number>();
@@ -71,7 +76,7 @@ function again(
       stack.push(by);
     }
   }
-  if (twice.size === 0) return list;
+  if (twice.size === 0) return undefined;
 
   // Before the first that wants it, and before anything that it reads is replaced.
   const last = Math.max(...twice);
@@ -83,7 +88,7 @@ function again(
   const copies = [...twice].sort((a, b) => a - b).map((k) => renamed(list[k]!, to));
   const lateOnes = new Set(late);
   const rest = list.map((k, n) => (lateOnes.has(n) ? renamed(k, to) : k));
-  return [...rest.slice(0, at), ...copies, ...rest.slice(at)];
+  return { before: rest.slice(0, at), copies, after: rest.slice(at) };
 }
 
 /** The same kernel on other buffers. */
@@ -120,26 +125,19 @@ function renamed(k: Kernel, to: ReadonlyMap<Buffer, Buffer>): Kernel {
   return { ...k, reductions, stores: k.stores.map(moved) };
 }
 
-/** Whoever reads a twin goes as early as it can, so that the twin can go too. */
-function eager(list: readonly Kernel[], named: ReadonlyMap<string, Buffer>, twins: ReadonlySet<Buffer>): Kernel[] {
-  const needs = dependencies(list, named);
-  const hurried = list.flatMap((k, n) => (buffersOf(k, named).reads.some((b) => twins.has(b)) ? [n] : []));
-  const out: Kernel[] = [];
-  const done = new Set<number>();
-  const emit = (n: number) => {
-    done.add(n);
-    out.push(list[n]!);
-  };
-  list.forEach((_, n) => {
-    if (done.has(n)) return;
-    emit(n);
-    for (let k = next(); k !== undefined; k = next()) emit(k);
+/** Copies only when nothing else can be done, so that all that their twins are for has been done before the next ones. */
+function inTime(
+  list: readonly Kernel[],
+  copies: ReadonlySet<Kernel>,
+  named: ReadonlyMap<string, Buffer>,
+): readonly Kernel[] {
+  const order = [...list.filter((k) => !copies.has(k)), ...list.filter((k) => copies.has(k))];
+  const rank = new Map(order.map((k, n) => [k, n]));
+  const after = order.map(() => new Set<number>());
+  dependencies(list, named).forEach((needs, k) => {
+    for (const need of needs) after[rank.get(list[need]!)!]!.add(rank.get(list[k]!)!);
   });
-  return out;
-
-  function next(): number | undefined {
-    return hurried.find((k) => !done.has(k) && [...needs[k]!].every((need) => done.has(need)));
-  }
+  return sorted(after).map((n) => order[n]!);
 }
 
 /** Of each kernel, those before it that it cannot go before: they make what it reads, or touch what it writes. */

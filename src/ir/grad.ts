@@ -29,7 +29,7 @@ export function vjp(y: Tensor, xs: readonly Tensor[], cotangent: Tensor): Tensor
       const x = t.src[k]!;
       if (!d || !useful.has(x)) return;
       const sum = cotangents.get(x);
-      cotangents.set(x, sum ? sum.add(d) : d);
+      cotangents.set(x, sum ? asGradientOf(x, () => sum.add(d)) : d);
     });
   }
   return xs.map((x) => {

@@ -3,7 +3,7 @@
  * so what a target lacks is a type error and never another target's text.
  */
 import type { Accumulate, Buffer, Loop, Nest, Reduction, Store } from "../compile/program.ts";
-import { type DType, type Storage, storages } from "../ir/dtype.ts";
+import { type DType, isFloat, type Storage, storages } from "../ir/dtype.ts";
 import { type Expr, fresh, linear } from "../ir/expr.ts";
 import type { Elementwise } from "../ir/ops.ts";
 import { runs, steady } from "./innermost.ts";
@@ -23,6 +23,11 @@ export type Target = {
   fold(r: Reduction): Fold;
   /** The line above the innermost loop of reductions that says that their order is free, where the target wants to be told. */
   freeOrder(clauses: readonly string[]): string | undefined;
+  /**
+   * a · b + the product c. A compiler that may round only once has a choice here, and takes another one in another loop:
+   * where it has it, the target says which.
+   */
+  readonly sumOfProducts: ((d: DType, a: string, b: string, c: string) => string) | undefined;
   /** How loops are walked in strips, where that is faster. */
   readonly strips: Strips | undefined;
 };
@@ -335,6 +340,11 @@ class Writer {
       // The condition is one on integers: of another width than the value, it moves into the index.
       const value = storages[storage].bytes === 4 ? from(place) : from(t.ops.where("i32", valid, place, "0", "i32"));
       return t.ops.where(e.dtype, valid, value, t.literal(0, e.dtype), e.dtype);
+    }
+    const [x, y] = e.src as [Expr, Expr];
+    if (e.op === "add" && x.op === "mul" && y.op === "mul" && t.sumOfProducts && isFloat(e.dtype)) {
+      const [a, b] = x.src as [Expr, Expr];
+      return t.sumOfProducts(e.dtype, this.text(a), this.text(b), this.text(y));
     }
     const [a = "", b = "", c = ""] = e.src.map((x) => this.text(x));
     if (e.dtype === "i32" && (e.op === "add" || e.op === "mul") && e.lo === -Infinity) {

@@ -15,7 +15,7 @@ static void dh_k1(float *restrict p0, const float *restrict p1, const float *res
       const float v1 = p0[v0];
       const float v2 = p1[v0];
       const float v3 = p2[0];
-      roots0[lane] = (((v1 * 9.990000128746033e-1f) + ((v2 * v2) * 1.0000000474974513e-3f)) * (1e+0f / v3));
+      roots0[lane] = (dh_fma_f32(v1, 9.990000128746033e-1f, ((v2 * v2) * 1.0000000474974513e-3f)) * (1e+0f / v3));
     }
     dh_roots(roots0);
     #pragma omp simd
@@ -23,9 +23,9 @@ static void dh_k1(float *restrict p0, const float *restrict p1, const float *res
       const int v0 = (i0 + lane);
       const float v1 = p3[v0];
       const float v2 = p1[v0];
-      const float v3 = ((v1 * 8.999999761581421e-1f) + (v2 * 1.0000000149011612e-1f));
+      const float v3 = dh_fma_f32(v1, 8.999999761581421e-1f, (v2 * 1.0000000149011612e-1f));
       const float v4 = p0[v0];
-      const float v5 = ((v4 * 9.990000128746033e-1f) + ((v2 * v2) * 1.0000000474974513e-3f));
+      const float v5 = dh_fma_f32(v4, 9.990000128746033e-1f, ((v2 * v2) * 1.0000000474974513e-3f));
       const float v6 = p4[v0];
       const float v7 = p5[0];
       const float v8 = (v6 + ((((v3 * (1e+0f / v7)) / (roots0[lane] + 9.99999993922529e-9f)) * 1.0000000474974513e-3f) * -1e+0f));
@@ -37,9 +37,9 @@ static void dh_k1(float *restrict p0, const float *restrict p1, const float *res
   for (int i0 = (1000) - ((1000) - (0)) % 16; i0 < 1000; i0++) {
     const float v0 = p3[i0];
     const float v1 = p1[i0];
-    const float v2 = ((v0 * 8.999999761581421e-1f) + (v1 * 1.0000000149011612e-1f));
+    const float v2 = dh_fma_f32(v0, 8.999999761581421e-1f, (v1 * 1.0000000149011612e-1f));
     const float v3 = p0[i0];
-    const float v4 = ((v3 * 9.990000128746033e-1f) + ((v1 * v1) * 1.0000000474974513e-3f));
+    const float v4 = dh_fma_f32(v3, 9.990000128746033e-1f, ((v1 * v1) * 1.0000000474974513e-3f));
     const float v5 = p4[i0];
     const float v6 = p5[0];
     const float v7 = p2[0];

@@ -35,7 +35,7 @@ static void dh_k2(const float *restrict p0, const float *restrict p1, float *res
         const float v3 = p1[((v0 + (i1 * 42)) + i3)];
         const float v4 = (v2 + (v3 * -1e+0f));
         const float v5 = (1.4880952658131719e-3f * v4);
-        const float v6 = (v5 + v5);
+        const float v6 = dh_fma_f32(1.4880952658131719e-3f, v4, v5);
         p2[v1] = v4;
         p3[v1] = v6;
       }

@@ -14,7 +14,7 @@ static void dh_k0(const float *restrict p0, const float *restrict p1, const floa
       const float v5 = p2[v0];
       const float v6 = (v4 + (v5 * -1e+0f));
       const float v7 = (3.90625e-3f * v6);
-      const float v8 = ((v4 == 0e+0f) ? 0e+0f : (v7 + v7));
+      const float v8 = ((v4 == 0e+0f) ? 0e+0f : dh_fma_f32(3.90625e-3f, v6, v7));
       p3[v0] = v6;
       p4[v0] = v8;
     }

@@ -22,7 +22,7 @@ static void dh_k1(const float *restrict p0, float *restrict p1, float *restrict 
     const float v3 = (v2 + 1e+0f);
     const float v4 = ((v1 ? v2 : 1e+0f) / v3);
     const float v5 = (5.55555559694767e-2f * v4);
-    const float v6 = (v5 + v5);
+    const float v6 = dh_fma_f32(5.55555559694767e-2f, v4, v5);
     const float v7 = (((((v6 * v4) / v3) * -1e+0f) + (v1 ? (v6 / v3) : 0e+0f)) * v2);
     const float v8 = ((v1 ? v7 : 0e+0f) + ((v1 ? 0e+0f : v7) * -1e+0f));
     p1[i1] = v4;
