@@ -12,7 +12,7 @@ export type Hyper = {
   /** Decay of the average of gradients, and of their squares (Adam and its kin). */
   b1: number;
   b2: number;
-  /** Decay of the slow average of gradients, and its share in the direction (AdEMAMix). */
+  /** Decay of the slow average of gradients, and its share in the direction (AdEMAMix); of Prodigy's estimate. */
   b3: number;
   alpha: number;
   /** Steps in which α and β₃ of AdEMAMix rise to their values. */
@@ -82,6 +82,16 @@ export type Hyper = {
   maxDim: number;
   /** Shampoo: the rule that the length of the step is taken from. */
   graft: "none" | "sgd" | "adam";
+  /** Schedule-free: step t weighs tʳ · (the highest lr so far)^weightLrPower in the average. */
+  r: number;
+  weightLrPower: number;
+  /** Prodigy: the first estimate of the distance, and what estimates are multiplied by. */
+  d0: number;
+  dCoef: number;
+  /** Prodigy: with Adam's corrections. */
+  biasCorrection: boolean;
+  /** Prodigy: the estimate does not depend on lr, so that a warm-up does not raise it. */
+  safeguardWarmup: boolean;
 };
 
 type Domain = { readonly holds: (x: unknown) => boolean; readonly text: string };
@@ -148,6 +158,12 @@ const domains: { readonly [H in keyof Hyper]: Domain } = {
   ridge: number("a number in (0, 1)", (x) => x > 0 && x < 1),
   maxDim: whole(1),
   graft: oneOf("none", "sgd", "adam"),
+  r: notNegative,
+  weightLrPower: notNegative,
+  d0: positive,
+  dCoef: positive,
+  biasCorrection: flag,
+  safeguardWarmup: flag,
 };
 
 /** Throws unless `x` lies in the domain of that hyper-parameter. */

@@ -19,6 +19,8 @@ import {
   surprise,
   twoAverages,
 } from "./rules/adaptive.ts";
+import { prodigyRule } from "./rules/prodigy.ts";
+import { rootMoment, scheduleFree, warming } from "./rules/schedule-free.ts";
 import { resilient, signOfMomentum } from "./rules/sign.ts";
 import { heavyBall, maxMoments, moments, rootMeanSquare, rootSum, steepest, trustRatio } from "./rules.ts";
 import { coupled, decayed, shrinking } from "./weight-decay.ts";
@@ -34,6 +36,8 @@ const kerasAverages = { ...averages, eps: 1e-7, lr: 1e-3 };
 const nesterovAverages = { ...averages, momentumDecay: 0.004 };
 const resilience = { etaMinus: 0.5, etaPlus: 1.2, minStep: 1e-6, maxStep: 50 };
 const lrInBuffer = (dialect: Dialect) => (dialect === "keras" ? "inside" : "outside");
+
+const prodigyDefaults = { b1: 0.9, b2: 0.999, eps: 1e-8, d0: 1e-6, dCoef: 1, safeguardWarmup: false, weightDecay: 0 };
 
 export const optimizers = {
   gradientDescent: row<"weightDecay">("gradientDescent", {
@@ -340,6 +344,61 @@ export const optimizers = {
     source: "Zaheer et al. 2018, algorithm 2, with Optax' bias corrections",
     rule: (o) => coupled(o, additiveMoments(o)),
   }),
+
+  /** Optax has no r, and weighs a step by the rate of the next; a warm-up is the schedule's affair here. */
+  scheduleFreeSgd: row<"b1" | "r" | "weightLrPower" | "weightDecay">("scheduleFreeSgd", {
+    lr: 1,
+    dialects: {
+      torch: { b1: 0.9, r: 0, weightLrPower: 2, weightDecay: 0, lr: 1 },
+      optax: { b1: 0.9, r: 0, weightLrPower: 2, weightDecay: 0, lr: 1 },
+    },
+    summary: "Steepest descent whose average is evaluated, with gradients taken between the two: no rate that falls",
+    formula: "y = (1 − β) z + β x\nz ← z − η g(y)\nx ← (1 − c) x + c z, c = η² / Σ η²\nevaluated: x",
+    when: "Where the end of a training is not known beforehand: constant rate after a warm-up, larger than sgd's by far. Trained are y.",
+    source: "Defazio et al. 2024, algorithm 1 and section 4; torch is the package schedulefree 1.3",
+    rule: (o) => scheduleFree("scheduleFreeSgd", decayed(o, steepest()), o),
+  }),
+
+  scheduleFreeAdamW: row<"b1" | "b2" | "eps" | "r" | "weightLrPower" | "weightDecay">("scheduleFreeAdamW", {
+    lr: 0.0025,
+    dialects: {
+      torch: { b1: 0.9, b2: 0.999, eps: 1e-8, r: 0, weightLrPower: 2, weightDecay: 0, lr: 0.0025 },
+      optax: { b1: 0.9, b2: 0.999, eps: 1e-8, r: 0, weightLrPower: 2, weightDecay: 0, lr: 0.0025 },
+      paper: { b1: 0.9, b2: 0.999, eps: 1e-8, r: 0, weightLrPower: 2, weightDecay: 0 },
+    },
+    summary: "AdamW whose average is evaluated, with gradients taken between the two: no rate that falls",
+    formula:
+      "y = (1 − β₁) z + β₁ x\nv ← β₂ v + (1 − β₂) g(y)²\nz ← z − η (g / (√v̂ + ε) + λ y)\n" +
+      "x ← (1 − c) x + c z, c = η² / Σ η²\nevaluated: x",
+    when: "As AdamW, where the end of a training is not known beforehand: constant rate after a warm-up, about AdamW's peak or higher.",
+    source:
+      "Defazio et al. 2024, algorithm 1, whose rate is corrected in place of v; torch is the package schedulefree 1.3",
+    rule: (o) => {
+      const paper = o.dialect === "paper";
+      const base = decayed(o, rootMoment(o, !paper));
+      return scheduleFree("scheduleFreeAdamW", base, { ...o, ...(paper && { rate: warming(o.b2) }) });
+    },
+  }),
+
+  prodigy: row<"b1" | "b2" | "eps" | "d0" | "dCoef" | "biasCorrection" | "safeguardWarmup" | "weightDecay", "b3">(
+    "prodigy",
+    {
+      lr: 1,
+      dialects: {
+        torch: { ...prodigyDefaults, biasCorrection: false, lr: 1 },
+        optax: { ...prodigyDefaults, biasCorrection: true, lr: 1 },
+      },
+      optional: ["b3"],
+      summary: "AdamW that estimates its own rate: the distance d from the start to the minimum; lr stays 1",
+      formula:
+        "r ← β₃ r + d γ ⟨g, p₀ − p⟩ / d₀, s ← β₃ s + d γ g / d₀, with γ = d η\n" +
+        "m ← β₁ m + (1 − β₁) d g\nv ← β₂ v + (1 − β₂) d² g²\n" +
+        "d ← max(d, r / ‖s‖₁)\np ← p − γ (m / (√v + d ε) + λ p)",
+      when: "Where there is no time to tune a rate: η = 1, or a schedule that falls from 1. Takes four copies of the parameters.",
+      source: "Mishchenko & Defazio 2024, algorithm 4; torch is the package prodigyopt 1.1",
+      rule: prodigyRule,
+    },
+  ),
 } as const;
 
 export type OptimizerName = keyof typeof optimizers;
@@ -364,3 +423,6 @@ export const rprop = optimizers.rprop.make;
 export const ademamix = optimizers.ademamix.make;
 export const adabelief = optimizers.adabelief.make;
 export const yogi = optimizers.yogi.make;
+export const scheduleFreeSgd = optimizers.scheduleFreeSgd.make;
+export const scheduleFreeAdamW = optimizers.scheduleFreeAdamW.make;
+export const prodigy = optimizers.prodigy.make;

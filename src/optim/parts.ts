@@ -4,11 +4,16 @@
  */
 import { asOne, scalar, type Tensor } from "../ir/tensor.ts";
 import type { Value } from "../ir/value.ts";
+import { leaves } from "../tree.ts";
 import { type Gives, leafwise, type Rule, type Transform } from "./transform.ts";
 
 /** A rule of ours: where its nodes were written need not be looked for at each of them. */
 export const lifted = <S extends Record<string, Value>>(describe: string, rule: Rule<S>, gives?: Gives): Transform =>
   leafwise(describe, { ...rule, update: (...given) => asOne(() => rule.update(...given)) }, gives);
+
+/** The widest float among some Values: the dtype of a scalar that is one for all of them. */
+export const floatOf = (params: unknown): "f32" | "f64" =>
+  leaves<Value>(params).some((p) => p.dtype === "f64") ? "f64" : "f32";
 
 /** b · average + (1 − b) · x. */
 export const ema = (average: Tensor, x: Tensor, b: number): Tensor => average.mul(b).add(x.mul(1 - b));

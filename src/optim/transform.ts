@@ -151,7 +151,8 @@ export const given = (x: unknown): string =>
 
 const at = (path: string) => path || "the top";
 
-function parameter(path: string, p: unknown): Value {
+/** Throws unless it can be trained. */
+export function parameter(path: string, p: unknown): Value {
   if (!(p instanceof Value)) fail(`optim: the parameter at ${at(path)} is not a Value`);
   if (p.dtype !== "f32" && p.dtype !== "f64") {
     fail(`optim: the parameter at ${at(path)} is ${p}; only floats can be trained`, "keep integers in the state");
@@ -159,7 +160,8 @@ function parameter(path: string, p: unknown): Value {
   return p;
 }
 
-function fits(path: string, p: Tensor, u: unknown): void {
+/** Throws unless u is a gradient of that parameter. */
+export function fits(path: string, p: Tensor, u: unknown): void {
   if (!(u instanceof Tensor)) fail(`update: there is no gradient for the parameter at ${at(path)}, ${p}`);
   if (!sameShape(p.shape, u.shape) || p.dtype !== u.dtype) {
     fail(`update: the parameter at ${at(path)} is ${p}, its gradient ${u}`);
