@@ -86,11 +86,11 @@ export function requireWindow({ tokens }: Passage, context: number, what: string
 }
 
 /** Throws where a batch is more windows than there are. */
-export function requireWindows({ source, train }: Corpus, context: number, batch: number): void {
+export function requireWindows({ source, train }: Corpus, context: number, batch: number, accumulate = 1): void {
   const n = train.tokens.data.length - context;
-  if (batch <= n) return;
+  if (batch * accumulate <= n) return;
   fail(
-    `--batch ${batch}: the part of ${source} to train on has ${counted(n, "window")} of ${context} tokens`,
+    `--batch ${batch}${accumulate > 1 ? ` --accumulate ${accumulate}` : ""}: the part of ${source} to train on has ${counted(n, "window")} of ${context} tokens`,
     "use a smaller batch, or a longer text",
   );
 }

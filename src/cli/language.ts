@@ -19,7 +19,7 @@ import {
 import type { RunOptions } from "../run/run.ts";
 import type { Model } from "../train/checkpoint.ts";
 import { evaluate, windows } from "../train/index.ts";
-import { mostBytes, precisionOf, type TrainingRecipe, type TrainingWishes } from "./recipe.ts";
+import { accumulateOf, mostBytes, precisionOf, type TrainingRecipe, type TrainingWishes } from "./recipe.ts";
 
 export type LanguageWishes = TrainingWishes & {
   readonly context?: number;
@@ -49,7 +49,8 @@ export function languageRecipe(wishes: LanguageWishes): LanguageRecipe {
   }
   const { lr = optimizer === "adamW" ? 1e-3 : optimizers[optimizer].defaults.lr } = wishes;
   const { weightDecay = optimizer === "adamW" ? 0.1 : 0 } = wishes;
-  return { optimizer, lr, schedule, weightDecay, clip: 1, batch, steps, ...precisionOf(wishes) };
+  const asked = { ...accumulateOf(wishes, batch), ...precisionOf(wishes) };
+  return { optimizer, lr, schedule, weightDecay, clip: 1, batch, steps, ...asked };
 }
 
 /** Throws where the heads do not share the width, and where nobody could train it. */

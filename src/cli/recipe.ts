@@ -29,6 +29,7 @@ export type TrainingWishes = {
   readonly schedule?: ScheduleName;
   readonly weightDecay?: number;
   readonly batch?: number | "full";
+  readonly accumulate?: number;
   readonly precision?: Precision;
 };
 
@@ -40,8 +41,10 @@ export type TrainingRecipe = {
   readonly weightDecay: number;
   /** The gradients' norm is cut off here; 0 is never. */
   readonly clip: number;
-  /** Rows, images or windows per step. */
+  /** Rows, images or windows per batch. */
   readonly batch: number;
+  /** Batches per step, where it is not one. */
+  readonly accumulate?: number;
   /** Of the factors of matrix products, where it is not f32's. */
   readonly precision?: "bf16";
 };
@@ -49,6 +52,28 @@ export type TrainingRecipe = {
 /** The part of a recipe that is there only where it was asked for. */
 export const precisionOf = ({ precision }: TrainingWishes): Pick<TrainingRecipe, "precision"> =>
   precision === "bf16" ? { precision } : {};
+
+/** The same of batches that are put together for a step. Throws where they are more than the data, `rows` of them. */
+export function accumulateOf(
+  { accumulate = 1 }: TrainingWishes,
+  batch: number,
+  rows = Infinity,
+): Pick<TrainingRecipe, "accumulate"> {
+  if (accumulate * batch > rows && accumulate > 1) {
+    fail(
+      `--accumulate ${accumulate}: as many batches of ${batch} are more than the data: there are ${rows} to train on`,
+      "use a smaller --batch, or put fewer of them together",
+    );
+  }
+  return accumulate > 1 ? { accumulate } : {};
+}
+
+/** Steps of one pass over the rows. */
+export const stepsPerEpoch = (rows: number, { batch, accumulate = 1 }: Pick<TrainingRecipe, "batch" | "accumulate">) =>
+  Math.ceil(rows / (batch * accumulate));
+
+/** What a resumed run is taken to have been asked for, where nothing is written. */
+export const unasked = { precision: "f32", accumulate: 1 } as const;
 
 export type Wishes = TrainingWishes & {
   readonly model?: ModelName;
@@ -100,7 +125,8 @@ export function recipe(shape: Shape, wishes: Wishes): Recipe {
   if (linear && wishes.dropout) fail("--dropout: a linear model has no hidden layers to drop from");
   const optimizer = wishes.optimizer ?? "adamW";
   const batch = batchOf(shape.rows, wishes.batch);
-  const perEpoch = Math.ceil(shape.rows / batch);
+  const accumulated = accumulateOf(wishes, batch, shape.rows);
+  const perEpoch = stepsPerEpoch(shape.rows, { batch, ...accumulated });
   return {
     model,
     hidden: linear ? [] : (wishes.hidden ?? hiddenFor(shape)),
@@ -111,6 +137,7 @@ export function recipe(shape: Shape, wishes: Wishes): Recipe {
     weightDecay: wishes.weightDecay ?? decayFor(shape, optimizer, linear),
     clip: 1,
     batch,
+    ...accumulated,
     ...precisionOf(wishes),
     epochs: wishes.epochs ?? Math.max(1, Math.round(stepsFor(shape, linear) / perEpoch)),
   };

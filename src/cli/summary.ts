@@ -4,6 +4,7 @@ import type { Warning } from "../data/warning.ts";
 import type { TableConfiguration } from "./configuration.ts";
 import { parameters } from "./network.ts";
 import type { Problem } from "./problem.ts";
+import { stepsPerEpoch, type TrainingRecipe } from "./recipe.ts";
 import { type ClassScore, interval, type Score } from "./score.ts";
 import type { Colors } from "./terminal.ts";
 import { brief, columns, counted, grouped, shortened, significant, wrapped } from "./text.ts";
@@ -28,7 +29,7 @@ export function beforehand(
   const { table, split, target, reason } = problem;
   const { recipe, architecture, choices } = configuration;
   const { train, validation, test } = split;
-  const perEpoch = Math.ceil(train.length / recipe.batch);
+  const perEpoch = stepsPerEpoch(train.length, recipe);
   const parts = [
     `${grouped(train.length)} to train on`,
     ...(validation.length > 0 ? [`${grouped(validation.length)} to watch it`] : []),
@@ -56,14 +57,30 @@ export function beforehand(
       ],
       [
         "training",
-        `${recipe.optimizer}, lr ${brief(recipe.lr)} (${recipe.schedule}), weight decay ${brief(recipe.weightDecay)}, ` +
-          `batch ${grouped(recipe.batch)}, ${counted(recipe.epochs, "epoch")} of ${counted(perEpoch, "step")}, seed ${choices.seed}${recipe.precision ? `, ${recipe.precision}` : ""}`,
+        trainingText(recipe, `${counted(recipe.epochs, "epoch")} of ${counted(perEpoch, "step")}`, choices.seed),
       ],
       ["backend", backend],
     ],
     colors,
     width,
   );
+}
+
+/** "adamW, lr 0.003 (warmupCosine), weight decay 0.1, batch 32, 20 epochs of 10 steps, seed 1" */
+export function trainingText(recipe: TrainingRecipe, length: string, seed: number): string {
+  const { optimizer, lr, schedule, weightDecay, batch, accumulate, precision } = recipe;
+  const batches = accumulate
+    ? `${grouped(accumulate)} batches of ${grouped(batch)} per step`
+    : `batch ${grouped(batch)}`;
+  return [
+    optimizer,
+    `lr ${brief(lr)} (${schedule})`,
+    `weight decay ${brief(weightDecay)}`,
+    batches,
+    length,
+    `seed ${seed}`,
+    ...(precision ? [precision] : []),
+  ].join(", ");
 }
 
 /** "54 numbers (3 on a logarithmic scale, 2 with missing cells filled in), 3 categories as 17 columns of 0 and 1" */

@@ -42,6 +42,7 @@ export function trainCommand(terminal: Terminal, done: (code: number) => void): 
     .option("--schedule <name>", words(schedules).join(", "), parse.oneOf(words(schedules)))
     .option("--weight-decay <rate>", "how strongly weights are drawn to 0", parse.notNegative)
     .option("--batch <rows>", 'rows, or windows of a text, per step; or "full"', parse.batch)
+    .option("--accumulate <n>", "batches per step, as one large batch; 1 unless given", parse.count)
     .option("--precision <name>", "f32, or bf16 for faster products of large matrices", parse.oneOf(["f32", "bf16"]))
     .option("--seed <n>", "of the split, the first weights and the order; 1 unless given", parse.seed)
     .option("--test-fraction <share>", "held out for the test; 0.2 of rows, 0.1 of a text unless given", parse.share)

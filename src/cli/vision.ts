@@ -18,7 +18,7 @@ import {
 } from "../nn/index.ts";
 import { type OptimizerName, optimizers } from "../optim/index.ts";
 import type { Labelled, PictureShape } from "./pictures.ts";
-import { mostBytes, precisionOf, type TrainingRecipe, type TrainingWishes } from "./recipe.ts";
+import { accumulateOf, mostBytes, precisionOf, type TrainingRecipe, type TrainingWishes } from "./recipe.ts";
 import { counted, significant } from "./text.ts";
 
 export const visionModels = ["cnn", "mlp", "linear"] as const;
@@ -213,6 +213,7 @@ export function visionRecipe(wishes: VisionWishes, shape: PictureShape, images: 
     clip: 1,
     ...precisionOf(wishes),
     batch,
+    ...accumulateOf(wishes, batch, images),
     epochs: wishes.epochs ?? (images < 2000 ? 40 : images < 20_000 ? 20 : 10),
   };
 }

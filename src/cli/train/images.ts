@@ -10,11 +10,11 @@ import { command, describedImages, type ImagesConfiguration } from "../configura
 import { lossFor, outputsFor } from "../network.ts";
 import { type Gallery, galleryFingerprint, galleryOf, type Labelled, type PictureChoices } from "../pictures.ts";
 import { shaped } from "../problem.ts";
-import { ruleOf, scheduleOf } from "../recipe.ts";
+import { ruleOf, scheduleOf, stepsPerEpoch, unasked } from "../recipe.ts";
 import { type Score, score } from "../score.ts";
-import { facts, headline, scoreText } from "../summary.ts";
+import { facts, headline, scoreText, trainingText } from "../summary.ts";
 import type { Colors } from "../terminal.ts";
-import { brief, counted, grouped, shellWord, stem } from "../text.ts";
+import { counted, grouped, shellWord, stem } from "../text.ts";
 import {
   evaluationBatch,
   requireRoom,
@@ -76,7 +76,7 @@ export async function resumedImages(data: string | undefined, folder: string, op
   const { choices, recipe, architecture, backend, target } = configuration;
   requireSettled(
     { ...options, ...pairs(options) },
-    { precision: "f32", ...architecture, ...recipe, ...choices, backend, out: folder },
+    { ...unasked, ...architecture, ...recipe, ...choices, backend, out: folder },
   );
   const source = sameData(data, folder, described, (path) => galleryFingerprint(path, choices));
   const gallery = galleryOf(source, choices, ({ images }) => requireRoom(architecture, recipe.batch, images));
@@ -140,7 +140,7 @@ function fitting(
   { recipe, architecture, choices, backend }: ImagesConfiguration,
   watched: Watched,
 ): Promise<FitResult<any>> {
-  const steps = recipe.epochs * Math.ceil(train.y.data.length / recipe.batch);
+  const steps = recipe.epochs * stepsPerEpoch(train.y.data.length, recipe);
   const learned = ({ x, y }: Labelled) => ({ x, y: shaped(target, y) });
   return fit({
     net: visionNet(architecture),
@@ -151,6 +151,7 @@ function fitting(
     ...(validation && { metrics: metricsOf(target.task).slice(0, 1) }),
     validationBatch: Math.min(validation?.y.data.length ?? 1, evaluationBatch(architecture)),
     batch: recipe.batch,
+    accumulate: recipe.accumulate ?? 1,
     precision: recipe.precision,
     epochs: recipe.epochs,
     seed: choices.seed,
@@ -171,7 +172,8 @@ function beforehand(
   const { source, classes, train, validation, test } = gallery;
   const { architecture, recipe, choices } = configuration;
   const { model, channels, height, width, hidden, dropout, augment } = architecture;
-  const perEpoch = Math.ceil(train.y.data.length / recipe.batch);
+  const perEpoch = stepsPerEpoch(train.y.data.length, recipe);
+  const apart = recipe.accumulate && model === "cnn" ? "; batch normalisation sees each batch by itself" : "";
   const watched = validation ? `, ${grouped(validation.y.data.length)} to watch it` : "";
   const names = classes.length > 6 ? `${classes.slice(0, 6).join(", ")} …` : classes.join(", ");
   const title = { cnn: "CNN, channels", mlp: "MLP, widths", linear: "linear" }[model];
@@ -192,8 +194,8 @@ function beforehand(
       ],
       [
         "training",
-        `${recipe.optimizer}, lr ${brief(recipe.lr)} (${recipe.schedule}), weight decay ${brief(recipe.weightDecay)}, ` +
-          `batch ${grouped(recipe.batch)}, ${counted(recipe.epochs, "epoch")} of ${counted(perEpoch, "step")}, seed ${choices.seed}${recipe.precision ? `, ${recipe.precision}` : ""}`,
+        trainingText(recipe, `${counted(recipe.epochs, "epoch")} of ${counted(perEpoch, "step")}`, choices.seed) +
+          apart,
       ],
       ["backend", backend],
     ],

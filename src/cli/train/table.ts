@@ -19,6 +19,8 @@ import {
   ruleOf,
   type Shape,
   scheduleOf,
+  stepsPerEpoch,
+  unasked,
   validationShare,
   type Wishes,
 } from "../recipe.ts";
@@ -101,7 +103,7 @@ export async function freshTable(data: string, options: TableOptions): Promise<J
 export async function resumedTable(data: string | undefined, folder: string, options: TableOptions): Promise<Job> {
   const { configuration, data: description } = describedTable(folder);
   const { recipe, choices, backend, task } = configuration;
-  requireSettled(options, { precision: "f32", ...choices, ...recipe, backend, task, out: folder });
+  requireSettled(options, { ...unasked, ...choices, ...recipe, backend, task, out: folder });
   const file = sameData(data, folder, description);
   const problem = problemOf(readTable(file, choices), choices, configuration.validation);
   return jobOf(problem, configuration, {
@@ -164,7 +166,7 @@ function fitting(
   { train, validation }: Parts,
   watched: Watched,
 ): Promise<Fitted> {
-  const steps = recipe.epochs * Math.ceil(split.train.length / recipe.batch);
+  const steps = recipe.epochs * stepsPerEpoch(split.train.length, recipe);
   const metric = metricsOf(target.task)[0]!;
   return fit({
     net: network(architecture),
@@ -175,6 +177,7 @@ function fitting(
     ...(validation && { metrics: [metric], earlyStopping: { patience: patience(recipe) } }),
     validationBatch: Math.min(validation?.y.shape[0] ?? 1, 4096),
     batch: recipe.batch,
+    accumulate: recipe.accumulate ?? 1,
     precision: recipe.precision,
     epochs: recipe.epochs,
     seed: choices.seed,

@@ -31,9 +31,10 @@ import {
   languageScore,
 } from "../language.ts";
 import { fingerprint } from "../problem.ts";
-import { facts } from "../summary.ts";
+import { unasked } from "../recipe.ts";
+import { facts, trainingText } from "../summary.ts";
 import type { Colors } from "../terminal.ts";
-import { brief, counted, folded, grouped, shellWord, significant, stem } from "../text.ts";
+import { counted, folded, grouped, shellWord, significant, stem } from "../text.ts";
 import { discard, freeFolder, requireFree } from "./folder.ts";
 import { type Job, requireSettled, sameData, trainedLine, type Watched } from "./job.ts";
 
@@ -98,7 +99,7 @@ export async function resumedText(data: string | undefined, folder: string, opti
   const { configuration, data: described } = describedText(folder);
   const { choices, recipe, architecture, backend } = configuration;
   requireSettled(options, {
-    precision: "f32",
+    ...unasked,
     ...architecture,
     ...recipe,
     vocabulary: undefined,
@@ -132,7 +133,7 @@ function jobOf(
   requireChoice(corpus);
   requireWindow(corpus.train, context, `the part of ${corpus.source} to train on`);
   requireWindow(corpus.test, context, `the last ${percent(share)} of ${corpus.source}`);
-  requireWindows(corpus, context, configuration.recipe.batch);
+  requireWindows(corpus, context, configuration.recipe.batch, configuration.recipe.accumulate);
   return {
     ...kept,
     backend: configuration.backend,
@@ -140,7 +141,7 @@ function jobOf(
     headline: {
       name: "held-out loss",
       of: ({ validationLoss }: Entry) => validationLoss,
-      perStep: { n: configuration.recipe.batch * context, unit: "tokens" },
+      perStep: { n: tokensPerStep(configuration), unit: "tokens" },
     },
     fit: (watched) => fitting(corpus, configuration, watched),
     done: ({ steps }) => counted(steps, "step"),
@@ -156,6 +157,9 @@ function jobOf(
     },
   };
 }
+
+const tokensPerStep = ({ recipe: { batch, accumulate = 1 }, architecture }: TextConfiguration): number =>
+  batch * accumulate * architecture.context;
 
 /** Windows of the held-out part that are looked at on the way: all of them, unless that would take long. */
 const mostWatched = 2048;
@@ -176,6 +180,7 @@ function fitting({ train, test }: Corpus, configuration: TextConfiguration, watc
     validationBatch: evaluationBatch(architecture),
     validateEvery: { steps: Math.max(1, Math.round(recipe.steps / 8)) },
     batch: recipe.batch,
+    accumulate: recipe.accumulate ?? 1,
     precision: recipe.precision,
     steps: recipe.steps,
     seed: choices.seed,
@@ -228,11 +233,7 @@ function beforehand(
         `GPT, ${counted(layers, "layer")}, ${counted(heads, "head")}, width ${width}, context ${context}` +
           `${dropout > 0 ? `, dropout ${dropout}` : ""}: ${counted(languageParameters(architecture), "parameter")}`,
       ],
-      [
-        "training",
-        `${recipe.optimizer}, lr ${brief(recipe.lr)} (${recipe.schedule}), weight decay ${brief(recipe.weightDecay)}, ` +
-          `batch ${grouped(recipe.batch)}, ${counted(recipe.steps, "step")}, seed ${choices.seed}${recipe.precision ? `, ${recipe.precision}` : ""}`,
-      ],
+      ["training", trainingText(recipe, counted(recipe.steps, "step"), choices.seed)],
       ["backend", backend],
     ],
     colors,
@@ -245,12 +246,13 @@ const percent = (share: number): string => `${Number((100 * share).toPrecision(3
 /** The line of --json. */
 function report(
   { tokenizer, train, test }: Corpus,
-  { architecture, choices, recipe }: TextConfiguration,
+  configuration: TextConfiguration,
   folder: string,
   result: FitResult<any>,
   score: LanguageScore,
   sample: string,
 ) {
+  const { architecture, choices } = configuration;
   const { secondsTraining, secondsCompiling, steps, history } = result;
   return {
     task: "text",
@@ -267,7 +269,7 @@ function report(
     testPerplexity: score.perplexity,
     secondsTraining,
     secondsCompiling,
-    tokensPerSecond: (steps * recipe.batch * architecture.context) / secondsTraining,
+    tokensPerSecond: (steps * tokensPerStep(configuration)) / secondsTraining,
     sample,
     run: folder,
   };
