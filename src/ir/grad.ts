@@ -96,7 +96,8 @@ export function hvp<X, R extends unknown[]>(f: (x: X, ...rest: R) => Tensor, x: 
   return grad((at: X) => {
     const gs = tree.leaves<Tensor>(slope(at, ...rest));
     const vs = tree.leaves<Tensor>(v);
-    return gs.map((g, k) => g.mul(vs[k]!).sum()).reduce((a, b) => a.add(b));
+    const wide = gs.some((g) => g.dtype === "f64") ? "f64" : "f32";
+    return gs.map((g, k) => g.mul(vs[k]!).sum().cast(wide)).reduce((a, b) => a.add(b));
   })(x);
 }
 

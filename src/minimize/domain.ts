@@ -30,3 +30,8 @@ export function requireWhole(method: string, name: string, x: unknown): void {
   if (Number.isInteger(x) && (x as number) >= 1) return;
   fail(`${method}: ${name} must be a whole number from 1, got ${shown(x)}`);
 }
+
+export function requireFraction(method: string, name: string, x: unknown): void {
+  if (typeof x === "number" && x > 0 && x < 1) return;
+  fail(`${method}: ${name} must be a number in (0, 1), got ${shown(x)}`);
+}

@@ -17,6 +17,7 @@ export async function strongWolfe(line: Line, first: number, { c1, c2 }: Wolfe):
   let length = first;
   while (line.tried.length < mostTrials) {
     const t = await line.at(length);
+    if (t.value === Number.NEGATIVE_INFINITY) return line.unbounded(t);
     if (!isSound(t) || !line.falls(t, c1) || (last.length > 0 && t.value >= last.value + line.noise)) {
       return zoom(line, last, t, c1, flat);
     }
@@ -25,7 +26,7 @@ export async function strongWolfe(line: Line, first: number, { c1, c2 }: Wolfe):
     length = clamp(cubic(last, t), t.length + 0.01 * (t.length - last.length), 10 * t.length);
     last = t;
   }
-  return lowest(line, last);
+  return line.unbounded(last);
 }
 
 /** Algorithm 3.6: `low` falls and is the lowest so far, and between it and `high` there is a step with both conditions. */
@@ -48,7 +49,8 @@ async function zoom(line: Line, low: Trial, high: Trial, c1: number, flat: (t: T
   return lowest(line, low);
 }
 
-const lowest = (line: Line, low: Trial): Found => (low.length > 0 ? { trial: low, wolfe: false } : line.ended());
+const lowest = (line: Line, low: Trial): Found =>
+  low.value < line.start.value ? { trial: low, wolfe: false } : line.ended();
 
 /** Where between low and high to look next, as a part of the way. */
 function inside(low: Trial, high: Trial, creeps: boolean): number {

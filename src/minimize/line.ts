@@ -78,29 +78,36 @@ export class Line {
 
   /**
    * Armijo's condition against `reference`, the value at the start. Where values differ by their rounding alone it is
-   * read off the slopes, which for a parabola is the same: Hager & Zhang 2005, "approximate Wolfe conditions".
+   * read off the slopes, which for a parabola is the same: Hager & Zhang 2005, "approximate Wolfe conditions". The slope
+   * must have changed, so that no f creeps upwards whose gradient is wrong.
    */
   falls({ length, value, slope }: Trial, c1: number, reference = this.start.value): boolean {
-    if (value <= reference + c1 * length * this.start.slope) return true;
-    return Math.abs(value - this.start.value) <= this.noise && slope <= (2 * c1 - 1) * this.start.slope;
+    if (value - reference <= c1 * length * this.start.slope) return true;
+    return Math.abs(value - this.start.value) <= this.noise && Math.abs(slope) <= (2 * c1 - 1) * this.start.slope;
   }
 
   /** How a search ends that found nothing lower. Throws where it found no number at all. */
   ended(): { readonly stuck: string } {
-    const some = this.tried.slice(-4).map(({ length, value }) => `${brief(length)} → ${brief(value, 10)}`);
     const start = `from ${brief(this.start.value, 10)} with slope ${brief(this.start.slope)}`;
+    const shown = [...new Set([...this.tried.slice(0, 2), ...this.tried.slice(-2)])];
+    const some = shown.map(({ length, value }) => `${brief(length)} → ${brief(value, 10)}`).join(", ");
     if (!this.tried.some(({ value }) => Number.isFinite(value))) {
-      const [first, last] = [this.tried[0]!, this.tried.at(-1)!];
       throw new LineSearchError(
-        `line search: f is not finite at any of the ${this.tried.length} step lengths tried, ` +
-          `from ${brief(first.length)} (${first.value}) down to ${brief(last.length)} (${last.value}), ${start}\n` +
-          "  hint: the start may lie on the edge of where f is defined; begin inside of it",
+        `line search: f is not finite at any step length tried, ${start} (${some})\n` +
+          "  hint: this may be the edge of where f is defined; begin further inside",
       );
     }
     return {
       stuck:
-        `no step lowers f, ${start} (${some.join(", ")}): either this is as low as rounding lets it be seen, ` +
+        `no step lowers f, ${start} (step → f: ${some}): either this is as low as rounding lets it be seen, ` +
         "or the gradient is not that of f, as with stopGradient",
+    };
+  }
+
+  /** How a search ends that found no end of falling. */
+  unbounded({ length, value }: Trial): { readonly stuck: string } {
+    return {
+      stuck: `f falls without end along a line: to ${value} at a step of ${brief(length)}; it has no minimum there`,
     };
   }
 }

@@ -8,7 +8,7 @@ import { requireNotNegative } from "./domain.ts";
 import { Form, type Found, type Start } from "./form.ts";
 import { isMethod, type Method } from "./method.ts";
 import type { Iterate, Minimum } from "./minimum.ts";
-import type { Scalar } from "./objective.ts";
+import { Compiled, type Scalar } from "./objective.ts";
 import { search } from "./search.ts";
 
 type Common<X, D> = RunOptions & {
@@ -82,7 +82,7 @@ export async function minimize<X extends Start, D>(
       "maxIterations",
       "maxEvaluations",
     ]);
-    return search(f, form, method, { ...options, gradientTolerance });
+    return search(await Compiled.start(f, form, options), form, method, { ...options, gradientTolerance });
   }
   if (typeof (method as Partial<Optimizer> | undefined)?.update !== "function") {
     const hint = typeof method === "function" ? `call it: ${(method as { name: string }).name}()` : call;

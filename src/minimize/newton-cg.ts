@@ -4,7 +4,7 @@
  */
 import { fail } from "../ir/fail.ts";
 import { checkOptions } from "../ir/options.ts";
-import { requireChoice, requireWhole, requireWolfe } from "./domain.ts";
+import { requireChoice, requireFraction, requireWhole, requireWolfe } from "./domain.ts";
 import { Line } from "./line.ts";
 import { strongWolfe } from "./line-search.ts";
 import type { Method, Objective, Point } from "./method.ts";
@@ -13,9 +13,10 @@ import { dot, norm, norm1, plus, times, type Vector } from "./vector.ts";
 export type NewtonCGOptions = {
   /**
    * How small the residual of H p = −g must be, as a part of ‖g‖: min(½, √‖g‖) is "superlinear", min(½, ‖g‖) is
-   * "quadratic", both the order of convergence near the minimum. "superlinear" unless given.
+   * "quadratic", both the order of convergence near the minimum; a number in (0, 1) is that part everywhere: in curved
+   * valleys 0.1 saves most of the iterations (of wood's function 92 remain of 473). "superlinear" unless given.
    */
-  readonly forcing?: "superlinear" | "quadratic";
+  readonly forcing?: "superlinear" | "quadratic" | number;
   /** The most products H v of one iteration; unless given, twice as many as f has numbers, and at least 20. */
   readonly innerIterations?: number;
   /** Strong Wolfe conditions of the step along p; 1e-4 and 0.9 unless given. */
@@ -30,7 +31,8 @@ export type NewtonCGOptions = {
 export function newtonCG(options: NewtonCGOptions = {}): Method<Record<string, never>> {
   checkOptions("newtonCG", options, ["forcing", "innerIterations", "c1", "c2"]);
   const { forcing = "superlinear", innerIterations, c1 = 1e-4, c2 = 0.9 } = options;
-  requireChoice("newtonCG", "forcing", forcing, ["superlinear", "quadratic"]);
+  if (typeof forcing === "number") requireFraction("newtonCG", "forcing", forcing);
+  else requireChoice("newtonCG", "forcing", forcing, ["superlinear", "quadratic"]);
   if (innerIterations !== undefined) requireWhole("newtonCG", "innerIterations", innerIterations);
   requireWolfe("newtonCG", { c1, c2 });
   const limit = innerIterations === undefined ? "" : `, innerIterations ${innerIterations}`;
@@ -40,9 +42,10 @@ export function newtonCG(options: NewtonCGOptions = {}): Method<Record<string, n
     init: () => ({}),
     async iterate(f, from) {
       const size = norm(from.gradient);
-      const residual = Math.min(0.5, forcing === "quadratic" ? size : Math.sqrt(size)) * size;
+      const part =
+        typeof forcing === "number" ? forcing : Math.min(0.5, forcing === "quadratic" ? size : Math.sqrt(size));
       const most = innerIterations ?? Math.max(20, 2 * from.x.length);
-      const newton = await newtonStep(f, from, residual, most);
+      const newton = await newtonStep(f, from, part * size, most);
       const line = new Line(f, from, newton ?? times(from.gradient, -1));
       const found = await strongWolfe(line, newton ? 1 : Math.min(1, 1 / norm1(from.gradient)), { c1, c2 });
       if ("stuck" in found) return found;

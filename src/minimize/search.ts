@@ -6,14 +6,14 @@ import { brief, LineSearchError } from "./line.ts";
 import type { Method, Objective } from "./method.ts";
 import type { MinimizeOptions } from "./minimize.ts";
 import { type Iterate, MinimizeError, type Minimum, requireFinite } from "./minimum.ts";
-import { Compiled, type Scalar } from "./objective.ts";
+import type { Compiled } from "./objective.ts";
 import { norm } from "./vector.ts";
 
 /** Why a search ends in the middle of an iteration, of which nothing is kept. */
 class Halt extends Error {}
 
 export async function search<X, D>(
-  f: Scalar<X, D>,
+  f: Compiled<X, D>,
   form: Form<X>,
   method: Method,
   options: MinimizeOptions<X, D> & { readonly gradientTolerance: number },
@@ -23,10 +23,9 @@ export async function search<X, D>(
   requireNotNegative("minimize", "valueTolerance", valueTolerance);
   requireWhole("minimize", "maxIterations", maxIterations);
   if (maxEvaluations !== Infinity) requireWhole("minimize", "maxEvaluations", maxEvaluations);
-  const compiled = await Compiled.start(f, form, options);
-  if (compiled.draws) await refuseNoise(compiled, form, method);
+  if (f.draws) await refuseNoise(f, form, method);
 
-  let point = await compiled.at(form.start);
+  let point = await f.at(form.start);
   requireFinite(point);
   let memory = method.init(form.start.length);
   const history: Iterate[] = [];
@@ -35,19 +34,19 @@ export async function search<X, D>(
     value: point.value,
     gradientNorm: norm(point.gradient),
     iterations: history.length - 1,
-    evaluations: compiled.evaluations,
+    evaluations: f.evaluations,
     converged,
     reason,
     history,
     method: method.describe,
-    backend: compiled.run.backend.name,
+    backend: f.run.backend.name,
   });
   const reached = async (length: number) => {
     const now = { iteration: history.length, value: point.value, gradientNorm: norm(point.gradient), length };
     history.push(now);
     await onIteration?.(now, () => form.found(point.x));
   };
-  const asked = limited(compiled, maxEvaluations, signal);
+  const asked = limited(f, maxEvaluations, signal);
 
   await reached(0);
   const breathe = breathing();
