@@ -1,13 +1,13 @@
 /**
- * From the graph of one step to a program: unify → choose what is stored → lower → merge → schedule → collapse loops →
- * gather in bands → place.
+ * From the graph of one step to a program: unify → choose what is stored → lower → merge → schedule → take parts twice →
+ * collapse loops → gather in bands → place.
  */
 import { fresh } from "../ir/expr.ts";
 import { fail } from "../ir/fail.ts";
 import { topo, unify } from "../ir/graph.ts";
 import { isMovement, type Range } from "../ir/ops.ts";
 import { size } from "../ir/shape.ts";
-import { inPlaceOf, type Tensor } from "../ir/tensor.ts";
+import { inPlaceOf, Tensor } from "../ir/tensor.ts";
 import { bytesOf } from "../ir/value.ts";
 import { layouts } from "./arrange.ts";
 import { bands, uncut } from "./band.ts";
@@ -21,6 +21,7 @@ import { merge, withoutDeadStores } from "./merge.ts";
 import { partialSums } from "./partial.ts";
 import { roundedTo } from "./precision.ts";
 import { type Buffer, type Check, farthest, type Program, type Role } from "./program.ts";
+import { recomputed } from "./recompute.ts";
 import { schedule, type Update } from "./schedule.ts";
 import { simplifySums } from "./sums.ts";
 import { tile } from "./tile.ts";
@@ -130,8 +131,16 @@ function build(trace: Trace, { everything = false, banded = false, grain }: Opti
     b.role = "state";
     b.at = now.at;
   }
-  const kernels = (everything ? ordered : withoutDeadStores(ordered, named)).map((k) => tile(collapse(k)));
-  const list = banded ? bands(kernels, named, grain) : uncut(kernels);
+  const twin = (b: Buffer) => {
+    const { op, src, arg, shape, dtype, origin } = b.tensor;
+    const other = give(new Tensor(op, src, arg, shape, dtype, origin), "temporary", 0);
+    if (b.storage) other.storage = b.storage;
+    named.set(other.name, other);
+    return other;
+  };
+  const needed = everything ? [ordered] : recomputed(withoutDeadStores(ordered, named), named, twin);
+  const parts = needed.map((kernels) => kernels.map((k) => tile(collapse(k))));
+  const list = banded ? bands(parts, named, grain) : uncut(parts.flat());
   const places = plan(list, named, { reuse: !everything });
   for (const [b, at] of places.at) buffers.get(b.tensor)!.at = at;
   for (const [b, at] of places.scratch) Object.assign(buffers.get(b.tensor)!, { role: "scratch", at });
@@ -197,6 +206,6 @@ function partOf(input: Tensor, way: readonly Tensor[]): Range[] {
   return part;
 }
 
-/** Bytes a run of the program on one thread holds beside its feeds and outputs: known before the first step. */
-export const peakBytes = (p: Program): number =>
-  p.stateBytes + p.temporaryBytes + p.scratchBytes + p.resident.reduce((sum, b) => sum + bytesOf(b), 0);
+/** Bytes that a run of the program takes beside its feeds and outputs; `own` are those of its executable, or as planned. */
+export const peakBytes = (p: Program, own = p.temporaryBytes + p.scratchBytes): number =>
+  p.stateBytes + own + p.resident.reduce((sum, b) => sum + bytesOf(b), 0);

@@ -91,6 +91,7 @@ function target(used: Set<MathFunction>, lanes: number): Target {
     },
     // Only here may the compiler reorder: with -fassociative-math it would also undo (x − 1000) − log 3.
     freeOrder: (clauses) => `#pragma omp simd ${clauses.join(" ")}`,
+    sumOfProducts: (d, a, b, c) => `dh_fma_${d}(${a}, ${b}, ${c})`,
     strips: lanes === 16 ? strips : undefined,
   };
   return c;
@@ -114,7 +115,14 @@ function single(v: number): string {
 /** A literal that is safe to divide by. */
 const positive = (text: string) => /^[1-9]\d*u?$/.test(text);
 
-const helpers = `static inline float dh_max_f32(float a, float b) { const float m = a > b ? a : b; return a != a ? a : m; }
+const helpers = `#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+#define dh_fma_f32(a, b, c) __builtin_fmaf(a, b, c)
+#define dh_fma_f64(a, b, c) __builtin_fma(a, b, c)
+#else
+#define dh_fma_f32(a, b, c) ((a) * (b) + (c))
+#define dh_fma_f64(a, b, c) ((a) * (b) + (c))
+#endif
+static inline float dh_max_f32(float a, float b) { const float m = a > b ? a : b; return a != a ? a : m; }
 static inline double dh_max_f64(double a, double b) { const double m = a > b ? a : b; return a != a ? a : m; }
 static inline int dh_div_i32(int a, int b) { return b == 0 ? 0 : b == -1 ? (int)-(unsigned)a : a / b; }
 static inline unsigned dh_div_u32(unsigned a, unsigned b) { return b == 0 ? 0 : a / b; }

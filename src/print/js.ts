@@ -67,6 +67,7 @@ const js: Target = {
     clauses: [],
   }),
   freeOrder: () => undefined,
+  sumOfProducts: undefined,
   strips: undefined,
 };
 

@@ -11,6 +11,7 @@ import {
   visionNet,
   visionRecipe,
 } from "../../src/cli/vision.ts";
+import { peakBytes } from "../../src/compile/compile.ts";
 import { Value } from "../../src/ir/value.ts";
 import { init, type Module } from "../../src/nn/index.ts";
 import { Run } from "../../src/run/run.ts";
@@ -53,7 +54,7 @@ async function peak({ net, recipe }: ReturnType<typeof planned>): Promise<number
     .loop(trainStep(module, loss, rule, examples), resident)
     .compiled({ rows: rows(recipe.batch), step: rate, lr: rate, ...(net.dropout > 0 && { key }) });
   const evaluating = evaluateLoop(run, module, loss, examples, true).compiled({ rows: rows(evaluationBatch(net)) });
-  return Math.max(training.peakBytes, evaluating.peakBytes) - x.data.byteLength;
+  return Math.max(peakBytes(training.program), peakBytes(evaluating.program)) - x.data.byteLength;
 }
 
 describe("visionBytes", () => {
