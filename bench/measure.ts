@@ -57,7 +57,7 @@ export async function warm(workload: Workload, backend: Backend, spawned: number
   const born = performance.timeOrigin + performance.now() - spawned;
   const { run, loop, compiled, times, hostBytes } = await launch(workload, backend);
   const startMs = born + times.startMs;
-  const { executable, peakBytes, program } = compiled;
+  const { executable } = compiled;
 
   const { steps, restart, name } = workload;
   const many = workload.feeds(steps);
@@ -71,14 +71,13 @@ export async function warm(workload: Workload, backend: Backend, spawned: number
   };
   await call(); // room for so many steps is made here
 
-  const perStep = [...program.feeds, ...program.outputs].reduce((sum, b) => sum + bytesOf(b), 0);
   const ready: Warm = {
     backend: run.backend.name,
     about: run.backend.about,
     compileMs: times.compileMs,
     cached: executable.cached,
     startMs,
-    predictedMb: (base + hostBytes + peakBytes + steps * perStep) / MB,
+    predictedMb: (base + hostBytes + run.memory().predictedBytes) / MB,
   };
   await serve(ready, async (ask): Promise<Times | End> => {
     if ("end" in ask) {
@@ -108,9 +107,6 @@ async function launch(workload: Workload, backend: Backend) {
   await loop.take(1, once);
   return { run, loop, compiled, times: { compileMs, startMs: performance.now() - begin }, hostBytes };
 }
-
-const bytesOf = ({ dtype, shape }: Pick<Value, "dtype" | "shape">): number =>
-  shape.reduce((a, b) => a * b, { f64: 8, bool: 1 }[dtype as string] ?? 4);
 
 // ---- what peers are given ----------------------------------------------------------------------------------------------
 

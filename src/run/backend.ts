@@ -6,6 +6,9 @@ export type BackendName = "native" | "js";
 /** Bytes that both the host and the backend see. */
 export interface Memory {
   readonly buffer: ArrayBuffer;
+  readonly bytes: number;
+  /** How many of its bytes take memory: what was never touched does not. Missing where nobody knows. */
+  readonly residentBytes?: number;
 }
 
 /** Where a program finds what it does not own. Feeds and outputs hold one slice per step. */
@@ -22,6 +25,10 @@ export interface Executable {
   /** How long it took to make, and whether a cache had it. */
   readonly compileMs: number;
   readonly cached: boolean;
+  /** What it needs beside what it is given: temporaries, and scratch memory for all threads that it may use. */
+  readonly bytes: number;
+  /** How many of them take memory, as in `Memory`. */
+  readonly residentBytes?: number;
   /**
    * Take up to `steps` steps. → how many were taken: fewer where the watched output was not finite, or `stop` was asked.
    * Long calls leave the event loop free where the backend can.

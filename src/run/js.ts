@@ -3,7 +3,7 @@ import type { Program } from "../compile/program.ts";
 import { loadJs, printJs } from "../print/js.ts";
 import type { Backend, Executable, Memory, Places } from "./backend.ts";
 
-const allocate = (bytes: number): Memory => ({ buffer: new ArrayBuffer(bytes) });
+const allocate = (bytes: number): Memory => ({ buffer: new ArrayBuffer(bytes), bytes });
 
 export const jsBackend: Backend = {
   name: "js",
@@ -20,6 +20,7 @@ export const jsBackend: Backend = {
       source,
       compileMs: performance.now() - start,
       cached: false,
+      bytes: program.temporaryBytes,
       run: ({ state, resident, feeds, outputs }: Places, steps) =>
         call(
           { state: state.buffer, arena, resident: buffers(resident), feeds: buffers(feeds), outputs: buffers(outputs) },

@@ -120,7 +120,7 @@ function timesOf({ program, executable, steps, us, longest }: Watched): ProgramT
       bf16: kernel.kind === "contraction" && kernel.a.buffer.storage === "bf16" && kernel.b.buffer.storage === "bf16",
     })),
     restUs: (parts[program.kernels.length] ?? 0) * usPerStep,
-    predictedBytes: peakBytes(program) + longest * perStep,
+    predictedBytes: peakBytes(program, executable.bytes) + longest * perStep,
   };
 }
 

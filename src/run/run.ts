@@ -2,7 +2,7 @@
  * A Run owns state (parameters, optimizer state, running statistics) and steps that change it. Steps are traced once per
  * signature, compiled, and taken many at a time; nobody outside holds a buffer, so there is nothing to dispose.
  */
-import { compile, peakBytes, type Trace } from "../compile/compile.ts";
+import { compile, type Trace } from "../compile/compile.ts";
 import { align } from "../compile/memory.ts";
 import { inPrecision, type Precision, precisions } from "../compile/precision.ts";
 import type { Check, Program } from "../compile/program.ts";
@@ -79,8 +79,10 @@ export class Run<S> {
   /** The state's tree without its Values. */
   private readonly skeleton: unknown;
   private readonly slots: readonly Slot[];
-  private readonly memory: Memory;
+  private readonly held: Memory;
   private readonly running = new Set<Executable>();
+  /** Not held: a loop that nobody has any more gives its memory back. any: of whatever feeds. */
+  private loops: WeakRef<Loop<S, any, any, any>>[] = [];
   private last: Promise<unknown> = Promise.resolve();
 
   private constructor(backend: Backend, threads: number | undefined, state: S) {
@@ -94,7 +96,7 @@ export class Run<S> {
       at += align(bytesOf(v));
       return slot;
     });
-    this.memory = backend.allocate(at);
+    this.held = backend.allocate(at);
     this.load(state);
   }
 
@@ -111,7 +113,7 @@ export class Run<S> {
   state(): S {
     this.idle();
     const values = this.slots.map(
-      ({ dtype, shape, at }) => new Value(dtype, shape, copyOut(this.memory, dtype, size(shape), at)),
+      ({ dtype, shape, at }) => new Value(dtype, shape, copyOut(this.held, dtype, size(shape), at)),
     );
     let k = 0;
     return tree.map(() => values[k++], this.skeleton);
@@ -131,18 +133,18 @@ export class Run<S> {
       const known = new Set(this.slots.map((s) => s.path));
       fail(`run: the new state has an unknown ${[...values.keys()].find((path) => !known.has(path))}`);
     }
-    for (const s of this.slots) copyIn(this.memory, values.get(s.path)!, s.at);
+    for (const s of this.slots) copyIn(this.held, values.get(s.path)!, s.at);
   }
 
   /** All state as it lies in memory, to go back to. */
   snapshot(): ArrayBuffer {
     this.idle();
-    return this.memory.buffer.slice(0);
+    return this.held.buffer.slice(0);
   }
   restore(snapshot: ArrayBuffer): void {
     this.idle();
-    if (snapshot.byteLength !== this.memory.buffer.byteLength) fail("run: the snapshot is of another run");
-    new Uint8Array(this.memory.buffer).set(new Uint8Array(snapshot));
+    if (snapshot.byteLength !== this.held.buffer.byteLength) fail("run: the snapshot is of another run");
+    new Uint8Array(this.held.buffer).set(new Uint8Array(snapshot));
   }
 
   /**
@@ -154,7 +156,22 @@ export class Run<S> {
     options: LoopOptions & { readonly data?: D } = {},
   ): Loop<S, F, D, O> {
     checkOptions("loop", options, ["data", "precision"]);
-    return new Loop(this, step, options.data ?? ({} as D), checkPrecision(options.precision));
+    const loop = new Loop(this, step, options.data ?? ({} as D), checkPrecision(options.precision));
+    this.loops = [...this.loops.filter((l) => l.deref()), new WeakRef(loop)];
+    return loop;
+  }
+
+  /**
+   * What the run takes of memory: its state, and of every loop that has been compiled the data, the temporaries and the
+   * feeds and outputs of its longest call so far; one step's before the first. Known before anything has been computed.
+   */
+  memory(): Footprint {
+    const all = [this.held, ...this.loops.flatMap((loop) => loop.deref()?.memories() ?? [])];
+    const used = all.flatMap((m) => m.residentBytes ?? []);
+    return {
+      predictedBytes: all.reduce((sum, m) => sum + m.bytes, 0),
+      ...(used.length === all.length && { usedBytes: used.reduce((a, b) => a + b, 0) }),
+    };
   }
 
   /** Ask the running call to end after its current step. */
@@ -190,9 +207,12 @@ export class Run<S> {
 
   /** @internal */
   get place(): Memory {
-    return this.memory;
+    return this.held;
   }
 }
+
+/** In bytes. Used is what of it has been touched, where the backend can tell; memory that never was takes none. */
+export type Footprint = { readonly predictedBytes: number; readonly usedBytes?: number };
 
 type Slot = { readonly path: string; readonly dtype: DType; readonly shape: Shape; readonly at: number };
 
@@ -261,10 +281,17 @@ export class Loop<S, F, D, O> {
   compiled(feeds: Values<F>): {
     readonly program: Program;
     readonly executable: Executable;
-    readonly peakBytes: number;
   } {
     const { program, executable } = this.variant(feeds);
-    return { program, executable, peakBytes: peakBytes(program) };
+    return { program, executable };
+  }
+
+  /** @internal What this loop takes beside the run's state: memories, and programs with memory of their own. */
+  memories(): (Memory | Executable)[] {
+    const all = [...this.variants.values()].flatMap(({ executable, places: { resident, feeds, outputs } }) => {
+      return [executable, ...resident, ...feeds, ...outputs];
+    });
+    return [...new Set(all)];
   }
 
   /**
@@ -329,7 +356,9 @@ export class Loop<S, F, D, O> {
     this.resident ??= this.settle(given);
     const resident = [...this.resident, ...constants.map((v) => residentOf(backend, v))];
     const places = { state: this.run.place, resident, feeds: [], outputs: [] };
-    return { trace, program, executable, output: result.output, capacity: -1, places };
+    const variant = { trace, program, executable, output: result.output, capacity: 0, places };
+    this.reserve(variant, 1);
+    return variant;
   }
 
   /** Copies the data to where the program is, and lets go of what was given. */

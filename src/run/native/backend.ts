@@ -30,6 +30,12 @@ class NativeMemory implements Memory {
   get buffer(): ArrayBuffer {
     return this.block.view();
   }
+  get bytes(): number {
+    return this.block.bytes;
+  }
+  get residentBytes(): number {
+    return this.block.residentBytes;
+  }
 }
 
 /** `decide` makes what chooses the number of threads of a program, from the most it may be. */
@@ -124,6 +130,10 @@ function load(
     source: units.map((u) => u.text).join("\n"),
     compileMs: performance.now() - start,
     cached,
+    bytes: arena.bytes + scratch.bytes,
+    get residentBytes() {
+      return arena.residentBytes + scratch.residentBytes;
+    },
     run(places: Places, n: number) {
       let done = 0;
       stop[0] = 0;

@@ -21,6 +21,8 @@ export interface Binding {
   free(address: number): void;
   /** `bytes` from `address` on, inside one block, as a buffer that shares the memory. At most `maxView` bytes. */
   view(address: number, bytes: number): ArrayBuffer;
+  /** Bytes of the pages, from `address` on, that have been touched: the others take no memory yet. */
+  resident(address: number, bytes: number): number;
   /** Cut a view off its memory: its length becomes 0. */
   detach(view: ArrayBuffer): void;
   /** The address of a typed array's first element: valid until the array is dropped, 16-byte aligned at best. */

@@ -13,6 +13,7 @@ export const GLUE = String.raw`
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 typedef struct dh_env_ *napi_env;
 typedef struct dh_value_ *napi_value;
@@ -155,6 +156,26 @@ static napi_value dh_view(napi_env env, napi_callback_info info) {
   return buffer;
 }
 
+// Pages of a range that the system has given memory for.
+static napi_value dh_resident(napi_env env, napi_callback_info info) {
+  ARGUMENTS(2, "resident(address, bytes)");
+  uintptr_t at, bytes;
+  if (!dh_positive(env, argv[0], &at) || !dh_whole(env, argv[1], &bytes)) FAIL("resident: not an address and a size");
+  const uintptr_t page = sysconf(_SC_PAGESIZE);
+  uintptr_t found = 0;
+#ifdef __APPLE__
+  char there[1024];
+#else
+  unsigned char there[1024];
+#endif
+  for (uintptr_t from = at & ~(page - 1), end = at + bytes; from < end; from += sizeof there * page) {
+    const uintptr_t pages = (end - from + page - 1) / page, n = pages < sizeof there ? pages : sizeof there;
+    if (mincore((void *)from, n * page, there)) FAIL("resident: the range is not mapped");
+    for (uintptr_t k = 0; k < n; k++) found += there[k] & 1;
+  }
+  return dh_number(env, found * page);
+}
+
 static napi_value dh_detach(napi_env env, napi_callback_info info) {
   ARGUMENTS(1, "detach(arrayBuffer)");
   if (napi_detach_arraybuffer(env, argv[0])) FAIL("detach: not an ArrayBuffer that can be detached");
@@ -260,8 +281,8 @@ static napi_value dh_call_async(napi_env env, napi_callback_info info) {
 __attribute__((visibility("default"))) napi_value napi_register_module_v1(napi_env env, napi_value exports) {
   static const struct { const char *name; napi_callback function; } table[] = {
     { "alloc", dh_alloc }, { "free", dh_free }, { "freeAtExit", dh_free_at_exit }, { "view", dh_view },
-    { "detach", dh_detach }, { "addr", dh_addr }, { "open", dh_open }, { "sym", dh_sym }, { "call", dh_call },
-    { "callAsync", dh_call_async },
+    { "resident", dh_resident }, { "detach", dh_detach }, { "addr", dh_addr }, { "open", dh_open }, { "sym", dh_sym },
+    { "call", dh_call }, { "callAsync", dh_call_async },
   };
   for (unsigned i = 0; i < sizeof table / sizeof *table; i++) {
     napi_value function;

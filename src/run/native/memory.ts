@@ -48,6 +48,11 @@ export class NativeBlock {
     return view;
   }
 
+  /** How many of its bytes take memory, because they have been touched. */
+  get residentBytes(): number {
+    return this.views ? Math.min(this.bytes, loadBinding().resident(this.address, this.bytes)) : 0;
+  }
+
   /** `call`, during which the block is neither collected nor freed. */
   async during<T>(call: Promise<T>): Promise<T> {
     inUse.set(this, (inUse.get(this) ?? 0) + 1);

@@ -1,0 +1,68 @@
+/** What a run says that it will take of memory, against what it takes. */
+import { describe, expect, test } from "vitest";
+import { type Tensor, value, valueAndGrad } from "../../src/ir/index.ts";
+import { apply, checkpoint, gelu, init, linear, type Module, mse, sequential } from "../../src/nn/index.ts";
+import { adamW, update } from "../../src/optim/index.ts";
+import { Run } from "../../src/run/run.ts";
+import { backends, hasNative } from "../backends.ts";
+
+const [batch, width] = [512, 64];
+
+/** A deep net and its training step, started but not stepped. */
+async function started(backend: "js" | "native", threads: number, again = false) {
+  const block = (): Module => sequential(linear(width, 4 * width), gelu, linear(4 * width, width));
+  const net = sequential(...Array.from({ length: 4 }, () => (again ? checkpoint(block()) : block())));
+  const { params } = init(net, 1);
+  const rule = adamW();
+  const run = await Run.start({ params, opt: rule.init(params) }, { backend, threads });
+  const x = value(
+    [batch, width],
+    Array.from({ length: batch * width }, (_, k) => Math.sin(k)),
+  );
+  const loop = run.loop(
+    (s, f: { step: Tensor; lr: Tensor }, { x }: { x: Tensor }) => {
+      const lossOf = (params: typeof s.params) => mse(apply(net, { params }, x)[0], x);
+      const [loss, g] = valueAndGrad(lossOf)(s.params);
+      const [params, opt] = update(rule, g, s.opt, { params: s.params, ...f });
+      return { state: { params, opt }, output: { loss } };
+    },
+    { data: { x } },
+  );
+  const feeds = (n: number) => ({ step: value([n], Array(n).fill(1)), lr: value([n], Array(n).fill(1e-3)) });
+  return { run, loop, feeds };
+}
+
+describe.each(backends)("%s", (backend) => {
+  test("says what it takes before the first step, and grows with the feeds alone", async () => {
+    const { run, loop, feeds } = await started(backend, 1);
+    const state = run.memory().predictedBytes;
+    const { program, executable } = loop.compiled(feeds(1));
+    const before = run.memory().predictedBytes;
+    expect(before).toBe(state + batch * width * 4 + executable.bytes + 3 * 4);
+    expect(executable.bytes).toBeGreaterThanOrEqual(program.temporaryBytes + program.scratchBytes);
+    await loop.take(1, feeds(1));
+    expect(run.memory().predictedBytes).toBe(before);
+    await loop.take(10, feeds(10));
+    expect(run.memory().predictedBytes).toBe(before + 9 * 3 * 4);
+  });
+});
+
+describe.runIf(hasNative)("what was used, native", () => {
+  test.each([false, true])("lies within a tenth of what was predicted (checkpoint %s)", async (again) => {
+    const { run, loop, feeds } = await started("native", 1, again);
+    loop.compiled(feeds(1));
+    const { predictedBytes } = run.memory();
+    await loop.take(3, feeds(3));
+    const { usedBytes } = run.memory();
+    expect(usedBytes! / predictedBytes).toBeGreaterThan(0.9);
+    expect(usedBytes! / predictedBytes).toBeLessThan(1.1);
+  });
+
+  test("what nobody has touched takes nothing", async () => {
+    const { run, loop, feeds } = await started("native", 1);
+    const { usedBytes = 0 } = run.memory();
+    loop.compiled(feeds(1));
+    const data = batch * width * 4;
+    expect(run.memory().usedBytes).toBeLessThan(usedBytes + 2 * data);
+  });
+});
