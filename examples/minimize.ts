@@ -4,7 +4,15 @@
  */
 import assert from "node:assert/strict";
 import type { Tensor } from "downhill";
-import { conjugateGradient, gradientDescent, lbfgs, type Method, minimize, newtonCG } from "downhill/minimize";
+import {
+  conjugateGradient,
+  gradientDescent,
+  lbfgs,
+  type Method,
+  type Minimum,
+  minimize,
+  newtonCG,
+} from "downhill/minimize";
 import { adam } from "downhill/optim";
 import { problems, quadratic } from "downhill/problems";
 
@@ -16,7 +24,6 @@ const courses = [
   { ...rosenbrock.of!(10), title: "Rosenbrock, n 10" },
   { ...wood, title: "Wood" },
 ];
-
 const racers: Record<string, Method> = {
   "steepest, Armijo": gradientDescent(),
   "steepest, exact": gradientDescent({ lineSearch: "exact" }),
@@ -26,60 +33,42 @@ const racers: Record<string, Method> = {
   "Newton-CG": newtonCG(),
 };
 
-type Finish = { readonly looks: number; readonly converged: boolean };
-const looks = ({ evaluations: e, converged }: { evaluations: { value: number; hvp: number }; converged: boolean }) => ({
-  looks: e.value + e.hvp,
-  converged,
-});
-
-const finishes = new Map<string, Finish[]>();
+/** How often each looked on each course; Infinity where it did not arrive. */
+const looks: Record<string, number[]> = { "Adam, lr 0.02": [] };
+const count = ({ evaluations: e, converged }: Minimum<unknown>) => (converged ? e.value + e.hvp : Infinity);
 for (const { f, start } of courses) {
-  const finish = (name: string, at: Finish) => finishes.set(name, [...(finishes.get(name) ?? []), at]);
   for (const [name, method] of Object.entries(racers)) {
-    finish(name, looks(await minimize(f, start, method, { maxIterations: 3000 })));
+    looks[name] = [...(looks[name] ?? []), count(await minimize(f, start, method, { maxIterations: 3000 }))];
   }
-  finish("Adam, lr 0.02", looks(await minimize(f, start, adam(), { lr: 0.02, steps: 20_000 })));
+  looks["Adam, lr 0.02"]!.push(count(await minimize(f, start, adam(), { lr: 0.02, steps: 20_000 })));
 }
 
-console.log("Values, gradients and Hessian products until ‖∇f‖ ≤ 1e-6; * first, - not in 3,000 iterations\n");
-const cells = (of: readonly string[]) => of.map((cell) => cell.padStart(18)).join("");
-console.log("".padEnd(20) + cells(courses.map((course) => course.title)));
-for (const [name, at] of finishes) {
-  const cell = ({ looks, converged }: Finish, k: number) => {
-    const first = [...finishes.values()].every((other) => !other[k]!.converged || other[k]!.looks >= looks);
-    return converged ? `${looks}${first ? "*" : " "}` : "- ";
-  };
-  console.log(name.padEnd(20) + cells(at.map(cell)));
-}
-
-// What made the difference in the valley: steps along it, where steepest descent takes them across.
-const across = async (method: Method) => {
-  const { history, value } = await minimize(rosenbrock.f, rosenbrock.start, method, { maxIterations: 100 });
-  return `${history.length - 1} iterations to f = ${value.toExponential(1)}`;
-};
+console.log("Values, gradients and Hessian products until ‖∇f‖ ≤ 1e-6; * fewest, - not in 3,000 iterations\n");
+const line = (name: string, cells: readonly string[]) => name.padEnd(20) + cells.map((c) => c.padStart(18)).join("");
+const fewest = courses.map((_, k) => Math.min(...Object.values(looks).map((row) => row[k]!)));
+const cell = (n: number, k: number) => (n === Infinity ? "- " : `${n}${n === fewest[k] ? "*" : " "}`);
 console.log(
-  `\nRosenbrock, at most 100: ${await across(gradientDescent())} along −g, ${await across(lbfgs())} by L-BFGS`,
+  line(
+    "",
+    courses.map((course) => `${course.title} `),
+  ),
 );
+for (const [name, row] of Object.entries(looks)) console.log(line(name, row.map(cell)));
 
-// Not only points in the plane: any function of tensors, such as the distances of a chain that hangs from two nails.
+// Not only points in the plane: any function of tensors, such as a chain of springs and weights between two nails.
 const chain = (y: Tensor) => {
   const all = y.pad([[1, 1]]);
-  const stretch = all
+  const stretched = all
     .slice(0, 1)
     .sub(all.slice(0, 0, -1))
     .square()
-    .sum()
-    .mul(50);
-  return stretch.add(y.sum()); // springs, and weight
+    .sum();
+  return stretched.mul(50).add(y.sum());
 };
-const hanging = await minimize(chain, Array<number>(29).fill(0), lbfgs());
-console.log(`a chain of 29 weights hangs ${(-Math.min(...hanging.x)).toFixed(4)} low: ${hanging.reason}`);
+const { x, reason } = await minimize(chain, Array<number>(29).fill(0), lbfgs());
+console.log(`\nA chain of 29 weights hangs ${Math.abs(x[14]!).toFixed(4)} low; ${reason}.`);
 
-for (const name of ["conjugate gradients", "L-BFGS", "Newton-CG"]) {
-  assert.ok(
-    finishes.get(name)!.every(({ converged }) => converged),
-    name,
-  );
-}
-assert.ok(finishes.get("L-BFGS")![2]!.looks < 60);
-assert.ok(Math.abs(-Math.min(...hanging.x) - (15 * 15) / 200) < 1e-6); // the parabola k (30 − k) / 200
+for (const name of ["conjugate gradients", "L-BFGS", "Newton-CG"])
+  assert.ok(Math.max(...looks[name]!) < Infinity, name);
+assert.ok(looks["L-BFGS"]![2]! < 60 && looks["steepest, Armijo"]![2] === Infinity);
+for (const [k, y] of x.entries()) assert.ok(Math.abs(y + ((k + 1) * (29 - k)) / 200) < 1e-6); // a parabola
