@@ -9,6 +9,7 @@
 import { fail } from "../ir/fail.ts";
 import { chain } from "./combine.ts";
 import type { Dialect } from "./hyper.ts";
+import { matrixOptimizers } from "./matrix-optimizers.ts";
 import { row } from "./row.ts";
 import {
   additiveMoments,
@@ -399,6 +400,8 @@ export const optimizers = {
       rule: prodigyRule,
     },
   ),
+
+  ...matrixOptimizers,
 } as const;
 
 export type OptimizerName = keyof typeof optimizers;
@@ -426,3 +429,7 @@ export const yogi = optimizers.yogi.make;
 export const scheduleFreeSgd = optimizers.scheduleFreeSgd.make;
 export const scheduleFreeAdamW = optimizers.scheduleFreeAdamW.make;
 export const prodigy = optimizers.prodigy.make;
+export const lars = optimizers.lars.make;
+export const adafactor = optimizers.adafactor.make;
+export const muon = optimizers.muon.make;
+export const shampoo = optimizers.shampoo.make;

@@ -36,3 +36,17 @@ export function shrinking({ weightDecay, decayOnly: where }: Decaying, rule: Tra
     },
   };
 }
+
+/** λ·p, or lr·λ·p, joins a step, which has the rate in it already, after the rule. */
+export function beside({ weightDecay, decayOnly: where }: Decaying, rule: Transform, timesLr: boolean): Transform {
+  if (!weightDecay) return rule;
+  return {
+    ...rule,
+    update(direction, state, context) {
+      const [u, next] = rule.update(direction, state, context);
+      const share = (p: Tensor) => p.mul(timesLr ? context.lr.cast(p.dtype).mul(weightDecay) : weightDecay);
+      const joined = (path: string, p: Tensor, d: Tensor) => (!where || where(path, p) ? d.add(share(p)) : d);
+      return [mapWithPath(joined, context.params, u), next];
+    },
+  };
+}
