@@ -3,7 +3,7 @@
  * `import … from "downhill"` resolved through this package's own exports to dist.
  *
  *   node scripts/programs.mjs example NAME [ARGUMENTS]   one of examples/*.ts
- *   node scripts/programs.mjs examples                   all of them, and README.md's ts blocks; each asserts for itself
+ *   node scripts/programs.mjs examples                   all of them, and the documents' ts blocks; each asserts for itself
  *   node scripts/programs.mjs bench [ARGUMENTS]          bench/main.ts
  *
  * examples/x.ts becomes dist-examples/x.js: as deep as its source, so paths relative to the file stay right. Programs
@@ -49,7 +49,10 @@ function example([name, ...args]) {
 function examples() {
   rmSync("dist-examples", { recursive: true, force: true });
   if (names().length > 0) compile("tsconfig.examples.json");
-  const programs = [...names().map((name) => [`examples/${name}.ts`, `dist-examples/${name}.js`]), ...readme()];
+  const programs = [
+    ...names().map((name) => [`examples/${name}.ts`, `dist-examples/${name}.js`]),
+    ...documents.flatMap(blocksOf),
+  ];
   const failed = programs.filter(([title, file]) => {
     console.log(`\n── ${title}`);
     const start = performance.now();
@@ -63,19 +66,21 @@ function examples() {
   return failed.length === 0 ? 0 : 1;
 }
 
-/** README.md's blocks marked ```ts, each a program of its own. */
-function readme() {
-  const text = existsSync("README.md") ? readFileSync("README.md", "utf8") : "";
+/** Whose blocks marked ```ts are programs, each of its own. */
+const documents = ["README.md", "docs/training.md"];
+
+function blocksOf(document) {
+  const text = existsSync(document) ? readFileSync(document, "utf8") : "";
   const blocks = [...text.matchAll(/^```ts\n(.*?)^```$/gms)].map((match) => match[1]);
   if (blocks.length === 0) return [];
-  const folder = "dist-examples/readme";
+  const folder = `dist-examples/${basename(document, ".md").toLowerCase()}`;
   mkdirSync(folder, { recursive: true });
   for (const [k, block] of blocks.entries()) writeFileSync(`${folder}/block-${k + 1}.ts`, block);
   const compilerOptions = { rootDir: ".", outDir: "." };
   const project = { extends: "../../tsconfig.examples.json", compilerOptions, include: ["*.ts"], exclude: [] };
   writeFileSync(`${folder}/tsconfig.json`, JSON.stringify(project));
   compile(`${folder}/tsconfig.json`);
-  return blocks.map((_, k) => [`README.md, ts block ${k + 1}`, `${folder}/block-${k + 1}.js`]);
+  return blocks.map((_, k) => [`${document}, ts block ${k + 1}`, `${folder}/block-${k + 1}.js`]);
 }
 
 function bench(args) {
