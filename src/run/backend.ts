@@ -14,6 +14,8 @@ export interface Memory {
 /** Where a program finds what it does not own. Feeds and outputs hold one slice per step. */
 export type Places = {
   readonly state: Memory;
+  /** Where it computes: at least `bytes` of its executable, with anything in them. */
+  readonly workspace: Memory;
   readonly resident: readonly Memory[];
   readonly feeds: readonly Memory[];
   readonly outputs: readonly Memory[];
@@ -25,10 +27,8 @@ export interface Executable {
   /** How long it took to make, and whether a cache had it. */
   readonly compileMs: number;
   readonly cached: boolean;
-  /** What it needs beside what it is given: temporaries, and scratch memory for all threads that it may use. */
+  /** What it needs of a workspace: temporaries, and scratch memory for all threads that it may use. */
   readonly bytes: number;
-  /** How many of them take memory, as in `Memory`. */
-  readonly residentBytes?: number;
   /**
    * Take up to `steps` steps. → how many were taken: fewer where the watched output was not finite, or `stop` was asked.
    * Long calls leave the event loop free where the backend can.

@@ -14,16 +14,21 @@ export const jsBackend: Backend = {
     const start = performance.now();
     const source = printJs(program);
     const call = loadJs(source);
-    const arena = new ArrayBuffer(program.temporaryBytes);
     const buffers = (memories: readonly Memory[]) => memories.map((m) => m.buffer);
     return {
       source,
       compileMs: performance.now() - start,
       cached: false,
       bytes: program.temporaryBytes,
-      run: ({ state, resident, feeds, outputs }: Places, steps) =>
+      run: ({ state, workspace, resident, feeds, outputs }: Places, steps) =>
         call(
-          { state: state.buffer, arena, resident: buffers(resident), feeds: buffers(feeds), outputs: buffers(outputs) },
+          {
+            state: state.buffer,
+            arena: workspace.buffer,
+            resident: buffers(resident),
+            feeds: buffers(feeds),
+            outputs: buffers(outputs),
+          },
           steps,
         ),
       stop: () => {}, // a call holds the only thread, so nobody could ask

@@ -13,7 +13,7 @@ import { type Shape, sameShape, size } from "../ir/shape.ts";
 import { input, Tensor } from "../ir/tensor.ts";
 import { bytesOf, Value } from "../ir/value.ts";
 import * as tree from "../tree.ts";
-import type { Backend, BackendName, Executable, Memory } from "./backend.ts";
+import type { Backend, BackendName, Executable, Memory, Places } from "./backend.ts";
 import { explain, type Finding } from "./explain.ts";
 import { selectBackend } from "./select.ts";
 import { checkThreads } from "./threads.ts";
@@ -80,6 +80,8 @@ export class Run<S> {
   private readonly skeleton: unknown;
   private readonly slots: readonly Slot[];
   private readonly held: Memory;
+  /** One for all programs, as one call runs at a time. */
+  private space: Memory;
   private readonly running = new Set<Executable>();
   /** Not held: a loop that nobody has any more gives its memory back. any: of whatever feeds. */
   private loops: WeakRef<Loop<S, any, any, any>>[] = [];
@@ -97,6 +99,7 @@ export class Run<S> {
       return slot;
     });
     this.held = backend.allocate(at);
+    this.space = backend.allocate(0);
     this.load(state);
   }
 
@@ -162,11 +165,11 @@ export class Run<S> {
   }
 
   /**
-   * What the run takes of memory: its state, and of every loop that has been compiled the data, the temporaries and the
-   * feeds and outputs of its longest call so far; one step's before the first. Known before anything has been computed.
+   * What the run takes of memory: its state, a workspace for the largest of its programs so far, and of every loop that
+   * was compiled its data, and feeds and outputs for its longest call so far, or one step. Known before anything is computed.
    */
   memory(): Footprint {
-    const all = [this.held, ...this.loops.flatMap((loop) => loop.deref()?.memories() ?? [])];
+    const all = [this.held, this.space, ...this.loops.flatMap((loop) => loop.deref()?.memories() ?? [])];
     const used = all.flatMap((m) => m.residentBytes ?? []);
     return {
       predictedBytes: all.reduce((sum, m) => sum + m.bytes, 0),
@@ -209,6 +212,12 @@ export class Run<S> {
   get place(): Memory {
     return this.held;
   }
+
+  /** @internal A workspace of so many bytes at least. */
+  workspace(bytes: number): Memory {
+    if (bytes > this.space.bytes) this.space = this.backend.allocate(bytes);
+    return this.space;
+  }
 }
 
 /** In bytes. Used is what of it has been touched, where the backend can tell; memory that never was takes none. */
@@ -223,7 +232,7 @@ type Variant<O> = {
   readonly executable: Executable;
   readonly output: O;
   capacity: number;
-  places: { state: Memory; resident: readonly Memory[]; feeds: Memory[]; outputs: Memory[] };
+  places: Places;
 };
 
 export class Loop<S, F, D, O> {
@@ -286,10 +295,10 @@ export class Loop<S, F, D, O> {
     return { program, executable };
   }
 
-  /** @internal What this loop takes beside the run's state: memories, and programs with memory of their own. */
-  memories(): (Memory | Executable)[] {
-    const all = [...this.variants.values()].flatMap(({ executable, places: { resident, feeds, outputs } }) => {
-      return [executable, ...resident, ...feeds, ...outputs];
+  /** @internal What this loop takes beside the run's state and workspace. */
+  memories(): Memory[] {
+    const all = [...this.variants.values()].flatMap(({ places: { resident, feeds, outputs } }) => {
+      return [...resident, ...feeds, ...outputs];
     });
     return [...new Set(all)];
   }
@@ -355,7 +364,8 @@ export class Loop<S, F, D, O> {
     const executable = backend.load(program, this.run.threads);
     this.resident ??= this.settle(given);
     const resident = [...this.resident, ...constants.map((v) => residentOf(backend, v))];
-    const places = { state: this.run.place, resident, feeds: [], outputs: [] };
+    const workspace = this.run.workspace(executable.bytes);
+    const places = { state: this.run.place, workspace, resident, feeds: [], outputs: [] };
     const variant = { trace, program, executable, output: result.output, capacity: 0, places };
     this.reserve(variant, 1);
     return variant;
@@ -374,8 +384,10 @@ export class Loop<S, F, D, O> {
 
   /** Room for so many steps' feeds and outputs; it grows and is kept. */
   private reserve(v: Variant<O>, steps: number): void {
-    if (steps <= v.capacity) return;
     const { backend } = this.run;
+    const workspace = this.run.workspace(v.executable.bytes);
+    if (workspace !== v.places.workspace) v.places = { ...v.places, workspace }; // a larger program has come
+    if (steps <= v.capacity) return;
     const room = (b: { dtype: DType; shape: Shape }) => backend.allocate(steps * bytesOf(b));
     v.places = { ...v.places, feeds: v.program.feeds.map(room), outputs: v.program.outputs.map(room) };
     v.capacity = steps;

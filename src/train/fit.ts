@@ -12,7 +12,7 @@ import { apply, init, type Module, type Params, type State } from "../nn/index.t
 import { accumulator, type Optimizer, type Schedule, trainable } from "../optim/index.ts";
 import { foldIn, key } from "../random.ts";
 import type { BackendName } from "../run/backend.ts";
-import { type Loop, type LoopOptions, Run, type RunOptions } from "../run/run.ts";
+import { type Footprint, type Loop, type LoopOptions, Run, type RunOptions } from "../run/run.ts";
 import * as tree from "../tree.ts";
 import { orCalibrating, type Shown, shown, shownBy } from "./averaged.ts";
 import {
@@ -83,6 +83,8 @@ export type FitOptions<N extends Module> = RunOptions & {
   readonly recalibrationBatches?: number;
   /** Stop when the validation gets no better, and return the best model instead of the last. */
   readonly earlyStopping?: EarlyStopping;
+  /** Once, when all is compiled and before the first step is taken. */
+  readonly onStart?: (start: Start) => void;
   /** After each call of the program, about ten times a second. */
   readonly onProgress?: (progress: Progress) => void;
   /** After each entry of the history. */
@@ -95,6 +97,12 @@ export type FitOptions<N extends Module> = RunOptions & {
   readonly checkpointEverySeconds?: number;
   /** Ends the training after the step under way; a store then holds a checkpoint of it. */
   readonly signal?: AbortSignal;
+};
+
+export type Start = {
+  /** Memory that the training will take: state, data, and what its programs compute in. Node and its heap come on top. */
+  readonly predictedBytes: number;
+  readonly secondsCompiling: number;
 };
 
 export type Progress = {
@@ -128,6 +136,8 @@ export type FitResult<N extends Module> = {
   /** Training and validation, those before a resume included. */
   readonly secondsTraining: number;
   readonly secondsCompiling: number;
+  /** What was predicted before the first step, and how much of it was used, where the backend can tell. */
+  readonly memory: Footprint;
   readonly backend: BackendName;
 };
 
@@ -170,6 +180,7 @@ const fitOptions: Record<keyof FitOptions<Module>, true> = {
   validationBatch: true,
   recalibrationBatches: true,
   earlyStopping: true,
+  onStart: true,
   onProgress: true,
   onEntry: true,
   store: true,
@@ -225,6 +236,7 @@ class Trainer {
   private stoppable = false;
   private seconds: number;
   private secondsCompiling = 0;
+  private predictedBytes: number | undefined;
 
   static async start(options: FitOptions<Module>): Promise<Trainer> {
     requireFitOptions(options);
@@ -389,6 +401,7 @@ class Trainer {
       steps: this.position.step,
       secondsTraining: this.seconds,
       secondsCompiling: this.secondsCompiling,
+      memory: { ...this.run.memory(), ...(this.predictedBytes && { predictedBytes: this.predictedBytes }) },
       backend: this.run.backend.name,
     };
   }
@@ -421,6 +434,10 @@ class Trainer {
     for (const { loop, feeds } of calls) loop.compiled(feeds);
     const begin = performance.now();
     this.secondsCompiling += (begin - compiling) / 1000;
+    if (this.predictedBytes === undefined) {
+      this.predictedBytes = this.run.memory().predictedBytes;
+      this.options.onStart?.({ predictedBytes: this.predictedBytes, secondsCompiling: this.secondsCompiling });
+    }
     const before = this.run.snapshot();
     const snapshotMs = performance.now() - begin;
     const taken = await this.take(before, calls);

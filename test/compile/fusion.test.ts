@@ -35,9 +35,10 @@ async function run(
   };
   const literals = program.resident.map((b) => given(b.tensor.arg as Value));
   const outputs = program.outputs.map((b) => backend.allocate(dtypes[b.dtype].bytes * size(b.shape)));
-  await backend
-    .load(program)
-    .run({ state: backend.allocate(0), resident: literals, feeds: args.map(given), outputs }, 1);
+  const executable = backend.load(program);
+  const workspace = backend.allocate(executable.bytes);
+  const state = backend.allocate(0);
+  await executable.run({ state, workspace, resident: literals, feeds: args.map(given), outputs }, 1);
   return ys.map((y, k) => Array.from(new dtypes[y.dtype].array(outputs[k]!.buffer, 0, size(y.shape))));
 }
 

@@ -45,6 +45,28 @@ describe.each(backends)("%s", (backend) => {
     await loop.take(10, feeds(10));
     expect(run.memory().predictedBytes).toBe(before + 9 * 3 * 4);
   });
+
+  test("programs of one run compute in one place, as large as the largest needs", async () => {
+    const run = await Run.start({ w: value([64, 64], Array(4096).fill(0.01)) }, { backend });
+    const chain = (n: number) =>
+      run.loop(({ w }) => ({
+        output: {
+          y: Array(n)
+            .fill(w)
+            .reduce((y: Tensor) => y.matmul(w).tanh(), w)
+            .sum(),
+        },
+      }));
+    const [small, large] = [chain(1), chain(3)];
+    const bytes = (loop: typeof small) => loop.compiled({}).executable.bytes;
+    const of = run.memory().predictedBytes;
+    expect(run.memory().predictedBytes - of).toBe(0);
+    const most = Math.max(bytes(small), bytes(large));
+    expect(run.memory().predictedBytes).toBe(of + most + 2 * 4);
+    const { output } = await small.take(1, {});
+    await large.take(1, {});
+    expect((await small.take(1, {})).output).toEqual(output); // what the other leaves behind is nothing to it
+  });
 });
 
 describe.runIf(hasNative)("what was used, native", () => {

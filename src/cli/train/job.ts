@@ -14,7 +14,7 @@ import { fingerprint } from "../problem.ts";
 import { type Headline, silent, watching } from "../progress.ts";
 import { facts } from "../summary.ts";
 import { type Colors, interruptedCode, type Terminal, widthOf } from "../terminal.ts";
-import { duration, shellWord, wrapped } from "../text.ts";
+import { bytes, duration, shellWord, wrapped } from "../text.ts";
 import { type Board, boardIn, noBoard } from "./board.ts";
 import { discard, removeEmpty } from "./folder.ts";
 
@@ -30,7 +30,7 @@ export type Telling = {
 /** What `fit` is told by whoever executes the job.  any: the net is the job's own affair */
 export type Watched = Pick<
   FitOptions<any>,
-  "backend" | "store" | "resume" | "signal" | "threads" | "onProgress" | "onEntry"
+  "backend" | "store" | "resume" | "signal" | "threads" | "onStart" | "onProgress" | "onEntry"
 >;
 
 /** A training that is ready to begin, or to go on. */
@@ -97,11 +97,14 @@ async function carriedOut(
       watch.onEntry(entry);
       board.onEntry(entry);
     };
-    const result = await job.fit({ store, resume: resumed, signal, threads, onProgress, onEntry });
+    const onStart: Watched["onStart"] = ({ predictedBytes }) => {
+      say(`${facts([["memory", `${bytes(predictedBytes)} for the training, beside Node`]], colors, width)}\n`);
+    };
+    const result = await job.fit({ store, resume: resumed, signal, threads, onStart, onProgress, onEntry });
     watch.end();
     if (result.stopReason === "aborted") return interrupted(job, result, terminal);
     const { report, text } = await job.measure(result, { backend: job.backend, threads });
-    if (json) terminal.out.write(`${JSON.stringify(report)}\n`);
+    if (json) terminal.out.write(`${JSON.stringify({ ...report, memory: result.memory })}\n`);
     say(text(colors, width));
     return 0;
   } catch (error) {
@@ -137,15 +140,16 @@ function interrupted({ folder, done }: Job, result: FitResult<any>, { err, color
   return interruptedCode;
 }
 
-/** "Trained 20 epochs in 3.1 s (and 0.4 s to compile), kept the model of epoch 12." */
+/** "Trained 20 epochs in 3.1 s (and 0.4 s to compile), using 1.9 MB of memory, kept the model of epoch 12." */
 export function trainedLine(
   how: string,
-  { secondsTraining, secondsCompiling }: FitResult<any>,
+  { secondsTraining, secondsCompiling, memory }: FitResult<any>,
   width: number,
   more = "",
 ): string {
   const compiling = secondsCompiling >= 0.1 ? ` (and ${duration(secondsCompiling)} to compile)` : "";
-  return wrapped(`Trained ${how} in ${duration(secondsTraining)}${compiling}${more}.`, width, "");
+  const used = memory.usedBytes === undefined ? "" : `, using ${bytes(memory.usedBytes)} of memory`;
+  return wrapped(`Trained ${how} in ${duration(secondsTraining)}${compiling}${used}${more}.`, width, "");
 }
 
 // ---- going on with a run -----------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
  * threads as make them faster.
  */
 import { availableParallelism } from "node:os";
+import { align } from "../../compile/memory.ts";
 import type { Program } from "../../compile/program.ts";
 import { dtypes } from "../../ir/dtype.ts";
 import { bytesOf } from "../../ir/value.ts";
@@ -91,8 +92,7 @@ function load(
   const run = binding.sym(object, "dh_run");
   const threads = shared ? most : 1;
   const choice = decide(threads);
-  const arena = new NativeBlock(temporaryBytes);
-  const scratch = new NativeBlock(scratchBytes * threads);
+  const behind = align(temporaryBytes); // where scratch memory begins
   const { resident, feeds, outputs, watch } = program;
   const pointers = 4 + resident.length + feeds.length + outputs.length;
   // One block for what a call is told: [pointers][steps to take, steps taken, threads wanted][stop].
@@ -102,8 +102,6 @@ function load(
   const stop = new Int32Array(told.view(8 * pointers + 24, 8));
   const at = told.address;
   const call = [run, at, at + 8 * pointers, at + 8 * pointers + 24] as const;
-  table[1] = BigInt(arena.address);
-  table[2] = BigInt(scratch.address);
 
   let last: Places | undefined;
   let from = 0; // the step of the call that the table points to
@@ -115,6 +113,8 @@ function load(
       memories.map((m, k) => address(m) + step * bytesOf(of[k]!));
     const lists = [...places.resident.map(address), ...slices(places.feeds, feeds), ...slices(places.outputs, outputs)];
     table[0] = BigInt(address(places.state));
+    table[1] = BigInt(address(places.workspace));
+    table[2] = BigInt(address(places.workspace) + behind);
     table.set(lists.map(BigInt), 4);
     last = places;
     from = step;
@@ -130,10 +130,7 @@ function load(
     source: units.map((u) => u.text).join("\n"),
     compileMs: performance.now() - start,
     cached,
-    bytes: arena.bytes + scratch.bytes,
-    get residentBytes() {
-      return arena.residentBytes + scratch.residentBytes;
-    },
+    bytes: behind + scratchBytes * threads,
     run(places: Places, n: number) {
       let done = 0;
       stop[0] = 0;
@@ -169,7 +166,7 @@ function load(
         return done;
       };
       const memories = Object.values(places).flat();
-      const blocks = [told, arena, scratch, ...memories.map((m) => (m as NativeMemory).block)];
+      const blocks = [told, ...memories.map((m) => (m as NativeMemory).block)];
       return blocks.reduce((running, block) => block.during(running), walk());
     },
     stop: () => {
