@@ -2,6 +2,7 @@
  * Which tensors get a buffer; everything else is computed again inside the kernels that read it. Users are counted by
  * kernel, not by node.
  */
+import { isHalf } from "../ir/half.ts";
 import { isElementwise, isMovement, isReduce, type Op } from "../ir/ops.ts";
 import { size } from "../ir/shape.ts";
 import type { Tensor } from "../ir/tensor.ts";
@@ -76,8 +77,12 @@ function base(t: Tensor): Tensor {
   return x;
 }
 
-/** A few quick ops on at most one full-size tensor: to repeat it costs what loading it would. */
+/**
+ * A few quick ops on at most one full-size tensor: to repeat it costs what loading it would. Not where numbers are rounded
+ * to 16 bits: they take half the memory of what they were made of.
+ */
 function cheap(t: Tensor, keep: ReadonlySet<Tensor>): boolean {
+  if (isHalf(t.op)) return false;
   const read = new Set<Tensor>();
   let ops = 0;
   const visit = (x: Tensor): boolean => {
