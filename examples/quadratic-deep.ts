@@ -66,15 +66,9 @@ console.log(
 for (const [name, [rule, lr]] of Object.entries(rules)) {
   const losses = await finals(rule, lr);
   const known = published[name as keyof typeof published];
-  const cells = [known ? shown(known.mean, known.sd) : "", shown(mean(losses), sd(losses))];
-  console.log(
-    name.padEnd(18) +
-      lr.toPrecision(3).padEnd(9) +
-      cells
-        .map((cell) => cell.padEnd(18))
-        .join("")
-        .trimEnd(),
-  );
+  const there = known ? shown(known.mean, known.sd) : "";
+  const here = shown(mean(losses), sd(losses));
+  console.log(`${name.padEnd(18)}${lr.toPrecision(3).padEnd(9)}${there.padEnd(18)}${here}`);
   assert.ok(mean(losses) > 86.8735 && mean(losses) < 88);
   if (!known) continue;
   const error = Math.hypot(known.sd, sd(losses)) / Math.sqrt(seeds.length);
