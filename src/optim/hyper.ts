@@ -4,6 +4,7 @@
  */
 import { fail } from "../ir/fail.ts";
 import type { Where } from "./combine.ts";
+import type { MomentumCycle } from "./momentum-cycle.ts";
 
 export type Dialect = "torch" | "optax" | "keras" | "paper";
 
@@ -25,6 +26,8 @@ export type Hyper = {
   epsRoot: number;
   /** Part of the last step that is kept. */
   momentum: number;
+  /** In place of `momentum` or `b1`: one that changes from step to step. */
+  momentumCycle: MomentumCycle;
   /** 1 − the weight of a new gradient in the momentum, from the second step on. */
   dampening: number;
   /** Look ahead along the momentum. */
@@ -120,6 +123,10 @@ const domains: { readonly [H in keyof Hyper]: Domain } = {
   eps: positive,
   epsRoot: notNegative,
   momentum: fraction,
+  momentumCycle: {
+    text: "a function of the step, such as oneCycleMomentum gives",
+    holds: (x) => typeof x === "function",
+  },
   dampening: fraction,
   nesterov: flag,
   momentumDecay: { text: "a number ≥ 0, or Infinity", holds: (x) => typeof x === "number" && x >= 0 },

@@ -6,6 +6,13 @@ export { agc, clipGlobalNorm, clipTensorNorm, clipValue, globalNorm } from "./cl
 export * from "./combine.ts";
 export { valueAndGradFor } from "./gradient.ts";
 export type { Common, Dialect, Hyper } from "./hyper.ts";
+export {
+  type MomentumCycle,
+  type OneCycleMomentum,
+  oneCycleMomentum,
+  type TriangularMomentum,
+  triangularMomentum,
+} from "./momentum-cycle.ts";
 export { type NoiseOptions, noise } from "./noise.ts";
 export * from "./optimizers.ts";
 export type { Options, Row } from "./row.ts";

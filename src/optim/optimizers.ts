@@ -62,9 +62,10 @@ export const optimizers = {
   }),
 
   /** Momentum in the literature has no default; 0.9 is Sutskever's and everybody's. */
-  momentum: row<"momentum" | "dampening" | "weightDecay">("momentum", {
+  momentum: row<"momentum" | "dampening" | "weightDecay", "momentumCycle">("momentum", {
     lr: 0.01,
     dialects: ball,
+    optional: ["momentumCycle"],
     summary: "Heavy ball: b ← μ b + g, p − lr · b; Keras keeps lr · g in b",
     formula: "b ← μ b + (1 − τ) g\np ← p − η b",
     when: "Convolutional networks and other well-scaled losses, with a tuned rate and a schedule.",
@@ -72,13 +73,14 @@ export const optimizers = {
     rule: (o) => coupled(o, heavyBall(o, lrInBuffer(o.dialect))),
   }),
 
-  nesterov: row<"momentum" | "weightDecay">("nesterov", {
+  nesterov: row<"momentum" | "weightDecay", "momentumCycle">("nesterov", {
     lr: 0.01,
     dialects: {
       torch: { momentum: 0.9, weightDecay: 0 },
       optax: { momentum: 0.9, weightDecay: 0 },
       keras: { momentum: 0.9, weightDecay: 0, lr: 0.01 },
     },
+    optional: ["momentumCycle"],
     summary: "Momentum that looks ahead: b ← μ b + g, p − lr · (g + μ b); Keras keeps lr · g in b",
     formula: "b ← μ b + g\np ← p − η (g + μ b)",
     when: "As momentum; a little faster and more stable at high μ.",
@@ -118,9 +120,10 @@ export const optimizers = {
     },
   }),
 
-  adam: row<"b1" | "b2" | "eps" | "epsRoot" | "weightDecay">("adam", {
+  adam: row<"b1" | "b2" | "eps" | "epsRoot" | "weightDecay", "momentumCycle">("adam", {
     lr: 1e-3,
     dialects: { torch: { ...averages, lr: 1e-3 }, optax: averages, keras: kerasAverages },
+    optional: ["momentumCycle"],
     summary: "m̂ / (√v̂ + ε) of bias-corrected averages of g and g²; Keras has the ε̂ form",
     formula:
       "m ← β₁ m + (1 − β₁) g\n" +
@@ -148,7 +151,7 @@ export const optimizers = {
   }),
 
   /** λ of the paper is not multiplied by α, only by the schedule η = lr / baseLr: λ there is lr · λ of the libraries. */
-  adamW: row<"b1" | "b2" | "eps" | "epsRoot" | "weightDecay", "baseLr">("adamW", {
+  adamW: row<"b1" | "b2" | "eps" | "epsRoot" | "weightDecay", "baseLr" | "momentumCycle">("adamW", {
     lr: 1e-3,
     dialects: {
       torch: { ...averages, weightDecay: 0.01, lr: 1e-3 },
@@ -156,7 +159,7 @@ export const optimizers = {
       keras: { ...kerasAverages, weightDecay: 0.004 },
       paper: averages,
     },
-    optional: ["baseLr"],
+    optional: ["baseLr", "momentumCycle"],
     summary: "Adam with decay taken from the weights: p − lr · (m̂ / (√v̂ + ε) + λ p)",
     formula: "m ← β₁ m + (1 − β₁) g\nv ← β₂ v + (1 − β₂) g²\np ← p − η (m̂ / (√v̂ + ε) + λ p)",
     when: "The default of this library: transformers, tables, most networks. Tune η first, then λ.",

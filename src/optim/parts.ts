@@ -2,7 +2,7 @@
  * What update rules are made of: an average, the correction of its bias, a division that stands zeros. Corrections are
  * scalars of the step alone, computed as −expm1(t · ln β), which keeps its digits in f32 where 1 − βᵗ loses them.
  */
-import { asOne, scalar, type Tensor } from "../ir/tensor.ts";
+import { asOne, type Like, lift, scalar, type Tensor } from "../ir/tensor.ts";
 import type { Value } from "../ir/value.ts";
 import { leaves } from "../tree.ts";
 import { type Gives, leafwise, type Rule, type Transform } from "./transform.ts";
@@ -16,12 +16,15 @@ export const floatOf = (params: unknown): "f32" | "f64" =>
   leaves<Value>(params).some((p) => p.dtype === "f64") ? "f64" : "f32";
 
 /** b · average + (1 − b) · x. */
-export const ema = (average: Tensor, x: Tensor, b: number): Tensor => average.mul(b).add(x.mul(1 - b));
+export const ema = (average: Tensor, x: Tensor, b: Like): Tensor =>
+  average.mul(b).add(x.mul(typeof b === "number" ? 1 - b : lift(b, x.dtype).neg().add(1)));
 
 /** 1 / (1 − bᵗ), a scalar. */
-export const unbias = (b: number, step: Tensor): Tensor => {
+export const unbias = (b: Like, step: Tensor): Tensor => {
   const one = scalar(1, step.dtype);
-  return b === 0 ? one : one.div(step.mul(Math.log(b)).expm1().neg());
+  if (b === 0) return one;
+  const log = typeof b === "number" ? Math.log(b) : lift(b, step.dtype).log();
+  return one.div(step.mul(log).expm1().neg());
 };
 
 /** a / b, where 0 / 0 is 0 if nothing else keeps the divisor from 0. */

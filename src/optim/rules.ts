@@ -25,7 +25,7 @@ export const decay = addDecay("decay");
  * with, and what comes out is a step (Keras; Optax' RMSProp). At a constant rate both are the same.
  */
 export function heavyBall(
-  { momentum, dampening = 0, nesterov = false }: Ball,
+  { momentum, momentumCycle, dampening = 0, nesterov = false }: Ball,
   lr: "inside" | "outside" = "outside",
 ): Transform {
   return lifted(
@@ -35,14 +35,15 @@ export function heavyBall(
       update(u, { b }, at) {
         const g = lr === "inside" ? u.mul(at.lr) : u;
         const fresh = dampening ? g.mul(at.step.eq(1).where(scalar(1, g.dtype), 1 - dampening)) : g;
-        const next = b.mul(momentum).add(fresh);
-        return [nesterov ? g.add(next.mul(momentum)) : next, { b: next }];
+        const mu = momentumCycle?.(at.step) ?? momentum;
+        const next = b.mul(mu).add(fresh);
+        return [nesterov ? g.add(next.mul(mu)) : next, { b: next }];
       },
     },
     lr === "inside" ? "step" : "direction",
   );
 }
-type Ball = Pick<Hyper, "momentum"> & Partial<Pick<Hyper, "dampening" | "nesterov">>;
+type Ball = Pick<Hyper, "momentum"> & Partial<Pick<Hyper, "dampening" | "nesterov" | "momentumCycle">>;
 
 /**
  * AdaGrad: s ← s + g², direction g / (√s + ε). Duchi, Hazan & Singer 2011, the diagonal form.
@@ -86,18 +87,19 @@ export const rootMeanSquare = ({ rho, eps, centered, inRoot }: RootMeanSquare): 
 };
 type RootMeanSquare = Pick<Hyper, "rho" | "eps" | "centered"> & { inRoot: boolean };
 
-type Moments = Pick<Hyper, "b1" | "b2" | "eps"> & Partial<Pick<Hyper, "epsRoot">>;
+type Moments = Pick<Hyper, "b1" | "b2" | "eps"> & Partial<Pick<Hyper, "epsRoot" | "momentumCycle">>;
 
 /**
  * Adam: m ← β₁ m + (1 − β₁) g, v ← β₂ v + (1 − β₂) g², direction m̂ / (√v̂ + ε) with m̂ = m / (1 − β₁ᵗ), v̂ alike.
- * Kingma & Ba 2015, algorithm 1. Keras has the ε̂ of that paper's section 2: √(1 − β₂ᵗ) / (1 − β₁ᵗ) · m / (√v + ε).
+ * Kingma & Ba 2015, algorithm 1. A β₁ that cycles corrects m by its value of the step, as PyTorch does. Keras has the ε̂ of that paper's section 2: √(1 − β₂ᵗ) / (1 − β₁ᵗ) · m / (√v + ε).
  */
-export const moments = ({ b1, b2, eps, epsRoot = 0 }: Moments, epsHat = false): Transform =>
+export const moments = ({ b1, b2, eps, epsRoot = 0, momentumCycle }: Moments, epsHat = false): Transform =>
   lifted("adam", {
     init: (p) => ({ m: filled(p), v: filled(p) }),
     update(g, { m, v }, { step }) {
-      const [m1, v1] = [ema(m, g, b1), ema(v, g.square(), b2)];
-      const [c1, c2] = [unbias(b1, step), unbias(b2, step)];
+      const beta = momentumCycle?.(step) ?? b1;
+      const [m1, v1] = [ema(m, g, beta), ema(v, g.square(), b2)];
+      const [c1, c2] = [unbias(beta, step), unbias(b2, step)];
       const u = epsHat
         ? over(m1, v1.add(epsRoot).sqrt().add(eps), eps + epsRoot).mul(c1.div(c2.sqrt()))
         : over(m1.mul(c1), v1.mul(c2).add(epsRoot).sqrt().add(eps), eps + epsRoot);

@@ -15,7 +15,7 @@ import {
  * Up from lr / div to lr, then down to lr / div / finalDiv, both on cosines; `lr` is the peak. Smith & Topin 2018.
  *   torch  peak at pctStart · steps − 1, end at steps − 1 (OneCycleLR, which refuses a further step; this one holds)
  *   optax  peak at pctStart · steps, end at steps (cosine_onecycle_schedule)
- * Momentum is not cycled.
+ * `oneCycleMomentum` is the momentum that goes with torch's.
  */
 export function oneCycle(o: OneCycle): Schedule {
   requireOptions("oneCycle", o, ["lr", "steps", "pctStart", "div", "finalDiv", "dialect"]);
