@@ -10,7 +10,7 @@ import type { Compiled } from "./objective.ts";
 import { norm } from "./vector.ts";
 
 /** Why a search ends in the middle of an iteration, of which nothing is kept. */
-class Halt extends Error {}
+export class Halt extends Error {}
 
 export async function search<X, D>(
   f: Compiled<X, D>,
@@ -78,7 +78,7 @@ export async function search<X, D>(
 }
 
 /** The objective until so many evaluations are done, or the signal comes. */
-function limited(f: Compiled<any, any>, most: number, signal: AbortSignal | undefined): Objective {
+export function limited(f: Compiled<any, any>, most: number, signal: AbortSignal | undefined): Objective {
   const allowed = () => {
     if (signal?.aborted) throw new Halt("aborted");
     const { value, hvp } = f.evaluations;
