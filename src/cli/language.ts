@@ -19,7 +19,7 @@ import {
 import type { RunOptions } from "../run/run.ts";
 import type { Model } from "../train/checkpoint.ts";
 import { evaluate, windows } from "../train/index.ts";
-import { accumulateOf, mostBytes, precisionOf, type TrainingRecipe, type TrainingWishes } from "./recipe.ts";
+import { accumulateOf, decayOf, mostBytes, precisionOf, type TrainingRecipe, type TrainingWishes } from "./recipe.ts";
 
 export type LanguageWishes = TrainingWishes & {
   readonly context?: number;
@@ -48,7 +48,7 @@ export function languageRecipe(wishes: LanguageWishes): LanguageRecipe {
     fail("--batch full: every window of a text at once is more than memory holds", "say how many windows, such as 12");
   }
   const { lr = optimizer === "adamW" ? 1e-3 : optimizers[optimizer].defaults.lr } = wishes;
-  const { weightDecay = optimizer === "adamW" ? 0.1 : 0 } = wishes;
+  const { weightDecay = decayOf(optimizer, 0.1, 0) } = wishes;
   const asked = { ...accumulateOf(wishes, batch), ...precisionOf(wishes) };
   return { optimizer, lr, schedule, weightDecay, clip: 1, batch, steps, ...asked };
 }

@@ -163,12 +163,22 @@ function hiddenFor({ rows, classes, watched }: Shape): number[] {
 
 const dropoutFor = ({ features, watched }: Shape): number => (!watched ? 0.3 : features < 32 ? 0.1 : 0.2);
 
-/** Decoupled decay, and the L2 of the other optimizers, which is multiplied by the gradient's scale. */
 function decayFor({ task, watched }: Shape, optimizer: OptimizerName, linear: boolean): number {
-  if (optimizer !== "adamW") return 1e-4;
-  if (linear) return 0.01;
-  if (watched) return 0.1;
-  return task === "regression" ? 1 : 0.3; // noise in a quantity is learned by heart sooner than noise in classes
+  // Noise in a quantity is learned by heart sooner than noise in classes.
+  const usual = linear ? 0.01 : watched ? 0.1 : task === "regression" ? 1 : 0.3;
+  return decayOf(optimizer, usual, 1e-4);
+}
+
+/** Rules that take their decay from the weights, as AdamW does. */
+const decoupled: readonly OptimizerName[] = ["adamW", "nadamW", "ademamix", "lion"];
+
+/**
+ * λ where AdamW's is `usual`: as much of the weights per step for rules with its kind of decay, so more where the rate is
+ * smaller. `l2` for the others, whose λ is multiplied by the gradient's scale.
+ */
+export function decayOf(optimizer: OptimizerName, usual: number, l2: number): number {
+  if (!decoupled.includes(optimizer)) return l2;
+  return optimizer === "lion" ? usual * 3 : usual;
 }
 
 /** Updates in all: small data are seen often, large data long enough. */
@@ -178,9 +188,22 @@ function stepsFor({ task, rows, classes, watched }: Shape, linear: boolean): num
   return classes > 10 && rows > 10_000 ? 6000 : 4000;
 }
 
+/** Rules that move every weight by about lr, as Adam does. */
+const adaptive: readonly OptimizerName[] = [
+  "adam",
+  "adamW",
+  "amsgrad",
+  "adamax",
+  "nadam",
+  "nadamW",
+  "radam",
+  "ademamix",
+  "adabelief",
+];
+
 /** Adam's family takes 0.003 here; the others what their rows of the table say. */
-function rateFor(optimizer: OptimizerName, linear: boolean): number {
-  const adaptive: readonly OptimizerName[] = ["adam", "adamW", "amsgrad"];
+export function rateFor(optimizer: OptimizerName, linear = false): number {
+  if (optimizer === "lion") return linear ? 0.003 : 0.001;
   return adaptive.includes(optimizer) ? (linear ? 0.01 : 0.003) : optimizers[optimizer].defaults.lr;
 }
 

@@ -16,9 +16,16 @@ import {
   relu,
   sequential,
 } from "../nn/index.ts";
-import { type OptimizerName, optimizers } from "../optim/index.ts";
 import type { Labelled, PictureShape } from "./pictures.ts";
-import { accumulateOf, mostBytes, precisionOf, type TrainingRecipe, type TrainingWishes } from "./recipe.ts";
+import {
+  accumulateOf,
+  decayOf,
+  mostBytes,
+  precisionOf,
+  rateFor,
+  type TrainingRecipe,
+  type TrainingWishes,
+} from "./recipe.ts";
 import { counted, significant } from "./text.ts";
 
 export const visionModels = ["cnn", "mlp", "linear"] as const;
@@ -198,7 +205,6 @@ export const evaluationBatch = ({ height, width }: PictureShape): number =>
 /** Throws where there are fewer images than a batch takes. */
 export function visionRecipe(wishes: VisionWishes, shape: PictureShape, images: number): VisionRecipe {
   const { optimizer = "adamW", schedule = "warmupCosine" } = wishes;
-  const adaptive: readonly OptimizerName[] = ["adam", "adamW", "amsgrad"];
   const asked = wishes.batch === "full" ? images : wishes.batch;
   if (asked !== undefined && asked > images) {
     fail(`--batch ${asked}: that is more than the ${images} images to train on`, "use a smaller batch, or full");
@@ -207,9 +213,9 @@ export function visionRecipe(wishes: VisionWishes, shape: PictureShape, images: 
   const batch = asked ?? Math.min(images, usual, Math.max(8, evaluationBatch(shape)));
   return {
     optimizer,
-    lr: wishes.lr ?? (adaptive.includes(optimizer) ? 0.003 : optimizers[optimizer].defaults.lr),
+    lr: wishes.lr ?? rateFor(optimizer),
     schedule,
-    weightDecay: wishes.weightDecay ?? (optimizer === "adamW" ? 0.05 : 1e-4),
+    weightDecay: wishes.weightDecay ?? decayOf(optimizer, 0.05, 1e-4),
     clip: 1,
     ...precisionOf(wishes),
     batch,

@@ -1,0 +1,22 @@
+/** What --optimizer may say is the registry: every row of it gets a rate, a decay and a rule for tables, images and texts. */
+import { expect, test } from "vitest";
+import { languageRecipe, languageRule } from "../../src/cli/language.ts";
+import { recipe, ruleOf } from "../../src/cli/recipe.ts";
+import { visionRecipe } from "../../src/cli/vision.ts";
+import { type OptimizerName, optimizers } from "../../src/optim/index.ts";
+
+const table = { task: "multiclass", rows: 3000, features: 20, classes: 3, watched: true } as const;
+const pictures = { height: 28, width: 28, channels: 1, classes: 10 } as const;
+
+test.each(Object.keys(optimizers) as OptimizerName[])("%s", (optimizer) => {
+  const linear = recipe(table, { optimizer, model: "linear" });
+  const vision = visionRecipe({ optimizer }, pictures, 5000);
+  for (const r of [recipe(table, { optimizer }), linear, vision]) {
+    expect(r.lr).toBeGreaterThan(0);
+    expect(r.weightDecay).toBeGreaterThanOrEqual(0);
+    expect(ruleOf(r).describe).toContain(`${optimizer}(`);
+  }
+  const text = languageRecipe({ optimizer });
+  expect(text.lr).toBeGreaterThan(0);
+  expect(languageRule(text).describe).toContain(`${optimizer}(`);
+});
