@@ -32,9 +32,12 @@ export const matrixOptimizers = {
     },
     optional: ["eps"],
     summary: "Momentum with a rate for each layer: in proportion to its norm, whatever that of its gradient is",
-    formula: "ηₗ = τ ‖p‖ / (‖g‖ + λ‖p‖), norms of each tensor\nb ← μ b + η ηₗ (g + λ p)\np ← p − b",
-    when: "Convolutional networks at batches of thousands, after a warm-up. η is large, as τ is small; for transformers LAMB.",
-    source: "You, Gitman & Ginsburg 2017, algorithm 1; in Optax ηₗ = τ ‖p‖ / ‖g + λ p‖",
+    formula:
+      "ηₗ = κ ‖p‖ / (‖g‖ + λ‖p‖ + ε), norms of each tensor; 1 where ‖p‖ or the divisor is 0\n" +
+      "b ← μ b + η ηₗ (g + λ p)\np ← p − b; nesterov: p ← p − (η ηₗ (g + λ p) + μ b)\n" +
+      "optax: ηₗ = κ ‖p‖ / (‖g + λ p‖ + ε)",
+    when: "Convolutional networks at batches of thousands, after a warm-up. η is large, as κ is small; for transformers LAMB.",
+    source: "You, Gitman & Ginsburg 2017, algorithm 1, where η and κ are called γ and η",
     rule: (o) => {
       const local = o.dialect === "paper" ? localRates(o, o.weightDecay, o.decayOnly) : coupled(o, localRate(o));
       return chain(local, heavyBall(o, "inside"));
@@ -63,9 +66,12 @@ export const matrixOptimizers = {
     summary: "Adam's second moment from the means of rows and columns alone: a matrix' state is two vectors",
     formula:
       "R ← R + t^−γ (mean of g² over columns − R), C alike over rows\n" +
-      "v = R C / mean(R); for vectors v ← v + t^−γ (g² − v)\n" +
-      "u = g / √v, then u / max(1, RMS(u) / d)\n" +
-      "p ← p − min(η, 1 / √t) max(ε₂, RMS(p)) u",
+      "v = R C / mean(R); for vectors, and sides below factorFrom, v ← v + t^−γ (g² − v)\n" +
+      "u = g / √v, then u / max(1, RMS(u) / d), RMS the root of the mean of squares\n" +
+      "p ← p − min(η, 1 / √t) max(ε₂, RMS(p)) u; without relativeStep η, without scaleByParameter no RMS(p)\n" +
+      "momentum: m ← μ m + (1 − μ) · step, p ← p − m\n" +
+      "ε: torch v ≥ ε² and mean(R) ≥ ε; optax, keras g² + ε in place of g²\n" +
+      "decay: torch, keras p ← p − η λ p; optax p ← p − λ p",
     when: "Large matrices and little memory. η is a part of each tensor's own size; without momentum it is slower than AdamW.",
     source: "Shazeer & Stern 2018, algorithms 4 and 5; momentum and decay as in Optax",
     rule: (o) => {
@@ -121,10 +127,11 @@ export const matrixOptimizers = {
     summary: "Momentum made orthogonal for matrices, AdamW for all else",
     formula:
       "m ← μ m + (1 − μ) g\n" +
-      "U = NS₅(μ m + (1 − μ) g) ≈ (M Mᵀ)^−½ M, M the argument\n" +
-      "p ← p − η (√max(1, rows / columns) U + λ p)\n" +
-      "with updateRms: 0.2 √max(rows, columns) U\n" +
-      "no matrix: AdamW with η · auxLr",
+      "M = μ m + (1 − μ) g, without nesterov m; X = M / ‖M‖, Frobenius' norm, ε in it\n" +
+      "nsSteps times: X ← 3.4445 X − 4.775 (X Xᵀ) X + 2.0315 (X Xᵀ)² X, then about (M Mᵀ)^−½ M\n" +
+      "p ← p − η (√max(1, rows / columns) X + λ p); with updateRms: updateRms · √max(rows, columns) X\n" +
+      "keras: m ← μ m + g, M = μ m + g; optax: m and g in M corrected as in nadam\n" +
+      "no matrix: adamW with η · auxLr; optax: nadamW",
     when:
       "Hidden layers of transformers and of wide networks: fewer steps than AdamW, for some matrix products more in each. " +
       "Name embeddings and output layer in `only`, so that AdamW has them. With updateRms 0.2 and auxLr 1, AdamW's η and λ do.",
@@ -141,7 +148,8 @@ export const matrixOptimizers = {
     summary: "A preconditioner for each axis: L^−¼ G R^−¼, with grafting the length of SGD's or Adam's step",
     formula:
       "L ← L + g gᵀ, R ← R + gᵀ g; with β₂ averages\n" +
-      "u = (L + εI)^−¼ g (R + εI)^−¼; k axes: exponent −1/2k each\n" +
+      "u = (L + (ε + r ‖L‖) I)^−¼ g (R + (ε + r ‖R‖) I)^−¼, r the ridge; k axes: exponent −1/2k each\n" +
+      "axes longer than maxDim, or of length 1: the diagonal alone, without r\n" +
       "grafted: u ‖w‖ / ‖u‖, w the step of SGD or Adam\n" +
       "b ← μ b + u\n" +
       "p ← p − η (b + λ p)",

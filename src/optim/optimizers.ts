@@ -67,7 +67,7 @@ export const optimizers = {
     dialects: ball,
     optional: ["momentumCycle"],
     summary: "Heavy ball: b ← μ b + g, p − lr · b; Keras keeps lr · g in b",
-    formula: "b ← μ b + (1 − τ) g\np ← p − η b",
+    formula: "b ← μ b + (1 − τ) g, at the first step b = g\np ← p − η b\nkeras: b ← μ b + (1 − τ) η g, p ← p − b",
     when: "Convolutional networks and other well-scaled losses, with a tuned rate and a schedule.",
     source: "Polyak 1964; dampening is PyTorch's",
     rule: (o) => coupled(o, heavyBall(o, lrInBuffer(o.dialect))),
@@ -82,7 +82,7 @@ export const optimizers = {
     },
     optional: ["momentumCycle"],
     summary: "Momentum that looks ahead: b ← μ b + g, p − lr · (g + μ b); Keras keeps lr · g in b",
-    formula: "b ← μ b + g\np ← p − η (g + μ b)",
+    formula: "b ← μ b + g\np ← p − η (g + μ b)\nkeras: b ← μ b + η g, p ← p − (η g + μ b)",
     when: "As momentum; a little faster and more stable at high μ.",
     source: "Nesterov 1983; Sutskever et al. 2013, with their change of variables undone",
     rule: (o) => coupled(o, heavyBall({ ...o, nesterov: true }, lrInBuffer(o.dialect))),
@@ -96,7 +96,8 @@ export const optimizers = {
       keras: { eps: 1e-7, initialAccumulator: 0.1, lrDecay: 0, weightDecay: 0, lr: 1e-3 },
     },
     summary: "s ← s + g², p − lr · g / (√s + ε); Optax and Keras: g / √(s + ε)",
-    formula: "s ← s + g²\np ← p − η g / (√s + ε)",
+    formula:
+      "s ← s + g²\np ← p − η / (1 + (t − 1) lrDecay) · g / (√s + ε)\n" + "optax, keras: √(s + ε) in place of √s + ε",
     when: "Sparse features such as word counts in convex models. Its rate only falls, so long trainings of networks stall.",
     source: "Duchi, Hazan & Singer 2011, the diagonal form; lrDecay is PyTorch's",
     rule: (o) => coupled(o, rootSum({ ...o, inRoot: o.dialect !== "torch" })),
@@ -111,7 +112,11 @@ export const optimizers = {
       keras: { rho: 0.9, eps: 1e-7, momentum: 0, nesterov: false, centered: false, weightDecay: 0, lr: 1e-3 },
     },
     summary: "v ← ρ v + (1 − ρ) g², p − lr · g / (√v + ε); Optax and Keras: g / √(v + ε)",
-    formula: "v ← ρ v + (1 − ρ) g²\np ← p − η g / (√v + ε)",
+    formula:
+      "v ← ρ v + (1 − ρ) g²\np ← p − η g / (√v + ε)\n" +
+      "optax, keras: √(v + ε) in place of √v + ε\n" +
+      "centered: m ← ρ m + (1 − ρ) g, and v − m² in place of v\n" +
+      "momentum: b ← μ b + g / (√v + ε), p ← p − η b; nesterov as in nesterov; optax, keras: η within b",
     when: "Recurrent networks and reinforcement learning, where older recipes ask for it; else Adam.",
     source: "Tieleman & Hinton 2012, lecture 6.5; centred: Graves 2013, eq. 38-39; nesterov is Optax'",
     rule: (o) => {
@@ -129,7 +134,8 @@ export const optimizers = {
       "m ← β₁ m + (1 − β₁) g\n" +
       "v ← β₂ v + (1 − β₂) g²\n" +
       "m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ)\n" +
-      "p ← p − η m̂ / (√v̂ + ε)",
+      "p ← p − η m̂ / (√(v̂ + ε′) + ε)\n" +
+      "keras: p ← p − η √(1 − β₂ᵗ) / (1 − β₁ᵗ) · m / (√(v + ε′) + ε)",
     when: "The safe first choice without weight decay; with it, AdamW.",
     source: "Kingma & Ba 2015, algorithm 1; epsRoot is Optax'",
     rule: (o) => coupled(o, moments(o, o.dialect === "keras")),
@@ -144,7 +150,13 @@ export const optimizers = {
       paper: { ...averages, eps: 0 },
     },
     summary: "Adam with the largest v so far, so that no step grows; four libraries, four trajectories",
-    formula: "m ← β₁ m + (1 − β₁) g\nv ← β₂ v + (1 − β₂) g²\nu ← max(u, v)\np ← p − η m̂ / (√û + ε)",
+    formula:
+      "m ← β₁ m + (1 − β₁) g\nv ← β₂ v + (1 − β₂) g²\n" +
+      "u ← max(u, v), m̂ = m / (1 − β₁ᵗ), û = u / (1 − β₂ᵗ)\n" +
+      "p ← p − η m̂ / (√(û + ε′) + ε)\n" +
+      "optax: u ← max(u, v̂), which is not corrected again\n" +
+      "keras: p ← p − η √(1 − β₂ᵗ) / (1 − β₁ᵗ) · m / (√(u + ε′) + ε)\n" +
+      "paper: p ← p − η m / √u",
     when: "Where Adam's steps grow again late in a training and it must provably converge; rarely better in practice.",
     source: "Reddi, Kale & Kumar 2018, algorithm 2",
     rule: (o) => coupled(o, maxMoments(o, o.dialect)),
@@ -161,7 +173,9 @@ export const optimizers = {
     },
     optional: ["baseLr", "momentumCycle"],
     summary: "Adam with decay taken from the weights: p − lr · (m̂ / (√v̂ + ε) + λ p)",
-    formula: "m ← β₁ m + (1 − β₁) g\nv ← β₂ v + (1 − β₂) g²\np ← p − η (m̂ / (√v̂ + ε) + λ p)",
+    formula:
+      "m̂, v̂ as in adam\np ← p − η (m̂ / (√(v̂ + ε′) + ε) + λ p)\n" +
+      "paper: λ / baseLr in place of λ, so that of η only the schedule's share is in the decay",
     when: "The default of this library: transformers, tables, most networks. Tune η first, then λ.",
     source: "Loshchilov & Hutter 2019, algorithm 2",
     rule: (o) => {
@@ -184,7 +198,10 @@ export const optimizers = {
     },
     optional: ["phi"],
     summary: "AdamW's direction, each tensor rescaled to φ(‖p‖) / ‖direction‖: for large batches",
-    formula: "r = m̂ / (√v̂ + ε) + λ p, with Adam's m̂ and v̂\n" + "p ← p − η φ(‖p‖) / ‖r‖ · r, norms of each tensor",
+    formula:
+      "m̂, v̂ as in adam\nr = m̂ / (√(v̂ + ε′) + ε) + λ p\n" +
+      "p ← p − η φ(‖p‖) / ‖r‖ · r, norms of each tensor; φ(x) = x, or x clamped to phi; ratio 1 where a norm is 0\n" +
+      "keras: p ← p − η λ p first, and no λ p in r",
     when: "Batches of thousands of examples, where AdamW needs a rate that single layers do not stand.",
     source: "You et al. 2020, algorithm 2; the experiments' λ = 0.01",
     rule: (o) => {
@@ -218,7 +235,10 @@ export const optimizers = {
       paper: { b1: 0.9, b2: 0.999, eps: 0, weightDecay: 0, lr: 2e-3 },
     },
     summary: "m̂ / u, u the largest |g| so far, slowly forgotten: Adam in the maximum norm",
-    formula: "m ← β₁ m + (1 − β₁) g\nu ← max(β₂ u, |g|)\np ← p − η m̂ / u",
+    formula:
+      "m ← β₁ m + (1 − β₁) g, m̂ = m / (1 − β₁ᵗ)\n" +
+      "u ← max(β₂ u, |g| + ε); keras: max(β₂ u, |g|)\n" +
+      "p ← p − η m̂ / u; keras: m̂ / (u + ε)",
     when: "Sparse gradients with rare large ones, such as embeddings; else Adam.",
     source: "Kingma & Ba 2015, algorithm 2; ε is the libraries'",
     rule: (o) => coupled(o, maxNorm(o, o.dialect)),
@@ -234,11 +254,11 @@ export const optimizers = {
     summary:
       "Adam with Nesterov's look ahead and a momentum that rises: in 250 times fewer steps in Keras, at once in Optax",
     formula:
-      "μₜ = β₁ (1 − ½ · 0.96^(ψ t))\n" +
+      "μₜ = β₁ (1 − ½ · 0.96^(ψ t)); ψ = ∞: μₜ = β₁\n" +
       "m ← β₁ m + (1 − β₁) g\n" +
       "v ← β₂ v + (1 − β₂) g²\n" +
-      "m̂ = μₜ₊₁ m / (1 − μ₁ ⋯ μₜ₊₁) + (1 − μₜ) g / (1 − μ₁ ⋯ μₜ)\n" +
-      "p ← p − η m̂ / (√v̂ + ε)",
+      "m̂ = μₜ₊₁ m / (1 − μ₁ ⋯ μₜ₊₁) + (1 − μₜ) g / (1 − μ₁ ⋯ μₜ), v̂ = v / (1 − β₂ᵗ)\n" +
+      "p ← p − η m̂ / (√(v̂ + ε′) + ε)",
     when: "As Adam, and often a little faster; with weight decay, nadamW.",
     source: "Dozat 2016, with Adam's m and v̂, as in PyTorch 2.13",
     rule: (o) => coupled(o, nesterovMoments(o)),
@@ -252,7 +272,7 @@ export const optimizers = {
       optax: { ...nesterovAverages, momentumDecay: Number.POSITIVE_INFINITY, weightDecay: 1e-4 },
     },
     summary: "NAdam with decay taken from the weights",
-    formula: "m̂, v̂ as NAdam\np ← p − η (m̂ / (√v̂ + ε) + λ p)",
+    formula: "m̂, v̂ as in nadam\np ← p − η (m̂ / (√(v̂ + ε′) + ε) + λ p)",
     when: "As AdamW, at about its rate and decay: the strongest of Adam's kin on tuned benchmarks such as AlgoPerf.",
     source:
       "Dozat 2016; Loshchilov & Hutter 2019; NAdam(decoupled_weight_decay=True) in PyTorch, where λ = 0 unless said",
@@ -270,8 +290,10 @@ export const optimizers = {
     formula:
       "ρ = ρ∞ − 2 t β₂ᵗ / (1 − β₂ᵗ), ρ∞ = 2 / (1 − β₂) − 1\n" +
       "r = √((ρ − 4) (ρ − 2) ρ∞ / ((ρ∞ − 4) (ρ∞ − 2) ρ))\n" +
-      "p ← p − η r m̂ / (√v̂ + ε) where ρ > threshold\n" +
-      "p ← p − η m̂ else",
+      "m̂, v̂ as in adam\n" +
+      "p ← p − η r m̂ / (√(v̂ + ε′) + ε) where ρ > threshold\n" +
+      "p ← p − η m̂ else\n" +
+      "torch: (√v + ε) / √(1 − β₂ᵗ) in place of √v̂ + ε",
     when:
       "In place of Adam with a warm-up. Its first five steps (at β₂ = 0.999) are momentum at Adam's rate: where gradients " +
       "are large, they throw the weights away.",
@@ -299,7 +321,8 @@ export const optimizers = {
     summary: "A step size for each weight, from lr on: longer while the slope keeps its sign, shorter where it turns",
     formula:
       "Δ ← η⁺ Δ where g keeps its sign, η⁻ Δ where it turns; Δ in [minStep, maxStep], η at first\n" +
-      "p ← p − sign(g) Δ, and not at all where it turns",
+      "p ← p − sign(g) Δ, and not at all where it turns; the step after, as if no sign were known\n" +
+      "optax: moves by the step before, so that the first is none",
     when: "The whole data in each step, or very large batches: the sign of a noisy gradient says little. Schedules do nothing.",
     source: "Riedmiller & Braun 1993; Igel & Hüsken 2003, iRprop⁻; Optax 0.2.8 moves one step late",
     rule: (o) => {
@@ -319,8 +342,9 @@ export const optimizers = {
     formula:
       "m ← β₁ m + (1 − β₁) g\n" +
       "n ← β₃ n + (1 − β₃) g\n" +
-      "v ← β₂ v + (1 − β₂) g²\n" +
-      "p ← p − η ((m̂ + α n) / (√v̂ + ε) + λ p)",
+      "v ← β₂ v + (1 − β₂) g², m̂ and v̂ as in adam\n" +
+      "p ← p − η ((m̂ + α n) / (√(v̂ + ε′) + ε) + λ p)\n" +
+      "with warmup T, until step T: α t / T for α, and 1 / ln β₃ on a line from 1 / ln β₁",
     when: "Trainings of many thousand steps, such as language models, with warmup as long as they are. Short ones: β₃ = 0.999.",
     source: "Pagliardini, Ablin & Grangier 2024, algorithm 1",
     rule: (o) => decayed(o, twoAverages(o)),
@@ -333,7 +357,10 @@ export const optimizers = {
       optax: { ...averages, eps: 1e-16, epsRoot: 1e-16 },
     },
     summary: "m̂ / (√ŝ + ε), s the average of (g − m)²: long steps where gradients are as expected",
-    formula: "m ← β₁ m + (1 − β₁) g\ns ← β₂ s + (1 − β₂) (g − m)² + ε\np ← p − η m̂ / (√ŝ + ε)",
+    formula:
+      "m ← β₁ m + (1 − β₁) g, m̂ = m / (1 − β₁ᵗ)\n" +
+      "s ← β₂ s + (1 − β₂) (g − m)² + ε′, ŝ = s / (1 − β₂ᵗ)\n" +
+      "p ← p − η m̂ / (√ŝ + ε)",
     when: "Where SGD generalises better than Adam, such as image classifiers; ε matters more than in Adam.",
     source: "Zhuang et al. 2020, algorithm 2; epsRoot is the ε within s",
     rule: (o) => coupled(o, surprise(o)),
@@ -343,7 +370,9 @@ export const optimizers = {
     lr: 0.01,
     dialects: { optax: { b1: 0.9, b2: 0.999, eps: 1e-3, initialAccumulator: 1e-6, weightDecay: 0 } },
     summary: "Adam whose v moves to g² by (1 − β₂) g² at most: a large gradient is not soon forgotten",
-    formula: "m ← β₁ m + (1 − β₁) g\nv ← v − (1 − β₂) sign(v − g²) g²\np ← p − η m̂ / (√v̂ + ε)",
+    formula:
+      "m ← β₁ m + (1 − β₁) g\nv ← v − (1 − β₂) sign(v − g²) g², both from initialAccumulator on\n" +
+      "p ← p − η m̂ / (√v̂ + ε), m̂ and v̂ as in adam",
     when: "Sparse or heavy-tailed gradients, where Adam's v falls too fast between large ones.",
     source: "Zaheer et al. 2018, algorithm 2, with Optax' bias corrections",
     rule: (o) => coupled(o, additiveMoments(o)),
@@ -357,8 +386,11 @@ export const optimizers = {
       optax: { b1: 0.9, r: 0, weightLrPower: 2, weightDecay: 0, lr: 1 },
     },
     summary: "Steepest descent whose average is evaluated, with gradients taken between the two: no rate that falls",
-    formula: "y = (1 − β) z + β x\nz ← z − η g(y)\nx ← (1 − c) x + c z, c = η² / Σ η²\nevaluated: x",
-    when: "Where the end of a training is not known beforehand: constant rate after a warm-up, larger than sgd's by far. Trained are y.",
+    formula:
+      "y = (1 − β₁) z + β₁ x\nz ← z − η (g(y) + λ y)\n" +
+      "x ← (1 − c) x + c z, c = w / Σ w, w = tʳ (the largest η so far)^weightLrPower\n" +
+      "trained: y; evaluated: x",
+    when: "Where the end of a training is not known beforehand: constant rate after a warm-up, larger than sgd's by far.",
     source: "Defazio et al. 2024, algorithm 1 and section 4; torch is the package schedulefree 1.3",
     rule: (o) => scheduleFree("scheduleFreeSgd", decayed(o, steepest()), o),
   }),
@@ -372,8 +404,10 @@ export const optimizers = {
     },
     summary: "AdamW whose average is evaluated, with gradients taken between the two: no rate that falls",
     formula:
-      "y = (1 − β₁) z + β₁ x\nv ← β₂ v + (1 − β₂) g(y)²\nz ← z − η (g / (√v̂ + ε) + λ y)\n" +
-      "x ← (1 − c) x + c z, c = η² / Σ η²\nevaluated: x",
+      "y = (1 − β₁) z + β₁ x\nv ← β₂ v + (1 − β₂) g(y)², v̂ = v / (1 − β₂ᵗ)\nz ← z − η (g(y) / (√v̂ + ε) + λ y)\n" +
+      "x ← (1 − c) x + c z, c = w / Σ w, w = tʳ (the largest η so far)^weightLrPower\n" +
+      "paper: √v in place of √v̂, and η √(1 − β₂ᵗ) in place of η\n" +
+      "trained: y; evaluated: x",
     when: "As AdamW, where the end of a training is not known beforehand: constant rate after a warm-up, about AdamW's peak or higher.",
     source:
       "Defazio et al. 2024, algorithm 1, whose rate is corrected in place of v; torch is the package schedulefree 1.3",
@@ -395,9 +429,11 @@ export const optimizers = {
       optional: ["b3"],
       summary: "AdamW that estimates its own rate: the distance d from the start to the minimum; lr stays 1",
       formula:
-        "r ← β₃ r + d γ ⟨g, p₀ − p⟩ / d₀, s ← β₃ s + d γ g / d₀, with γ = d η\n" +
+        "γ = d η, of all tensors one d, from d₀ on; with biasCorrection d η √(1 − β₂ᵗ) / (1 − β₁ᵗ)\n" +
+        "r ← β₃ r + d γ ⟨g, p₀ − p⟩ / d₀, p₀ the start; β₃ = √β₂ unless given\n" +
+        "s ← β₃ s + d γ g / d₀; with safeguardWarmup d² g / d₀\n" +
         "m ← β₁ m + (1 − β₁) d g\nv ← β₂ v + (1 − β₂) d² g²\n" +
-        "d ← max(d, r / ‖s‖₁)\np ← p − γ (m / (√v + d ε) + λ p)",
+        "d ← max(d, dCoef · r / ‖s‖₁)\np ← p − γ (m / (√v + d ε) + λ p), γ from before d grew",
       when: "Where there is no time to tune a rate: η = 1, or a schedule that falls from 1. Takes four copies of the parameters.",
       source: "Mishchenko & Defazio 2024, algorithm 4; torch is the package prodigyopt 1.1",
       rule: prodigyRule,
