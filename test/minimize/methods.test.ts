@@ -13,6 +13,7 @@ import {
   newtonCG,
   type Objective,
   type Point,
+  methods as registry,
 } from "../../src/minimize/index.ts";
 import { Compiled } from "../../src/minimize/objective.ts";
 import { search } from "../../src/minimize/search.ts";
@@ -23,15 +24,13 @@ import { bowl, objective, vector } from "./objectives.ts";
 
 const betas = ["fletcherReeves", "polakRibiere", "hestenesStiefel", "daiYuan"] as const;
 const methods: readonly Method[] = [
-  gradientDescent(),
+  ...Object.values(registry).map((row): Method => row.make()),
   gradientDescent({ lineSearch: "wolfe" }),
   gradientDescent({ lineSearch: "exact" }),
   gradientDescent({ lineSearch: "barzilaiBorwein" }),
   gradientDescent({ lineSearch: "barzilaiBorwein", length: "short" }),
-  ...betas.map((beta) => conjugateGradient({ beta })),
+  ...betas.filter((beta) => beta !== "polakRibiere").map((beta) => conjugateGradient({ beta })),
   conjugateGradient({ lineSearch: "exact" }),
-  lbfgs(),
-  newtonCG(),
   newtonCG({ forcing: 0.1 }),
 ];
 const table: Readonly<Record<string, Problem>> = problems;

@@ -1,7 +1,7 @@
 /** `fit` by full-batch methods: against the solution of a linear system, against itself resumed, and what it refuses. */
 import { describe, expect, test } from "vitest";
 import { type Value, value } from "../../src/ir/value.ts";
-import { conjugateGradient, gradientDescent, lbfgs, type Method, newtonCG } from "../../src/minimize/index.ts";
+import { gradientDescent, lbfgs, type Method, methods as registry } from "../../src/minimize/index.ts";
 import { batchNorm1d, crossEntropy, dropout, init, linear, mse, sequential, tanh } from "../../src/nn/index.ts";
 import { freeze, under } from "../../src/optim/index.ts";
 import { fitFullBatch as fit } from "../../src/train/full-batch.ts";
@@ -10,12 +10,9 @@ import * as tree from "../../src/tree.ts";
 import { backends } from "../backends.ts";
 
 const methods: readonly Method[] = [
-  gradientDescent(),
+  ...Object.values(registry).map((row): Method => row.make()),
   gradientDescent({ lineSearch: "exact" }),
   gradientDescent({ lineSearch: "barzilaiBorwein" }),
-  conjugateGradient(),
-  lbfgs(),
-  newtonCG(),
 ];
 
 /** Three classes in three dimensions, with a seam between them. */
