@@ -19,7 +19,17 @@ import {
 import type { RunOptions } from "../run/run.ts";
 import type { Model } from "../train/checkpoint.ts";
 import { evaluate, windows } from "../train/index.ts";
-import { accumulateOf, decayOf, mostBytes, precisionOf, type TrainingRecipe, type TrainingWishes } from "./recipe.ts";
+import {
+  accumulateOf,
+  averaged,
+  averageOf,
+  decayOf,
+  mostBytes,
+  precisionOf,
+  scheduleFor,
+  type TrainingRecipe,
+  type TrainingWishes,
+} from "./recipe.ts";
 
 export type LanguageWishes = TrainingWishes & {
   readonly context?: number;
@@ -43,13 +53,14 @@ export type LanguageArchitecture = {
 
 /** Throws where wishes contradict each other. */
 export function languageRecipe(wishes: LanguageWishes): LanguageRecipe {
-  const { optimizer = "adamW", schedule = "warmupCosine", batch = 12, steps = 2000 } = wishes;
+  const { optimizer = "adamW", batch = 12, steps = 2000 } = wishes;
+  const schedule = scheduleFor(wishes);
   if (batch === "full") {
     fail("--batch full: every window of a text at once is more than memory holds", "say how many windows, such as 12");
   }
   const { lr = optimizer === "adamW" ? 1e-3 : optimizers[optimizer].defaults.lr } = wishes;
   const { weightDecay = decayOf(optimizer, 0.1, 0) } = wishes;
-  const asked = { ...accumulateOf(wishes, batch), ...precisionOf(wishes) };
+  const asked = { ...accumulateOf(wishes, batch), ...precisionOf(wishes), ...averageOf(wishes) };
   return { optimizer, lr, schedule, weightDecay, clip: 1, batch, steps, ...asked };
 }
 
@@ -73,23 +84,24 @@ export function languageArchitecture(wishes: LanguageWishes, vocabulary: number)
   return net;
 }
 
-export const languageModel = (net: LanguageArchitecture): Module => gpt({ ...net, bias: false, activation: "gelu" });
+/** `checkpoint` changes how it is trained, and no number. */
+export const languageModel = (net: LanguageArchitecture, { checkpoint = false } = {}): Module =>
+  gpt({ ...net, bias: false, activation: "gelu", checkpoint });
 
 /** Its trainable numbers, counted before they exist: the tables of tokens and places, blocks, norms. */
 export const languageParameters = ({ vocabulary, context, layers, width }: LanguageArchitecture): number =>
   (vocabulary + context) * width + layers * (12 * width * width + 2 * width) + width;
 
 /** The rule of a recipe. Only matrices decay; averages are those of nanoGPT. */
-export function languageRule({ optimizer, weightDecay, clip }: LanguageRecipe): Optimizer {
+export function languageRule(recipe: LanguageRecipe): Optimizer {
+  const { optimizer, weightDecay, clip, steps } = recipe;
   const { make, options } = optimizers[optimizer];
   const decays = options.includes("weightDecay");
-  return chain(
-    clipGlobalNorm(clip),
-    make({
-      ...(decays && { weightDecay, decayOnly: matrices }),
-      ...(optimizer === "adamW" && { b1: 0.9, b2: 0.99 }),
-    }),
-  );
+  const rule = make({
+    ...(decays && { weightDecay, decayOnly: matrices }),
+    ...(optimizer === "adamW" && { b1: 0.9, b2: 0.99 }),
+  });
+  return averaged(chain(clipGlobalNorm(clip), rule), recipe, steps);
 }
 
 /** nanoGPT's warm-up begins at one part of 101, so that no step is lost, and its cosine ends at a tenth. */

@@ -43,6 +43,11 @@ export function trainCommand(terminal: Terminal, done: (code: number) => void): 
     .option("--weight-decay <rate>", "how strongly weights are drawn to 0", parse.notNegative)
     .option("--batch <rows>", 'rows, or windows of a text, per step; or "full"', parse.batch)
     .option("--accumulate <n>", "batches per step, as one large batch; 1 unless given", parse.count)
+    .option(
+      "--average <kind>",
+      "keep an average of the weights: ema, ema:<decay> or swa; none unless given",
+      parse.average,
+    )
     .option("--precision <name>", "f32, or bf16 for faster products of large matrices", parse.oneOf(["f32", "bf16"]))
     .option("--seed <n>", "of the split, the first weights and the order; 1 unless given", parse.seed)
     .option("--test-fraction <share>", "held out for the test; 0.2 of rows, 0.1 of a text unless given", parse.share)
@@ -63,6 +68,7 @@ export function trainCommand(terminal: Terminal, done: (code: number) => void): 
     .option("--heads <n>", "of each attention; 4 unless given", parse.count)
     .option("--width <n>", "of the vectors between the layers; 128 unless given", parse.count)
     .option("--steps <n>", "updates in all; 2000 unless given", parse.count)
+    .option("--checkpoint", "compute blocks again for the gradient: less memory, more time, the same bits")
     .option("--tokenizer <kind>", "char, bpe, or the path of a tokenizer.json; char unless given")
     .option("--vocabulary <n>", "tokens of bpe; 1000 unless given", parse.count)
     .optionsGroup("Images:")
@@ -172,7 +178,7 @@ const own: Record<Kind, readonly (keyof Options)[]> = {
     ...(["target", "task", "hidden", "epochs", "drop", "keep"] as const),
     ...(["header", "delimiter", "decimal", "missing", "categorical", "numeric"] as const),
   ],
-  text: ["context", "layers", "heads", "width", "steps", "tokenizer", "vocabulary"],
+  text: ["context", "layers", "heads", "width", "steps", "checkpoint", "tokenizer", "vocabulary"],
   images: ["hidden", "epochs", "size", "augment", "labels", "testImages", "testLabels"],
 };
 

@@ -46,6 +46,20 @@ describe("train", () => {
     expect(lines.at(-1)).toMatch(/^held-out loss \d\.\d{4} nats per character, perplexity [\d.]+ on 40 tokens$/);
   });
 
+  test("--checkpoint: the same model in less memory, and a run that goes on without it", async () => {
+    const bytes = async (folder: string, ...more: string[]) => {
+      const { code, out } = await downhill(["train", "hills.txt", "--out", folder, "--json", ...quick, ...more]);
+      expect(code).toBe(0);
+      return JSON.parse(out).memory.predictedBytes as number;
+    };
+    const kept = await bytes("kept");
+    expect(await bytes("again", "--checkpoint")).toBeLessThan(kept);
+    const model = (folder: string) => readFileSync(`${folder}/model.safetensors`);
+    expect(model("again")).toEqual(model("kept"));
+    expect((await downhill(["train", "--resume", "again"])).code).toBe(0);
+    expect((await downhill(["train", "--resume", "kept", "--checkpoint"])).code).toBe(0);
+  });
+
   test("--json: one line on stdout; the loss is that of eval on the held-out part", async () => {
     const { code, out, err } = await downhill(["train", "hills.txt", "--out", "json", "--json", ...quick]);
     expect(code).toBe(0);

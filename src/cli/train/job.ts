@@ -155,7 +155,7 @@ export function trainedLine(
 // ---- going on with a run -----------------------------------------------------------------------------------------------
 
 /** What may be given together with --resume: where the data are now, and what changes nothing of the model. */
-const besides = ["resume", "threads", "json", "quiet", "tensorboard", "color"];
+const besides = ["resume", "threads", "checkpoint", "json", "quiet", "tensorboard", "color"];
 
 /** Throws where an option asks for something else than the run began with. */
 export function requireSettled(options: object, settled: Readonly<Record<string, unknown>>): void {

@@ -45,6 +45,8 @@ export type TextOptions = {
   readonly testFraction?: number;
   readonly backend?: BackendName | "auto";
   readonly out?: string;
+  /** Blocks are computed again for the gradient. As it changes no number, a resumed run may be told otherwise. */
+  readonly checkpoint?: true;
 } & LanguageWishes;
 
 /** A new training. Throws where the file is no text, or too short, and where wishes contradict each other. */
@@ -91,7 +93,7 @@ export async function freshText(data: string, options: TextOptions): Promise<Job
       throw error;
     }
   };
-  return jobOf(corpus, configuration, { folder, note, open, resumed: false });
+  return jobOf(corpus, configuration, options, { folder, note, open, resumed: false });
 }
 
 /** A training that goes on. Throws where the text or the options are not those it began with. */
@@ -109,7 +111,8 @@ export async function resumedText(data: string | undefined, folder: string, opti
     out: folder,
   });
   const corpus = corpusOf(sameData(data, folder, described), choices, tokenizerOf(folder));
-  return jobOf(corpus, configuration, { folder, note: undefined, open: () => RunFolder.open(folder), resumed: true });
+  const open = () => RunFolder.open(folder);
+  return jobOf(corpus, configuration, options, { folder, note: undefined, open, resumed: true });
 }
 
 /** What a sample without a prompt begins with: a new line, where the text has such a thing, else its own first token. */
@@ -126,6 +129,7 @@ function openingOf({ tokenizer, train }: Corpus): readonly number[] {
 function jobOf(
   corpus: Corpus,
   configuration: TextConfiguration,
+  { checkpoint }: TextOptions,
   kept: Pick<Job, "folder" | "note" | "open" | "resumed">,
 ): Job {
   const { context } = configuration.architecture;
@@ -143,7 +147,7 @@ function jobOf(
       of: ({ validationLoss }: Entry) => validationLoss,
       perStep: { n: tokensPerStep(configuration), unit: "tokens" },
     },
-    fit: (watched) => fitting(corpus, configuration, watched),
+    fit: (watched) => fitting(corpus, configuration, checkpoint, watched),
     done: ({ steps }) => counted(steps, "step"),
     async measure(result, where) {
       const { architecture } = configuration;
@@ -164,12 +168,17 @@ const tokensPerStep = ({ recipe: { batch, accumulate = 1 }, architecture }: Text
 /** Windows of the held-out part that are looked at on the way: all of them, unless that would take long. */
 const mostWatched = 2048;
 
-function fitting({ train, test }: Corpus, configuration: TextConfiguration, watched: Watched) {
+function fitting(
+  { train, test }: Corpus,
+  configuration: TextConfiguration,
+  checkpoint: boolean | undefined,
+  watched: Watched,
+) {
   const { architecture, recipe, choices, backend } = configuration;
   const { context } = architecture;
   const every = Math.ceil(Math.floor((test.tokens.data.length - 1) / context) / mostWatched);
   return fit({
-    net: languageModel(architecture),
+    net: languageModel(architecture, { checkpoint }),
     loss: crossEntropy,
     optimizer: languageRule(recipe),
     lr: languageSchedule(recipe),
