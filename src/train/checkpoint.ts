@@ -8,6 +8,7 @@ import { Value } from "../ir/value.ts";
 import * as tree from "../tree.ts";
 import type { Position } from "./plan.ts";
 import type { Tensors } from "./safetensors.ts";
+import type { Scale } from "./scaling.ts";
 
 /** Of an epoch or of several: `validateEvery` of them are one entry. Losses are means over examples. */
 export type Entry = {
@@ -21,12 +22,22 @@ export type Entry = {
   readonly gradientNorm: number;
   /** Of the last of them. */
   readonly lr: number;
+  /** In f16: what the loss was scaled by in the last step, and the steps skipped since the last entry. */
+  readonly scale?: number;
+  readonly skipped?: number;
   readonly validationLoss?: number;
   readonly metrics?: Readonly<Record<string, number>>;
 };
 
 /** Sums since the last entry, in the order of the steps. */
-export type Sums = { readonly loss: number; readonly weight: number; readonly norm: number; readonly updates: number };
+export type Sums = {
+  readonly loss: number;
+  readonly weight: number;
+  readonly norm: number;
+  readonly updates: number;
+  /** In f16. */
+  readonly skipped?: number;
+};
 
 /** Where early stopping stands: the best entry, and how many came after it. */
 export type Best = { readonly value: number; readonly epoch: number; readonly step: number; readonly since: number };
@@ -41,6 +52,8 @@ export type Progress = {
   readonly best?: Best;
   /** Loss of the first step: what divergence is measured by. */
   readonly firstLoss: number;
+  /** In f16. */
+  readonly scaling?: Scale & { readonly skipped: number };
   readonly secondsTraining: number;
 };
 

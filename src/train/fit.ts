@@ -12,7 +12,7 @@ import { apply, init, type Module, type Params, type State } from "../nn/index.t
 import { accumulator, type Optimizer, type Schedule, trainable } from "../optim/index.ts";
 import { foldIn, key } from "../random.ts";
 import type { BackendName } from "../run/backend.ts";
-import { type Footprint, type Loop, type LoopOptions, Run, type RunOptions } from "../run/run.ts";
+import { checkPrecision, type Footprint, type Loop, type LoopOptions, Run, type RunOptions } from "../run/run.ts";
 import * as tree from "../tree.ts";
 import { orCalibrating, type Shown, shown, shownBy } from "./averaged.ts";
 import {
@@ -31,6 +31,7 @@ import type { Metric } from "./metrics.ts";
 import { NonFiniteError } from "./non-finite.ts";
 import { Plan, type Position } from "./plan.ts";
 import { type EvaluateLoop, type Evaluation, evaluateLoop, evaluation, inBatches } from "./predict.ts";
+import { scalerOf, scaling } from "./scaling.ts";
 import {
   type Accumulating,
   addStep,
@@ -65,7 +66,12 @@ export type FitOptions<N extends Module> = RunOptions & {
   readonly shuffle?: boolean;
   /** Where to begin; `init(net, seed)` unless given. */
   readonly start?: { readonly params: Params<N>; readonly state: State<N> };
-  /** "bf16": the matrix products of each step from factors rounded to bfloat16, as in `Run.loop`; validation is in f32. */
+  /**
+   * "bf16", "f16": the matrix products of each step from rounded factors, as in `Run.loop`; validation is in f32. In f16
+   * the loss is scaled, by 2^16 at first: a step whose gradients overflow is skipped and halves that, 2000 good ones in a
+   * row double it (docs/precision.md). "f64": all of the training and its validation in f64; the model that comes out is
+   * of the dtype that went in.
+   */
   readonly precision?: LoopOptions["precision"];
   /** Measured on the validation data. */
   readonly metrics?: readonly Metric[];
@@ -118,7 +124,11 @@ export type Progress = {
   /** Since the beginning of the run, without compilation. */
   readonly seconds: number;
   readonly stepsPerSecond: number;
+  /** In f16, what the last step's loss was scaled by, and the steps skipped so far. */
+  readonly scaling?: Scaling;
 };
+
+export type Scaling = { readonly scale: number; readonly skipped: number };
 
 type StopReason = "done" | "early stopping" | "aborted";
 
@@ -130,6 +140,8 @@ export type FitResult<N extends Module> = {
   /** Which entry the model is from, where early stopping chose it. */
   readonly best?: Best;
   readonly stopReason: StopReason;
+  /** In f16, what the last step's loss was scaled by, and the steps skipped. */
+  readonly scaling?: Scaling;
   /** Whole epochs and updates done. */
   readonly epochs: number;
   readonly steps: number;
@@ -205,6 +217,8 @@ type Losses = {
   readonly loss: ArrayLike<number>;
   readonly weight: ArrayLike<number>;
   readonly norm: ArrayLike<number>;
+  /** Whether the update after these was skipped. */
+  readonly skipped: boolean;
 };
 
 class Trainer {
@@ -225,12 +239,14 @@ class Trainer {
   private readonly shown: Shown;
 
   private position: Position;
-  private sums: { loss: number; weight: number; norm: number; updates: number };
+  private sums: { loss: number; weight: number; norm: number; updates: number; skipped: number };
   private readonly history: Entry[];
   private best: Best | undefined;
   private bestModel: Model | undefined;
   private firstLoss: number;
   private lastLoss: number;
+  /** In f16, of the last step. */
+  private scaling: Scaling | undefined;
 
   private wanted = 1;
   private stoppable = false;
@@ -247,17 +263,17 @@ class Trainer {
     if (data.validation) rowsOf("validation data", data.validation);
     const { batch = Math.min(32, rows) } = options;
     const plan = new Plan(rows, { batch, accumulate, seed, shuffle, dropLast });
-    const { params, state } = options.start ?? init(net, seed);
+    const { params, state } = inDouble(options.start ?? init(net, seed), checkPrecision(precision) === "f64");
     const trained = { params, state, opt: optimizer.init(params) };
     if (tree.leaves(params).length === 0) fail("fit: the net has no parameters, so there is nothing to train");
-    const draws = rehearsed(net, loss, trained, examplesOf(data.train), plan);
+    const draws = rehearsed(net, loss, trained, examplesIn(data.train, precision), plan);
     const setup = {
       seed,
       batch: dropLast ? `${plan.size} with dropLast` : plan.size,
       accumulate,
       shuffle,
       optimizer: optimizer.describe,
-      ...(precision === "bf16" && { precision }),
+      ...(precision !== undefined && precision !== "f32" && { precision }),
       "training data": digest(data.train),
       "validation data": data.validation ? digest(data.validation) : "none",
     };
@@ -269,7 +285,13 @@ class Trainer {
       gradients: accumulator.init(trainable(optimizer, params, params)),
       total: value([], [0], floatOf(params)),
     };
-    const first = { ...now, ...(accumulate > 1 && !plan.full ? zeros : { gradients: {}, total: {} }) };
+    const accumulates = accumulate > 1 && !plan.full;
+    const scaler = precision === "f16" ? scalerOf(from?.progress.scaling) : {};
+    const first: Accumulating = {
+      ...now,
+      ...(accumulates ? zeros : { gradients: {}, total: {} }),
+      scaler: { ...scaler, ...(accumulates && precision === "f16" && { statistics: now.state }) },
+    };
     const run = await Run.start<Accumulating>(first, { backend: options.backend, threads: options.threads });
     const trainer = new Trainer(options, plan, setup, run, draws, from?.progress);
     trainer.bestModel = from?.bestModel;
@@ -314,7 +336,7 @@ class Trainer {
     const { params, gradients } = run.state();
     this.accumulates = tree.leaves(gradients).length > 0;
     this.scalars = floatOf(params);
-    const training = examplesOf(data.train);
+    const training = examplesIn(data.train, precision);
     const computed = { data: training.resident, precision };
     const step = this.accumulates
       ? addStep(net, loss, optimizer, training)
@@ -326,7 +348,7 @@ class Trainer {
     const where = { backend, threads, precision };
     this.shown = shown(run, learning, { net, optimizer, examples: training, plan, seed, batches, ...where });
     if (data.validation) {
-      const examples = examplesOf(data.validation);
+      const examples = examplesIn(data.validation, precision);
       this.validation = {
         examples,
         loop: evaluateLoop(run, net, loss, examples, metrics.length > 0, shownBy(optimizer)),
@@ -334,8 +356,9 @@ class Trainer {
     }
 
     this.position = from?.position ?? { epoch: 0, update: 0, step: 0 };
-    this.sums = { ...(from?.sums ?? nothing) };
+    this.sums = { ...nothing, ...from?.sums };
     this.best = from?.best;
+    this.scaling = precision === "f16" ? (from?.scaling ?? { scale: scaling.start, skipped: 0 }) : undefined;
     this.firstLoss = from?.firstLoss ?? NaN;
     this.lastLoss = this.history.at(-1)?.trainLoss ?? NaN;
     this.seconds = from?.secondsTraining ?? 0;
@@ -354,7 +377,7 @@ class Trainer {
     let stopReason: StopReason | undefined;
     while (!stopReason) {
       if (this.waited()) stopReason = "early stopping";
-      else if (this.position.step >= this.lastStep) stopReason = "done";
+      else if (this.over(this.position)) stopReason = "done";
       else if (signal?.aborted) stopReason = "aborted";
       else {
         await this.chunk();
@@ -372,7 +395,7 @@ class Trainer {
     }
     if (stopReason !== "aborted") await this.requireFinite();
     await this.save();
-    const model = await this.model(stopReason);
+    const model = likeThat(await this.model(stopReason), this.options);
     await this.options.store?.saveModel(model);
     this.options.store?.log({ event: "stop", reason: stopReason, ...this.at(), seconds: this.seconds });
     return this.result(stopReason, model);
@@ -397,6 +420,7 @@ class Trainer {
       history: this.history,
       ...(this.best && { best: this.best }),
       stopReason,
+      ...(this.scaling && { scaling: this.scaling }),
       epochs: this.position.epoch,
       steps: this.position.step,
       secondsTraining: this.seconds,
@@ -419,9 +443,21 @@ class Trainer {
   private async save(): Promise<void> {
     const { store } = this.options;
     if (!store) return;
-    const { params, state, opt } = this.run.state();
+    const { params, state, opt, scaler } = this.run.state();
     const { position, sums, history, best, bestModel, firstLoss, setup, seconds } = this;
-    const progress = { position, sums, history, firstLoss, secondsTraining: seconds, ...(best && { best }) };
+    const [scale, good] = [scaler.scale, scaler.good].map((v: Value | undefined) => v?.data[0] ?? 0) as [
+      number,
+      number,
+    ];
+    const progress = {
+      position,
+      sums,
+      history,
+      firstLoss,
+      secondsTraining: seconds,
+      ...(best && { best }),
+      ...(this.scaling && { scaling: { scale, good, skipped: this.scaling.skipped } }),
+    };
     await store.save(pack({ trained: { params, state, opt }, setup, progress, ...(bestModel && { bestModel }) }));
   }
 
@@ -450,7 +486,9 @@ class Trainer {
       const most = Math.floor(rowsPerCall / (this.plan.full ? 1 : this.plan.size));
       this.wanted = Math.max(1, Math.min(fitting, Math.max(this.wanted, 4 * done), most));
     }
-    this.position = this.plan.advance(this.position, done);
+    const reached = this.plan.advance(this.position, done);
+    // A skipped batch is behind, and no update.
+    this.position = taken.skipped ? { ...this.plan.advance(reached, 1), step: reached.step } : reached;
     if (this.atEntry(this.position) && this.sums.updates > 0) await this.entry();
     this.seconds += (performance.now() - begin) / 1000;
     const { position, seconds } = this;
@@ -462,6 +500,7 @@ class Trainer {
       lr: this.schedule(Math.max(0, position.step - 1)),
       seconds,
       stepsPerSecond: (1000 * done) / ms,
+      ...(this.scaling && { scaling: this.scaling }),
     });
   }
 
@@ -469,26 +508,33 @@ class Trainer {
     const { entryEvery } = this;
     const whole =
       "steps" in entryEvery ? step % entryEvery.steps === 0 : update === 0 && epoch % entryEvery.epochs === 0;
-    return whole || step >= this.lastStep;
+    return whole || this.over({ epoch, update, step });
+  }
+
+  /** Whether that is the end. Of batches that were skipped there are fewer steps than epochs would have. */
+  private over({ epoch, step }: Position): boolean {
+    return step >= this.lastStep || epoch >= (this.options.epochs ?? Infinity);
   }
 
   /** How many updates the next call takes: up to the next entry; of one size, unless accumulated from batches of several. */
   private upcoming(): number {
     const { plan, entryEvery, lastStep, accumulates } = this;
     const { epoch, update, step } = this.position;
+    const toEnd = ((this.options.epochs ?? Infinity) - epoch) * plan.updates - update;
     const toEntry =
       "steps" in entryEvery
         ? entryEvery.steps - (step % entryEvery.steps)
         : (entryEvery.epochs - (epoch % entryEvery.epochs)) * plan.updates - update;
-    return Math.min(this.wanted, toEntry, lastStep - step, accumulates ? Infinity : plan.alike(this.position));
+    return Math.min(this.wanted, toEntry, toEnd, lastStep - step, accumulates ? Infinity : plan.alike(this.position));
   }
 
   private calls(updates: number): Call[] {
     const { plan, loops, position } = this;
     const { add, update } = loops;
     const { step } = position;
+    const drawn = position.epoch * plan.updates + position.update;
     if (!add) {
-      const labels = Array.from({ length: this.draws ? updates : 0 }, (_, k) => [step + 1 + k]);
+      const labels = Array.from({ length: this.draws ? updates : 0 }, (_, k) => [drawn + 1 + k]);
       const rows = plan.full ? {} : feedOf(plan.rows(position, updates), updates);
       return [{ loop: update, steps: updates, feeds: { ...this.rates(step, updates), ...this.keys(labels), ...rows } }];
     }
@@ -496,7 +542,7 @@ class Trainer {
       const rows = plan.rows(plan.advance(position, k), 1);
       const whole = Math.floor(rows.length / plan.size);
       const keys = (from: number, to: number) =>
-        this.keys(Array.from({ length: to - from }, (_, j) => [step + 1 + k, from + j]));
+        this.keys(Array.from({ length: to - from }, (_, j) => [drawn + 1 + k, from + j]));
       const some = (from: number, batches: number): Call[] => {
         if (batches === 0) return [];
         const part = rows.slice(from * plan.size, (from + batches) * plan.size);
@@ -526,27 +572,37 @@ class Trainer {
     return { key: value([labels.length, 2], words, "u32") };
   }
 
-  /** What the calls' updates gave. Fewer than asked where the signal came. */
+  /** What the calls' updates gave. Fewer than asked where the signal came or one was skipped. */
   private async take(before: ArrayBuffer, calls: readonly Call[]): Promise<Losses> {
-    const parts: Losses[] = [];
+    const parts: Omit<Losses, "skipped">[] = [];
+    let skipped = false;
     for (const [c, { loop, steps, feeds }] of calls.entries()) {
       this.stoppable = !this.accumulates;
       const { steps: taken, output } = await loop.take(steps, feeds);
       this.stoppable = false;
       const sound: ArrayLike<number> = output.sound.data;
       const isUpdate = loop === this.loops.update;
-      const losses: ArrayLike<number> = isUpdate ? output.loss.data : [];
-      if (isUpdate && Number.isNaN(this.firstLoss) && taken > 0) this.firstLoss = losses[0]!;
+      const last = taken - 1;
+      const unsound = taken > 0 && !Number.isFinite(sound[last]);
+      const scales: ArrayLike<number> = (isUpdate && output.scale?.data) || [];
+      if (this.scaling && taken > 0) this.scaling = { ...this.scaling, scale: scales[last] ?? this.scaling.scale };
+      skipped = unsound && scales.length > 0 && mayShrink(scales[last]!, output.loss.data[last]);
+      const good = skipped ? last : taken;
+      const losses: ArrayLike<number> = isUpdate ? output.loss.data.subarray(0, good) : [];
+      if (isUpdate && Number.isNaN(this.firstLoss) && good > 0) this.firstLoss = losses[0]!;
       const limit = diverged * (1 + Math.abs(this.firstLoss));
       let bad = firstAbove(losses, limit);
-      if (bad < 0 && taken > 0 && !Number.isFinite(sound[taken - 1])) bad = taken - 1;
+      if (bad < 0 && unsound && !skipped) bad = last;
       if (bad >= 0) await this.failAt(before, calls, c, bad, output);
-      if (isUpdate) parts.push({ loss: losses, weight: output.weight.data, norm: output.norm.data });
-      if (taken < steps) break;
+      if (isUpdate) {
+        const [weight, norm] = [output.weight.data.subarray(0, good), output.norm.data.subarray(0, good)];
+        parts.push({ loss: losses, weight, norm });
+      }
+      if (taken < steps || skipped) break;
     }
-    if (parts.length === 1) return parts[0]!;
-    const joined = (name: keyof Losses) => parts.flatMap((part) => Array.from(part[name]));
-    return { loss: joined("loss"), weight: joined("weight"), norm: joined("norm") };
+    if (parts.length === 1) return { ...parts[0]!, skipped };
+    const joined = (name: "loss" | "weight" | "norm") => parts.flatMap((part) => Array.from(part[name]));
+    return { loss: joined("loss"), weight: joined("weight"), norm: joined("norm"), skipped };
   }
 
   /** Go back to before the bad step, keep that, find the cause and throw. Replaying gives the same bits. */
@@ -574,11 +630,14 @@ class Trainer {
     const losses: ArrayLike<number> = output.loss?.data ?? [];
     const lastLoss = bad > 0 && losses.length > 0 ? losses[bad - 1]! : this.lastLoss;
     this.position = this.plan.advance(this.position, done);
-    throw await this.failed({ loss: losses[bad], norm: output.norm?.data[bad], lastLoss, finding });
+    const scale = output.scale?.data[bad];
+    throw await this.failed({ loss: losses[bad], norm: output.norm?.data[bad], lastLoss, finding, scale });
   }
 
   /** Keeps the state as it is now, and makes the error that says what became of the next step. */
-  private async failed(what: Pick<NonFiniteError, "loss" | "norm" | "lastLoss" | "finding">): Promise<NonFiniteError> {
+  private async failed(
+    what: Pick<NonFiniteError, "loss" | "norm" | "lastLoss" | "finding" | "scale">,
+  ): Promise<NonFiniteError> {
     const { epoch, step } = this.position;
     const error = new NonFiniteError({ ...what, epoch: epoch + 1, step: step + 1, lr: this.schedule(step) });
     await this.save();
@@ -588,8 +647,12 @@ class Trainer {
 
   // ---- between calls ---------------------------------------------------------------------------------------------------
 
-  private record({ loss, weight, norm }: Losses): void {
+  private record({ loss, weight, norm, skipped }: Losses): void {
     const { sums } = this;
+    if (skipped && this.scaling) {
+      sums.skipped++;
+      this.scaling = { ...this.scaling, skipped: this.scaling.skipped + 1 };
+    }
     for (let k = 0; k < loss.length; k++) {
       sums.loss += loss[k]! * weight[k]!;
       sums.weight += weight[k]!;
@@ -614,6 +677,7 @@ class Trainer {
       trainLoss: sums.loss / sums.weight,
       gradientNorm: sums.norm / sums.updates,
       lr: this.schedule(this.position.step - 1),
+      ...(this.scaling && { scale: this.scaling.scale, skipped: sums.skipped }),
       ...(measured && { validationLoss: measured.loss, metrics: measured.metrics }),
     };
     this.sums = { ...nothing };
@@ -643,11 +707,17 @@ class Trainer {
   private async requireFinite(): Promise<void> {
     const finite = tree.leaves<Value>(this.run.state().params).every((p) => p.data.every(Number.isFinite));
     if (finite || this.bestModel) return;
-    throw await this.failed({ loss: NaN, norm: undefined, lastLoss: this.lastLoss, finding: undefined });
+    throw await this.failed({
+      loss: NaN,
+      norm: undefined,
+      lastLoss: this.lastLoss,
+      finding: undefined,
+      scale: undefined,
+    });
   }
 }
 
-const nothing = { loss: 0, weight: 0, norm: 0, updates: 0 };
+const nothing = { loss: 0, weight: 0, norm: 0, updates: 0, skipped: 0 };
 
 /** Where the first number above the limit is; −1 where there is none. */
 function firstAbove(xs: ArrayLike<number>, limit: number): number {
@@ -662,6 +732,41 @@ const plainly =
     const result = step(s, ...rest);
     return { ...result, state: { ...s, ...result.state } };
   };
+
+/** The values of a tree with every f32 as f64, exactly. */
+const inDouble = <T>(values: T, double: boolean): T =>
+  double
+    ? tree.map((v: Value) => (v.dtype === "f32" ? value(v.shape, Float64Array.from(v.data), "f64") : v), values)
+    : values;
+
+/** A model in the dtypes of what the training began with, which "f64" has widened. */
+function likeThat(model: Model, { precision, start, net, seed = 0 }: FitOptions<Module>): Model {
+  if (precision !== "f64") return model;
+  const { params, state } = start ?? init(net, seed);
+  const narrow = (v: Value, was: Value) =>
+    v.dtype === was.dtype ? v : value(v.shape, Float32Array.from(v.data), "f32");
+  return tree.map(narrow, model, { params, state });
+}
+
+/** Examples that a net of f64 parameters can take, where that is the precision: cast in the program. */
+function examplesIn(data: Data, precision: FitOptions<Module>["precision"]): Examples {
+  const examples = examplesOf(data);
+  if (precision !== "f64") return examples;
+  const double = (t: Tensor) => (t.isFloat ? t.cast("f64") : t);
+  return {
+    ...examples,
+    batch: (resident, rows) => {
+      const { x, y } = examples.batch(resident, rows);
+      return { x: double(x), y: double(y) };
+    },
+  };
+}
+
+/**
+ * Whether a smaller scale may help. A loss that is not finite without one is not the scale's doing, nor are gradients that
+ * overflow however small it is.
+ */
+const mayShrink = (scale: number, loss: number): boolean => scale > (Number.isFinite(loss) ? scaling.least : 1);
 
 const floatOf = (params: unknown): "f32" | "f64" =>
   tree.leaves<Value>(params).some((p) => p.dtype === "f64") ? "f64" : "f32";

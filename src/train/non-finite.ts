@@ -14,6 +14,8 @@ export type Blowup = {
   readonly lastLoss: number;
   /** The first operation that gave a non-finite number. */
   readonly finding: Finding | undefined;
+  /** What the loss was scaled by, in f16. */
+  readonly scale?: number | undefined;
 };
 
 export class NonFiniteError extends DownhillError implements Blowup {
@@ -24,6 +26,7 @@ export class NonFiniteError extends DownhillError implements Blowup {
   readonly norm: number | undefined;
   readonly lastLoss: number;
   readonly finding: Finding | undefined;
+  readonly scale: number | undefined;
 
   constructor(what: Blowup) {
     super(message(what));
@@ -34,15 +37,17 @@ export class NonFiniteError extends DownhillError implements Blowup {
     this.norm = what.norm;
     this.lastLoss = what.lastLoss;
     this.finding = what.finding;
+    this.scale = what.scale;
   }
 }
 
-function message({ step, epoch, lr, loss, norm, lastLoss, finding }: Blowup): string {
+function message({ step, epoch, lr, loss, norm, lastLoss, finding, scale }: Blowup): string {
   const before = Number.isNaN(lastLoss) ? "" : `; the loss before was ${short(lastLoss)}`;
   return [
     `training stopped in step ${step} (epoch ${epoch}, lr ${short(lr)}): ${symptom(loss, norm)}${before}`,
+    ...(scale ? [`  the loss was scaled by ${short(scale)}; halving that has skipped steps and not helped`] : []),
     ...(finding ? [`  cause: ${finding.message}`] : []),
-    `  hint: ${remedy(step, lr)}`,
+    `  hint: ${scale && finding ? "f16 ends at 65504: " : ""}${remedy(step, lr)}${scale ? ', or try precision: "bf16", which ends where f32 does' : ""}`,
   ].join("\n");
 }
 
