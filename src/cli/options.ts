@@ -2,6 +2,7 @@
 import { InvalidArgumentError } from "commander";
 import { listed, nearest } from "../data/near.ts";
 import { mostThreads } from "../run/threads.ts";
+import type { Average } from "./recipe.ts";
 
 type Parser<T> = (text: string) => T;
 
@@ -46,6 +47,12 @@ export const seed = number("a whole number from 0 to 2⁵³ − 1", (x) => Numbe
 export const batch = (text: string): number | "full" => {
   if (text === "full") return "full";
   return number('a whole number from 1 on, or "full"', (x) => Number.isSafeInteger(x) && x >= 1)(text);
+};
+
+/** "ema", "swa", "none", or "ema:0.99" with a decay. */
+export const average = (text: string): Average | "none" => {
+  const [, decay] = /^ema:(.*)$/s.exec(text) ?? [];
+  return decay === undefined ? oneOf(["ema", "swa", "none"])(text) : `ema:${rate(decay)}`;
 };
 
 /** "128,64": the width of each hidden layer. */

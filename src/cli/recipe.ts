@@ -9,6 +9,7 @@ import { fail } from "../ir/fail.ts";
 import {
   chain,
   clipGlobalNorm,
+  ema,
   matrices,
   type Optimizer,
   type OptimizerName,
@@ -16,6 +17,7 @@ import {
   type Schedule,
   type ScheduleName,
   schedules,
+  swa,
 } from "../optim/index.ts";
 import { type Architecture, parameters } from "./network.ts";
 
@@ -31,7 +33,11 @@ export type TrainingWishes = {
   readonly batch?: number | "full";
   readonly accumulate?: number;
   readonly precision?: Precision;
+  readonly average?: Average | "none";
 };
+
+/** An average of the weights that is kept in their place: "ema:0.99" is one with a decay of its own. */
+export type Average = "ema" | `ema:${number}` | "swa";
 
 /** How anything is trained: plain JSON, kept in run.json. */
 export type TrainingRecipe = {
@@ -45,13 +51,15 @@ export type TrainingRecipe = {
   readonly batch: number;
   /** Batches per step, where it is not one. */
   readonly accumulate?: number;
-  /** Of the factors of matrix products, where it is not f32's. */
-  readonly precision?: "bf16";
+  /** What it is computed in, where that is not f32. */
+  readonly precision?: Exclude<Precision, "f32">;
+  /** Of the weights, where it is kept in place of the last. */
+  readonly average?: Average;
 };
 
 /** The part of a recipe that is there only where it was asked for. */
 export const precisionOf = ({ precision }: TrainingWishes): Pick<TrainingRecipe, "precision"> =>
-  precision === "bf16" ? { precision } : {};
+  precision === undefined || precision === "f32" ? {} : { precision };
 
 /** The same of batches that are put together for a step. Throws where they are more than the data, `rows` of them. */
 export function accumulateOf(
@@ -68,12 +76,35 @@ export function accumulateOf(
   return accumulate > 1 ? { accumulate } : {};
 }
 
+/** The same of an average. Throws where the optimizer keeps one itself. */
+export function averageOf({ average, optimizer = "adamW" }: TrainingWishes): Pick<TrainingRecipe, "average"> {
+  if (average === undefined || average === "none") return {};
+  if (averages(optimizer)) fail(`--average ${average}: ${optimizer} keeps an average itself`, "leave one of them out");
+  return { average };
+}
+
+const averages = (optimizer: OptimizerName) => optimizers[optimizer].make().evaluated !== undefined;
+
+/** What averages wants a rate that stays up: what falls instead of it is the weight of a step. */
+export const scheduleFor = ({ schedule, optimizer = "adamW", average }: TrainingWishes): ScheduleName =>
+  schedule ?? (average === "swa" || averages(optimizer) ? "linear" : "warmupCosine");
+
+/** A rule with the average of a recipe: exponential, or of 25 points in the last quarter of the steps. */
+export function averaged(rule: Optimizer, { average }: Pick<TrainingRecipe, "average">, steps: number): Optimizer {
+  if (average === undefined) return rule;
+  if (average === "swa") {
+    return swa(rule, { from: Math.max(1, Math.ceil(0.75 * steps)), every: Math.max(1, Math.floor(steps / 100)) });
+  }
+  const [, decay] = average.split(":");
+  return ema(rule, decay === undefined ? {} : { decay: Number(decay) });
+}
+
 /** Steps of one pass over the rows. */
 export const stepsPerEpoch = (rows: number, { batch, accumulate = 1 }: Pick<TrainingRecipe, "batch" | "accumulate">) =>
   Math.ceil(rows / (batch * accumulate));
 
 /** What a resumed run is taken to have been asked for, where nothing is written. */
-export const unasked = { precision: "f32", accumulate: 1 } as const;
+export const unasked = { precision: "f32", accumulate: 1, average: "none" } as const;
 
 export type Wishes = TrainingWishes & {
   readonly model?: ModelName;
@@ -133,12 +164,13 @@ export function recipe(shape: Shape, wishes: Wishes): Recipe {
     dropout: linear ? 0 : (wishes.dropout ?? dropoutFor(shape)),
     optimizer,
     lr: wishes.lr ?? rateFor(optimizer, linear),
-    schedule: wishes.schedule ?? "warmupCosine",
+    schedule: scheduleFor(wishes),
     weightDecay: wishes.weightDecay ?? decayFor(shape, optimizer, linear),
     clip: 1,
     batch,
     ...accumulated,
     ...precisionOf(wishes),
+    ...averageOf(wishes),
     epochs: wishes.epochs ?? Math.max(1, Math.round(stepsFor(shape, linear) / perEpoch)),
   };
 }
@@ -170,7 +202,7 @@ function decayFor({ task, watched }: Shape, optimizer: OptimizerName, linear: bo
 }
 
 /** Rules that take their decay from the weights, as AdamW does. */
-const decoupled: readonly OptimizerName[] = ["adamW", "nadamW", "ademamix", "lion"];
+const decoupled: readonly OptimizerName[] = ["adamW", "nadamW", "ademamix", "lion", "scheduleFreeAdamW", "prodigy"];
 
 /**
  * λ where AdamW's is `usual`: as much of the weights per step for rules with its kind of decay, so more where the rate is
@@ -199,6 +231,7 @@ const adaptive: readonly OptimizerName[] = [
   "radam",
   "ademamix",
   "adabelief",
+  "scheduleFreeAdamW",
 ];
 
 /** Adam's family takes 0.003 here; the others what their rows of the table say. */
@@ -211,15 +244,15 @@ export function rateFor(optimizer: OptimizerName, linear = false): number {
 export const patience = ({ epochs }: Pick<Recipe, "epochs">): number => Math.max(10, Math.ceil(epochs / 3));
 
 /** The rule of a recipe. Only matrices decay: a bias or a scale has no reason to be small. */
-export function ruleOf({
-  optimizer,
-  weightDecay,
-  clip,
-}: Pick<Recipe, "optimizer" | "weightDecay" | "clip">): Optimizer {
+export function ruleOf(
+  recipe: Pick<Recipe, "optimizer" | "weightDecay" | "clip" | "average">,
+  steps: number,
+): Optimizer {
+  const { optimizer, weightDecay, clip } = recipe;
   const { make, options } = optimizers[optimizer];
   const decays = options.includes("weightDecay");
   const rule = make(decays ? { weightDecay, decayOnly: matrices } : {});
-  return clip > 0 ? chain(clipGlobalNorm(clip), rule) : rule;
+  return averaged(clip > 0 ? chain(clipGlobalNorm(clip), rule) : rule, recipe, steps);
 }
 
 export const scheduleOf = ({ schedule, lr }: Pick<Recipe, "schedule" | "lr">, steps: number): Schedule =>

@@ -68,7 +68,7 @@ export function beforehand(
 
 /** "adamW, lr 0.003 (warmupCosine), weight decay 0.1, batch 32, 20 epochs of 10 steps, seed 1" */
 export function trainingText(recipe: TrainingRecipe, length: string, seed: number): string {
-  const { optimizer, lr, schedule, weightDecay, batch, accumulate, precision } = recipe;
+  const { optimizer, lr, schedule, weightDecay, batch, accumulate, precision, average } = recipe;
   const batches = accumulate
     ? `${grouped(accumulate)} batches of ${grouped(batch)} per step`
     : `batch ${grouped(batch)}`;
@@ -80,6 +80,7 @@ export function trainingText(recipe: TrainingRecipe, length: string, seed: numbe
     length,
     `seed ${seed}`,
     ...(precision ? [precision] : []),
+    ...(average ? [`average ${average}`] : []),
   ].join(", ");
 }
 

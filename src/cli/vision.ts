@@ -19,10 +19,12 @@ import {
 import type { Labelled, PictureShape } from "./pictures.ts";
 import {
   accumulateOf,
+  averageOf,
   decayOf,
   mostBytes,
   precisionOf,
   rateFor,
+  scheduleFor,
   type TrainingRecipe,
   type TrainingWishes,
 } from "./recipe.ts";
@@ -204,7 +206,7 @@ export const evaluationBatch = ({ height, width }: PictureShape): number =>
 
 /** Throws where there are fewer images than a batch takes. */
 export function visionRecipe(wishes: VisionWishes, shape: PictureShape, images: number): VisionRecipe {
-  const { optimizer = "adamW", schedule = "warmupCosine" } = wishes;
+  const { optimizer = "adamW" } = wishes;
   const asked = wishes.batch === "full" ? images : wishes.batch;
   if (asked !== undefined && asked > images) {
     fail(`--batch ${asked}: that is more than the ${images} images to train on`, "use a smaller batch, or full");
@@ -214,10 +216,11 @@ export function visionRecipe(wishes: VisionWishes, shape: PictureShape, images: 
   return {
     optimizer,
     lr: wishes.lr ?? rateFor(optimizer),
-    schedule,
+    schedule: scheduleFor(wishes),
     weightDecay: wishes.weightDecay ?? decayOf(optimizer, 0.05, 1e-4),
     clip: 1,
     ...precisionOf(wishes),
+    ...averageOf(wishes),
     batch,
     ...accumulateOf(wishes, batch, images),
     epochs: wishes.epochs ?? (images < 2000 ? 40 : images < 20_000 ? 20 : 10),

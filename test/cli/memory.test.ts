@@ -40,7 +40,7 @@ async function peak({ net, recipe }: ReturnType<typeof planned>): Promise<number
   const { channels, height, width } = net;
   const module: Module = visionNet(net);
   const { params, state } = init(module, 1);
-  const rule = ruleOf(recipe);
+  const rule = ruleOf(recipe, 100);
   const run = await Run.start<Trained>({ params, state, opt: rule.init(params) }, { backend: "js" });
   const n = 2;
   const x = new Value("f32", [n, channels, height, width], new Float32Array(n * channels * height * width));

@@ -14,7 +14,7 @@ test.each(Object.keys(optimizers) as OptimizerName[])("%s", (optimizer) => {
   for (const r of [recipe(table, { optimizer }), linear, vision]) {
     expect(r.lr).toBeGreaterThan(0);
     expect(r.weightDecay).toBeGreaterThanOrEqual(0);
-    expect(ruleOf(r).describe).toContain(`${optimizer}(`);
+    expect(ruleOf(r, 100).describe).toContain(`${optimizer}(`);
   }
   const text = languageRecipe({ optimizer });
   expect(text.lr).toBeGreaterThan(0);

@@ -145,7 +145,7 @@ function fitting(
   return fit({
     net: visionNet(architecture),
     loss: lossFor(target.task),
-    optimizer: ruleOf(recipe),
+    optimizer: ruleOf(recipe, steps),
     lr: scheduleOf(recipe, steps),
     data: { train: learned(train), ...(validation && { validation: learned(validation) }) },
     ...(validation && { metrics: metricsOf(target.task).slice(0, 1) }),

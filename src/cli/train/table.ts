@@ -171,7 +171,7 @@ function fitting(
   return fit({
     net: network(architecture),
     loss: lossFor(target.task),
-    optimizer: ruleOf(recipe),
+    optimizer: ruleOf(recipe, steps),
     lr: scheduleOf(recipe, steps),
     data: { train, ...(validation && { validation }) },
     ...(validation && { metrics: [metric], earlyStopping: { patience: patience(recipe) } }),
