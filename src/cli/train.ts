@@ -1,5 +1,6 @@
 /** `downhill train`: from data to a trained model in a folder. What is trained depends on the kind of data. */
 import { Command, Option } from "commander";
+import { precisions } from "../compile/precision.ts";
 import type { Task } from "../data/target.ts";
 import { fail } from "../ir/fail.ts";
 import { optimizers, schedules } from "../optim/index.ts";
@@ -48,7 +49,11 @@ export function trainCommand(terminal: Terminal, done: (code: number) => void): 
       "keep an average of the weights: ema, ema:<decay> or swa; none unless given",
       parse.average,
     )
-    .option("--precision <name>", "f32, or bf16 for faster products of large matrices", parse.oneOf(["f32", "bf16"]))
+    .option(
+      "--precision <name>",
+      "f32; bf16 for faster products of large matrices; f16, with a scaled loss; f64",
+      parse.oneOf(precisions),
+    )
     .option("--seed <n>", "of the split, the first weights and the order; 1 unless given", parse.seed)
     .option("--test-fraction <share>", "held out for the test; 0.2 of rows, 0.1 of a text unless given", parse.share)
     .option("--backend <name>", `auto, ${backendNames.join(", ")}`, parse.oneOf(["auto", ...backendNames]))
