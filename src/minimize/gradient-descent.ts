@@ -4,9 +4,9 @@ import { checkOptions } from "../ir/options.ts";
 import type { Value } from "../ir/value.ts";
 import { requireChoice, requirePositive, requireWhole, requireWolfe } from "./domain.ts";
 import { exact } from "./exact.ts";
-import { brief, type Found, Line, LineSearchError } from "./line.ts";
+import { brief, type Found, Line } from "./line.ts";
 import { armijo, strongWolfe, type Wolfe } from "./line-search.ts";
-import { type Method, type Objective, type Point, type Scalar, scalarOf, vectorOf } from "./method.ts";
+import { type Method, MethodError, type Objective, type Point, type Scalar, scalarOf, vectorOf } from "./method.ts";
 import { dot, minus, norm1, plus, times } from "./vector.ts";
 
 export type GradientDescentOptions = {
@@ -117,8 +117,8 @@ export function gradientDescent(options: GradientDescentOptions = {}): Method<Re
 
 async function fixed(f: Objective, from: Point, length: number): Promise<Point> {
   const point = await f.at(plus(from.x, from.gradient, -length));
-  if (Number.isFinite(point.value)) return point;
-  throw new LineSearchError(
+  if (Number.isFinite(point.value) && Number.isFinite(norm1(point.gradient))) return point;
+  throw new MethodError(
     `gradientDescent: f is ${point.value} after a step of ${length} from ${brief(from.value, 10)}\n` +
       '  hint: a fixed step does not shrink: take a shorter one, or lineSearch: "armijo"',
   );

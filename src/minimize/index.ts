@@ -3,7 +3,7 @@ export { type ConjugateGradientOptions, conjugateGradient } from "./conjugate-gr
 export type { Found, Start, Variables } from "./form.ts";
 export { type GradientDescentOptions, gradientDescent } from "./gradient-descent.ts";
 export { type LbfgsOptions, lbfgs } from "./lbfgs.ts";
-export type { Iteration, Memory, Method, Objective, Point } from "./method.ts";
+export { type Iteration, type Memory, type Method, MethodError, type Objective, type Point } from "./method.ts";
 export { type MethodName, type MethodRow, methods } from "./methods.ts";
 export { type DescendOptions, type MinimizeOptions, minimize } from "./minimize.ts";
 export { type Iterate, MinimizeError, type Minimum } from "./minimum.ts";

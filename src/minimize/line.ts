@@ -1,6 +1,5 @@
 /** A function along a line, φ(a) = f(x + a d), and what line searches agree on: trials, rounding, and how they end. */
-import { DownhillError, fail } from "../ir/fail.ts";
-import type { Objective, Point } from "./method.ts";
+import { MethodError, type Objective, type Point } from "./method.ts";
 import { dot, normMax, plus, type Vector } from "./vector.ts";
 
 /** One step length, and what is there. */
@@ -14,9 +13,6 @@ export type Trial = {
 
 /** Where a line search ended: `wolfe` says whether all it looked for holds there, or only a lower value. */
 export type Found = { readonly trial: Trial; readonly wolfe: boolean } | { readonly stuck: string };
-
-/** f is not a number wherever a line search looked. */
-export class LineSearchError extends DownhillError {}
 
 /** As many step lengths as a search tries before it takes the best of them. */
 export const mostTrials = 50;
@@ -33,9 +29,9 @@ export class Line {
   constructor(f: Objective, from: Point, direction: Vector) {
     const slope = dot(from.gradient, direction);
     if (!(slope < 0)) {
-      fail(
-        `line search: the slope along the direction is ${slope}, and must be below 0: no descent direction`,
-        "the negative gradient is one, and so is −B g for any positive definite B",
+      throw new MethodError(
+        `line search: the slope along the direction is ${slope}, and must be below 0: no descent direction\n` +
+          "  hint: the negative gradient is one, and so is −B g for any positive definite B",
       );
     }
     this.f = f;
@@ -92,7 +88,7 @@ export class Line {
     const shown = [...new Set([...this.tried.slice(0, 2), ...this.tried.slice(-2)])];
     const some = shown.map(({ length, value }) => `${brief(length)} → ${brief(value, 10)}`).join(", ");
     if (!this.tried.some(({ value }) => Number.isFinite(value))) {
-      throw new LineSearchError(
+      throw new MethodError(
         `line search: f is not finite at any step length tried, ${start} (${some})\n` +
           "  hint: this may be the edge of where f is defined; begin further inside",
       );

@@ -3,6 +3,7 @@
  * and gradient, and its memory, a plain tree of Values; an iteration is a function of these. So a run can stop after any
  * of them, be saved, and go on with the same bits.
  */
+import { DownhillError } from "../ir/fail.ts";
 import { type Value, value } from "../ir/value.ts";
 import type { Vector } from "./vector.ts";
 
@@ -37,9 +38,12 @@ export interface Method<M = Memory> {
   readonly describe: string;
   /** The memory before the first iteration over n numbers. */
   init(n: number): M;
-  /** Throws a LineSearchError where f is finite at `from`, and nowhere along the way that the method takes. */
+  /** Throws a MethodError where f is finite at `from`, and nowhere along the way that the method takes. */
   iterate(f: Objective, from: Point, memory: M): Promise<Iteration<M>>;
 }
+
+/** A method that cannot go on from a point, such as where f is no number all around. What led there is kept by its caller. */
+export class MethodError extends DownhillError {}
 
 export const isMethod = (x: unknown): x is Method => (x as Partial<Method> | null | undefined)?.kind === "method";
 

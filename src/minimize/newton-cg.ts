@@ -2,12 +2,11 @@
  * Truncated Newton: H p = −g by conjugate gradients, which need only products H v, and end early while far from the
  * minimum or where H curves down. Dembo & Steihaug 1983; Nocedal & Wright 2006, algorithm 7.1.
  */
-import { fail } from "../ir/fail.ts";
 import { checkOptions } from "../ir/options.ts";
 import { requireChoice, requireFraction, requireWhole, requireWolfe } from "./domain.ts";
-import { Line } from "./line.ts";
+import { brief, Line } from "./line.ts";
 import { strongWolfe } from "./line-search.ts";
-import type { Method, Objective, Point } from "./method.ts";
+import { type Method, MethodError, type Objective, type Point } from "./method.ts";
 import { dot, norm, norm1, plus, times, type Vector } from "./vector.ts";
 
 export type NewtonCGOptions = {
@@ -64,8 +63,10 @@ async function newtonStep(f: Objective, at: Point, residual: number, most: numbe
     const hd = await f.hessianTimes(at.x, d);
     const curvature = dot(d, hd);
     if (!Number.isFinite(curvature)) {
-      const hint = "f needs a second derivative there: √x has none at 0; lbfgs asks for gradients alone";
-      fail(`newtonCG: the Hessian times a direction gives d·H d = ${curvature}, where f is ${at.value}`, hint);
+      throw new MethodError(
+        `newtonCG: a direction d has d·H d = ${curvature}, where f is ${brief(at.value)}\n` +
+          "  hint: f needs a second derivative there; lbfgs asks for gradients alone",
+      );
     }
     if (curvature <= f.roundoff * Math.sqrt(dot(d, d) * dot(hd, hd))) break;
     const alpha = rr / curvature;

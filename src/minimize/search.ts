@@ -2,8 +2,8 @@
 import { fail } from "../ir/fail.ts";
 import { requireNotNegative, requireWhole } from "./domain.ts";
 import type { Form } from "./form.ts";
-import { brief, LineSearchError } from "./line.ts";
-import type { Method, Objective } from "./method.ts";
+import { brief } from "./line.ts";
+import { type Method, MethodError, type Objective } from "./method.ts";
 import type { MinimizeOptions } from "./minimize.ts";
 import { type Iterate, MinimizeError, type Minimum, requireFinite } from "./minimum.ts";
 import type { Compiled } from "./objective.ts";
@@ -67,7 +67,7 @@ export async function search<X, D>(
       await reached(next.length);
     } catch (error) {
       if (error instanceof Halt) return result(false, error.message);
-      if (!(error instanceof LineSearchError)) throw error;
+      if (!(error instanceof MethodError)) throw error;
       throw new MinimizeError(
         `minimize: after ${iteration} iterations of ${method.describe}: ${error.message}`,
         result(false, error.message),

@@ -8,6 +8,7 @@ import { topo } from "../ir/graph.ts";
 import { checkOptions } from "../ir/options.ts";
 import { input, Tensor } from "../ir/tensor.ts";
 import { Value, value } from "../ir/value.ts";
+import { isMethod } from "../minimize/method.ts";
 import { apply, init, type Module, type Params, type State } from "../nn/index.ts";
 import { accumulator, type Optimizer, type Schedule, trainable } from "../optim/index.ts";
 import { foldIn, key } from "../random.ts";
@@ -26,7 +27,10 @@ import {
   scheduleOf,
 } from "./check.ts";
 import { type Best, type Entry, type Model, pack, type Progress as Saved, type Setup, unpack } from "./checkpoint.ts";
+import { digest } from "./digest.ts";
 import { type Data, type Examples, examplesOf } from "./examples.ts";
+import { type FullBatchResult, fitFullBatch } from "./full-batch.ts";
+import type { FullBatchOptions } from "./full-batch-options.ts";
 import type { Metric } from "./metrics.ts";
 import { NonFiniteError } from "./non-finite.ts";
 import { Plan, type Position } from "./plan.ts";
@@ -124,7 +128,7 @@ export type Progress = {
   /** Since the beginning of the run, without compilation. */
   readonly seconds: number;
   readonly stepsPerSecond: number;
-  /** In f16, what the last step's loss was scaled by, and the steps skipped so far. */
+  /** In f16, what the loss is scaled by now, and the steps skipped so far. */
   readonly scaling?: Scaling;
 };
 
@@ -140,7 +144,7 @@ export type FitResult<N extends Module> = {
   /** Which entry the model is from, where early stopping chose it. */
   readonly best?: Best;
   readonly stopReason: StopReason;
-  /** In f16, what the last step's loss was scaled by, and the steps skipped. */
+  /** In f16, what the loss would be scaled by next, and the steps skipped. */
   readonly scaling?: Scaling;
   /** Whole epochs and updates done. */
   readonly epochs: number;
@@ -155,12 +159,21 @@ export type FitResult<N extends Module> = {
 
 /**
  * Train a net. The same seed, data and options on the same backend and machine give the same bits, whether the run was
- * interrupted or not.
+ * interrupted or not. With a method of `downhill/minimize` for an optimizer, a step is one of its iterations over all rows.
  *
  * Throws a DownhillError where options or data are unusable, and a NonFiniteError, which says what happened, where loss
  * or gradients stop being numbers or the loss leaves all bounds; a store then holds the state before that step.
  */
-export async function fit<N extends Module>(options: FitOptions<N>): Promise<FitResult<N>> {
+export function fit<N extends Module>(options: FullBatchOptions<N>): Promise<FullBatchResult<N>>;
+export function fit<N extends Module>(options: FitOptions<N>): Promise<FitResult<N>>;
+export async function fit<N extends Module>(options: FitOptions<N> | FullBatchOptions<N>): Promise<unknown> {
+  return byMethod(options) ? fitFullBatch(options) : fitByUpdates(options);
+}
+
+const byMethod = <N extends Module>(options: FitOptions<N> | FullBatchOptions<N>): options is FullBatchOptions<N> =>
+  isMethod(options?.optimizer);
+
+async function fitByUpdates<N extends Module>(options: FitOptions<N>): Promise<FitResult<N>> {
   const trainer = await Trainer.start(options);
   const { stop } = trainer;
   options.signal?.addEventListener("abort", stop);
@@ -245,7 +258,7 @@ class Trainer {
   private bestModel: Model | undefined;
   private firstLoss: number;
   private lastLoss: number;
-  /** In f16, of the last step. */
+  /** In f16. */
   private scaling: Scaling | undefined;
 
   private wanted = 1;
@@ -358,7 +371,7 @@ class Trainer {
     this.position = from?.position ?? { epoch: 0, update: 0, step: 0 };
     this.sums = { ...nothing, ...from?.sums };
     this.best = from?.best;
-    this.scaling = precision === "f16" ? (from?.scaling ?? { scale: scaling.start, skipped: 0 }) : undefined;
+    this.scaling = precision === "f16" ? { scale: scaling.start, skipped: 0, ...scaleOf(from) } : undefined;
     this.firstLoss = from?.firstLoss ?? NaN;
     this.lastLoss = this.history.at(-1)?.trainLoss ?? NaN;
     this.seconds = from?.secondsTraining ?? 0;
@@ -586,7 +599,7 @@ class Trainer {
       const unsound = taken > 0 && !Number.isFinite(sound[last]);
       const scales: ArrayLike<number> = (isUpdate && output.scale?.data) || [];
       if (this.scaling && taken > 0) this.scaling = { ...this.scaling, scale: scales[last] ?? this.scaling.scale };
-      skipped = unsound && scales.length > 0 && mayShrink(scales[last]!, output.loss.data[last]);
+      skipped = unsound && scales.length > 0 && mayShrink(scales[last]! / scaling.backoff, output.loss.data[last]);
       const good = skipped ? last : taken;
       const losses: ArrayLike<number> = isUpdate ? output.loss.data.subarray(0, good) : [];
       if (isUpdate && Number.isNaN(this.firstLoss) && good > 0) this.firstLoss = losses[0]!;
@@ -630,7 +643,7 @@ class Trainer {
     const losses: ArrayLike<number> = output.loss?.data ?? [];
     const lastLoss = bad > 0 && losses.length > 0 ? losses[bad - 1]! : this.lastLoss;
     this.position = this.plan.advance(this.position, done);
-    const scale = output.scale?.data[bad];
+    const scale = output.scale && output.scale.data[bad] / scaling.backoff;
     throw await this.failed({ loss: losses[bad], norm: output.norm?.data[bad], lastLoss, finding, scale });
   }
 
@@ -814,22 +827,6 @@ const part = (feeds: Feeds, from: number, to: number): Feeds =>
     const width = v.data.length / v.shape[0]!;
     return new Value(v.dtype, [to - from, ...v.shape.slice(1)], v.data.subarray(from * width, to * width));
   }, feeds);
-
-/** Shapes and a hash of the bytes, FNV-1a over words: enough to notice that a run is resumed on other data. */
-function digest(data: Data): string {
-  const { resident, about } = examplesOf(data);
-  const hash = ({ data }: Value) => {
-    const words = data.byteLength % 4 === 0 && data.byteOffset % 4 === 0;
-    const bits = words
-      ? new Uint32Array(data.buffer, data.byteOffset, data.byteLength / 4)
-      : new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    let h = 0x811c9dc5;
-    for (const w of bits) h = Math.imul(h ^ w, 0x01000193);
-    return (h >>> 0).toString(16).padStart(8, "0");
-  };
-  const parts = Object.entries(resident).map(([name, v]) => `${name} ${v} #${hash(v)}`);
-  return [...parts, ...(about ? [about] : [])].join(", ");
-}
 
 /** Let the host do what is waiting. */
 const breath = () => new Promise<void>((resolve) => setTimeout(resolve, 0));

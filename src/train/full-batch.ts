@@ -6,8 +6,7 @@
 import { fail } from "../ir/fail.ts";
 import { input, type Tensor } from "../ir/tensor.ts";
 import { Form } from "../minimize/form.ts";
-import type { Point } from "../minimize/index.ts";
-import { LineSearchError } from "../minimize/line.ts";
+import { MethodError, type Point } from "../minimize/method.ts";
 import { Compiled, type Evaluations } from "../minimize/objective.ts";
 import { breathing, Halt, limited } from "../minimize/search.ts";
 import { norm } from "../minimize/vector.ts";
@@ -44,7 +43,7 @@ const reportMs = 100;
  *
  * Throws a DownhillError where options or data are unusable: the batch is not all rows, the net draws (dropout,
  * augmentation), or its loss depends on its running state. Throws a NonFiniteError where the first loss is no number,
- * and a LineSearchError where it is none wherever a step leads; a store then holds what was reached.
+ * and a MethodError where it is none wherever a step leads; a store then holds what was reached.
  */
 export async function fitFullBatch<N extends Module>(options: FullBatchOptions<N>): Promise<FullBatchResult<N>> {
   const trainer = await Trainer.start(options);
@@ -220,7 +219,7 @@ class Trainer {
             if (this.step % this.entryEvery === 0 || this.step >= this.lastStep) await this.entry();
           }
         } catch (error) {
-          if (error instanceof LineSearchError) await this.save("non-finite");
+          if (error instanceof MethodError) await this.save("non-finite");
           if (!(error instanceof Halt)) throw error;
           end = { stopReason: "aborted", reason: error.message };
         }

@@ -3,6 +3,8 @@ export type { EarlyStopping, Every } from "./check.ts";
 export { type Best, type Entry, type Model, modelFrom, modelTensors, type Packed } from "./checkpoint.ts";
 export { type Data, type Examples, type Pairs, type Resident, type WindowOptions, windows } from "./examples.ts";
 export { type FitOptions, type FitResult, fit, type Progress, type Start } from "./fit.ts";
+export type { FullBatchResult } from "./full-batch.ts";
+export type { FullBatchOptions } from "./full-batch-options.ts";
 export * from "./metrics.ts";
 export { NonFiniteError } from "./non-finite.ts";
 export { type Evaluation, evaluate, type PredictOptions, predict } from "./predict.ts";

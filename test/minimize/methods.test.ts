@@ -9,6 +9,7 @@ import {
   lbfgs,
   type Memory,
   type Method,
+  MethodError,
   minimize,
   newtonCG,
   type Objective,
@@ -206,6 +207,13 @@ describe("near a minimum", () => {
     expect(norms[8]! / norms[7]!).toBeLessThan(0.05);
     expect(norms[8]!).toBeLessThan(1e-6);
   });
+});
+
+test("Newton's method says where there is no second derivative", async () => {
+  const f = objective({ ...bowl([1, 2]), hessianTimes: (_, v) => v.map(() => NaN) });
+  const attempt = walk(newtonCG(), f, await f.at(vector(1, 1)), 1);
+  await expect(attempt).rejects.toThrow(/d·H d = NaN, where f is 1\.5\n.*second derivative.*lbfgs/);
+  await expect(attempt).rejects.toBeInstanceOf(MethodError);
 });
 
 describe("every step", () => {

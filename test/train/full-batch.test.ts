@@ -3,9 +3,16 @@ import { describe, expect, test } from "vitest";
 import { type Value, value } from "../../src/ir/value.ts";
 import { gradientDescent, lbfgs, type Method, methods as registry } from "../../src/minimize/index.ts";
 import { batchNorm1d, crossEntropy, dropout, init, linear, mse, sequential, tanh } from "../../src/nn/index.ts";
-import { freeze, under } from "../../src/optim/index.ts";
-import { fitFullBatch as fit } from "../../src/train/full-batch.ts";
-import { type Entry, evaluate, metricsOf, NonFiniteError, type Packed, type Store } from "../../src/train/index.ts";
+import { adam, freeze, under } from "../../src/optim/index.ts";
+import {
+  type Entry,
+  evaluate,
+  fit,
+  metricsOf,
+  NonFiniteError,
+  type Packed,
+  type Store,
+} from "../../src/train/index.ts";
 import * as tree from "../../src/tree.ts";
 import { backends } from "../backends.ts";
 
@@ -196,5 +203,9 @@ describe("what is refused", () => {
     const bad = fit({ ...plain, net: linear(1, 1), loss: mse, data: { train: { x, y: value([2, 1], [0, 0]) } } });
     await expect(bad).rejects.toThrow(NonFiniteError);
     await expect(bad).rejects.toThrow(/step 1 .* the loss is Infinity/);
+  });
+
+  test("and an optimizer's options stay an optimizer's", async () => {
+    await expect(fit({ ...plain, optimizer: adam() } as never)).rejects.toThrow(/lr: expected a number/);
   });
 });
