@@ -22,7 +22,7 @@ export type Entry = {
   readonly gradientNorm: number;
   /** Of the last of them. */
   readonly lr: number;
-  /** In f16: what the loss was scaled by in the last step, and the steps skipped since the last entry. */
+  /** In f16: what the loss is scaled by from here on, and the steps skipped since the last entry. */
   readonly scale?: number;
   readonly skipped?: number;
   readonly validationLoss?: number;

@@ -371,7 +371,8 @@ class Trainer {
     this.position = from?.position ?? { epoch: 0, update: 0, step: 0 };
     this.sums = { ...nothing, ...from?.sums };
     this.best = from?.best;
-    this.scaling = precision === "f16" ? { scale: scaling.start, skipped: 0, ...scaleOf(from) } : undefined;
+    const { scale, skipped } = from?.scaling ?? { scale: scaling.start, skipped: 0 };
+    this.scaling = precision === "f16" ? { scale, skipped } : undefined;
     this.firstLoss = from?.firstLoss ?? NaN;
     this.lastLoss = this.history.at(-1)?.trainLoss ?? NaN;
     this.seconds = from?.secondsTraining ?? 0;

@@ -20,6 +20,9 @@ export const scaling = {
   least: 2 ** -16,
 } as const;
 
+/** From here on a scale that grew would leave f32. */
+const largest = 2 ** 127;
+
 /** The scale of the next step, and the good steps since it changed. */
 export type Scale = { readonly scale: number; readonly good: number };
 export type Scaler = { readonly scale: Value; readonly good: Value };
@@ -34,8 +37,7 @@ export const scalerOf = ({ scale, good }: Scale = { scale: scaling.start, good: 
 export function scaled({ scale, good }: Traced, ok: Tensor, interval: number = scaling.interval): Traced {
   const more = ok.where(good.add(1), 0);
   const full = more.eq(interval);
-  const larger = scale.mul(scaling.growth);
-  const grown = full.where(larger.lt(Number.POSITIVE_INFINITY).where(larger, scale), scale);
+  const grown = full.where(scale.lt(largest).where(scale.mul(scaling.growth), scale), scale);
   return { scale: ok.where(grown, scale.mul(scaling.backoff)), good: full.where(0, more) };
 }
 

@@ -58,7 +58,8 @@ function ended(scaler: Tree, next: Tree, now: Tree, sound: Tensor) {
   const { scale, good } = scaler;
   if (!scale) return { state: { ...next, scaler }, scales: {} };
   const ok = sound.eq(0);
-  return { state: { ...unless(ok, next, now), scaler: scaled({ scale, good }, ok) }, scales: { scale } };
+  const after = scaled({ scale, good }, ok);
+  return { state: { ...unless(ok, next, now), scaler: after }, scales: { scale: after.scale } };
 }
 
 /** Gradients of a loss, which `f` gives first: as they are, or where it is scaled of so many times of it. */
