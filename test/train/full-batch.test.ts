@@ -38,7 +38,15 @@ function classes(n: number, phase = 0) {
 const train = classes(103);
 const validation = classes(41, 500);
 const net = sequential(linear(3, 6), batchNorm1d(6), tanh, linear(6, 3));
-const plain = { net, loss: crossEntropy, optimizer: lbfgs(), data: { train }, steps: 8, backend: "js" } as const;
+const plain = {
+  net,
+  loss: crossEntropy,
+  optimizer: lbfgs(),
+  data: { train },
+  batch: "full",
+  steps: 8,
+  backend: "js",
+} as const;
 
 const bits = (t: unknown) => tree.paths<Value>(t).map(([path, v]) => [path, `${v}`, Array.from(v.data)]);
 
