@@ -4,16 +4,31 @@
  */
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { compile } from "../../src/compile/compile.ts";
+import { compile, type Trace } from "../../src/compile/compile.ts";
 import { inPrecision, type Precision } from "../../src/compile/precision.ts";
 import type { Half } from "../../src/ir/dtype.ts";
 import { halves } from "../../src/ir/half.ts";
 import { grad, input, iota, softmax, type Tensor, type Value, value, valueAndGrad } from "../../src/ir/index.ts";
-import { crossEntropy, linear, sequential } from "../../src/nn/index.ts";
+import {
+  apply,
+  batchNorm2d,
+  conv2d,
+  crossEntropy,
+  flatten,
+  gpt,
+  init,
+  linear,
+  type Module,
+  maxPool2d,
+  relu,
+  sequential,
+} from "../../src/nn/index.ts";
 import { adam } from "../../src/optim/index.ts";
+import { printC } from "../../src/print/c.ts";
 import { jit } from "../../src/run/jit.ts";
 import { Run } from "../../src/run/run.ts";
 import { fit } from "../../src/train/index.ts";
+import * as tree from "../../src/tree.ts";
 import { backends } from "../backends.ts";
 import { draw } from "../ir/numbers.ts";
 
@@ -183,6 +198,86 @@ test("rounded factors take two bytes in memory, forward and backward", () => {
   expect(rounded.map(({ buffer }) => buffer.storage)).toEqual(["bf16", "bf16", "bf16", "bf16"]);
   const plain = compile(trace).kernels.flatMap((k) => (k.kind === "contraction" ? [k.a, k.b] : []));
   expect(plain.map(({ buffer }) => buffer.storage)).toEqual([undefined, undefined, undefined, undefined]);
+});
+
+/** A step of gradient descent on `batch` rows of data, as `fit` would take it. */
+function descent(net: Module, batch: number, data: Tensor, y: Tensor): Trace {
+  const rows = input([batch], "i32", "rows");
+  const x = data.gather(rows);
+  const start = init(net, 1);
+  const traced = (values: unknown) => tree.mapWithPath((path, v: Value) => input(v.shape, v.dtype, path), values);
+  const [params, state] = [traced(start.params), traced(start.state)];
+  const [[loss, next], slopes] = valueAndGrad((p: typeof params) => {
+    const [prediction, after] = apply(net, { params: p, state }, x, { training: true });
+    return [crossEntropy(prediction, y), after] as const;
+  })(params);
+  const pairs = (now: unknown, then: unknown) =>
+    tree.leaves<Tensor>(now).map((t, k) => ({ now: t, next: tree.leaves<Tensor>(then)[k]! }));
+  const moved = tree.map((p: Tensor, g: Tensor) => p.sub(g.mul(0.01)), params, slopes);
+  return {
+    state: [...pairs(params, moved), ...pairs(state, next)],
+    resident: [data],
+    feeds: [rows, y],
+    outputs: [loss],
+  };
+}
+
+const cnn = sequential(
+  conv2d(1, 16, 3, { padding: 1 }),
+  batchNorm2d(16),
+  relu,
+  maxPool2d(2),
+  conv2d(16, 32, 3, { padding: 1 }),
+  batchNorm2d(32),
+  relu,
+  maxPool2d(2),
+  flatten,
+  linear(32 * 49, 10),
+);
+const steps: Readonly<Record<string, () => Trace>> = {
+  MLP() {
+    const net = sequential(linear(784, 128), relu, linear(128, 10));
+    return descent(net, 512, input([2048, 784], "f32", "x"), input([512], "i32", "y"));
+  },
+  CNN: () => descent(cnn, 64, input([256, 1, 28, 28], "f32", "x"), input([64], "i32", "y")),
+  GPT() {
+    const net = gpt({ vocabulary: 65, context: 64, layers: 2, heads: 4, width: 128, bias: false, activation: "gelu" });
+    return descent(net, 12, input([48, 64], "i32", "x"), input([12, 64], "i32", "y"));
+  },
+};
+
+test.each(Object.keys(steps))("%s: a step keeps less in memory, with what its products take", (name) => {
+  const trace = steps[name]!();
+  const bytes = (precision: Precision, banded: boolean) => {
+    const { temporaryBytes, scratchBytes } = printC(compile(inPrecision(trace, precision), { banded }), 8);
+    return temporaryBytes + scratchBytes;
+  };
+  for (const banded of [true, false]) {
+    const f32 = bytes("f32", banded);
+    for (const half of each) expect(bytes(half, banded) / f32, half).toBeLessThan(0.85);
+  }
+});
+
+test("in f64 every f32 number is one; inputs, outputs and state keep their dtypes", async () => {
+  const [A, x] = [draw([24, 20], "f32"), draw([20, 3], "f32", -1, 1, 4)];
+  const f = (a: Tensor, x: Tensor) => ({
+    y: a.matmul(x).exp().sum(0),
+    tenth: x.mul(0.1),
+    seven: x.gt(0).cast("f32").mul(7),
+  });
+  const single = await jit(f, { backend: "js", precision: "f64" })(A, x);
+  const doubles = [A, x].map((v) => value(v.shape, Float64Array.from(v.data), "f64")) as [Value, Value];
+  const g = (a: Tensor, x: Tensor) => ({ ...f(a, x), seven: x.gt(0).cast("f64").mul(7) });
+  const double = await jit(g, { backend: "js" })(...doubles);
+  for (const key of ["y", "tenth", "seven"] as const) {
+    expect(single[key].dtype).toBe("f32");
+    expect([...single[key].data]).toEqual([...Float32Array.from(double[key].data)]);
+  }
+  // In f32 each of these sums would be 2²⁴ again.
+  const run = await Run.start({ s: value([], [2 ** 24]) }, { backend: "js" });
+  const loop = run.loop((s) => ({ state: { s: s.s.add(1).add(1).add(1).add(1) }, output: {} }), { precision: "f64" });
+  await loop.take(1, {});
+  expect(run.state().s.data[0]).toBe(2 ** 24 + 4);
 });
 
 test("another name is told with those that there are", async () => {
