@@ -67,7 +67,7 @@ function examples() {
 }
 
 /** Whose blocks marked ```ts are programs, each of its own. */
-const documents = ["README.md", "docs/training.md"];
+const documents = ["README.md", "docs/training.md", "docs/optimizers.md"];
 
 function blocksOf(document) {
   const text = existsSync(document) ? readFileSync(document, "utf8") : "";

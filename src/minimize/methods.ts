@@ -24,7 +24,13 @@ export const methods = {
   gradientDescent: {
     make: gradientDescent,
     summary: "Steepest descent, its step by a line search: exact, Armijo, Wolfe, Barzilai and Borwein, or a number",
-    formula: "x ← x − α g",
+    formula:
+      "x ← x − α g\n" +
+      "armijo: α from twice the last one down until f(x − α g) ≤ f(x) − c₁ α g·g\n" +
+      "wolfe: that, and |g(x − α g)·g| ≤ c₂ g·g\n" +
+      "exact: α = g·g / g·H g where f is a parabola along g, else the lowest point by Brent's method\n" +
+      "barzilaiBorwein: α = s·s / s·y (long) or s·y / y·y (short) of the last step s and change of gradient y,\n" +
+      "  less where f(x − α g) is not below the largest of the last `history` values by c₁ α g·g",
     memory: "0",
     cost: "1 to 2 gradients; exact where f is no parabola: 1 product H v, 2 gradients, about 15 values",
     when: 'To see what is there. With "barzilaiBorwein" a method for large smooth problems: cheap, and not monotone.',
@@ -34,7 +40,12 @@ export const methods = {
     make: conjugateGradient,
     summary:
       "Nonlinear conjugate gradients: β of Polak and Ribière, Fletcher and Reeves, Hestenes and Stiefel, Dai and Yuan",
-    formula: "d ← −g + β d\nx ← x + α d",
+    formula:
+      "d ← −g + β d, y = g − g₋, g₋ the gradient before\n" +
+      "β = g·g / g₋·g₋ (fletcherReeves), max(0, g·y / g₋·g₋) (polakRibiere),\n" +
+      "  max(0, g·y / d·y) (hestenesStiefel), g·g / d·y (daiYuan)\n" +
+      "x ← x + α d, α by the strong Wolfe conditions or exact\n" +
+      "d = −g again after `restart` iterations, where d does not descend, and where |g·g₋| ≥ ½ g·g",
     memory: "2",
     cost: "2 to 3 gradients, since its line search is strict",
     when: "Where the memory of L-BFGS is too much; otherwise that needs fewer gradients.",
@@ -43,7 +54,10 @@ export const methods = {
   lbfgs: {
     make: lbfgs,
     summary: "Quasi-Newton steps by the last pairs of step and change of gradient; strong Wolfe conditions",
-    formula: "d = −B g, with B y = s for each pair kept\nx ← x + α d",
+    formula:
+      "B = (s·y / y·y) I of the newest pair of step s and change of gradient y; then for each pair kept, the oldest first:\n" +
+      "  B ← (I − s yᵀ / s·y) B (I − y sᵀ / s·y) + s sᵀ / s·y\n" +
+      "x ← x − α B g, α = 1 if it has the strong Wolfe conditions, which keep s·y > 0",
     memory: "2 · history",
     cost: "1 gradient, sometimes 2",
     when: "The first to try for any smooth function without noise, from two numbers to millions.",
@@ -52,7 +66,10 @@ export const methods = {
   newtonCG: {
     make: newtonCG,
     summary: "Truncated Newton: H d = −g by conjugate gradients, as exactly as it is worth; negative curvature is left",
-    formula: "‖H d + g‖ ≤ η ‖g‖\nx ← x + α d",
+    formula:
+      "d by conjugate gradients on H d = −g, until ‖H d + g‖ ≤ η ‖g‖ or H curves down\n" +
+      "η = min(½, √‖g‖) (superlinear), min(½, ‖g‖) (quadratic), or the number given\n" +
+      "x ← x + α d, α = 1 if it has the strong Wolfe conditions",
     memory: "0, and 4 within an iteration",
     cost: "1 gradient, and products H v, about 4 passes each, as many as the conditioning asks for",
     when: "Few numbers, ill-conditioned, or where the last digits are wanted; saddle points do not hold it.",

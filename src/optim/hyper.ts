@@ -32,7 +32,7 @@ export type Hyper = {
   dampening: number;
   /** Look ahead along the momentum. */
   nesterov: boolean;
-  /** ψ: how soon NAdam's momentum rises to β₁; Infinity is at once. */
+  /** How soon NAdam's momentum rises to β₁; Infinity is at once. */
   momentumDecay: number;
   /** From how many gradients in v on RAdam divides by it. */
   threshold: number;
@@ -48,13 +48,13 @@ export type Hyper = {
   lrDecay: number;
   /** Where the sum of squares starts. */
   initialAccumulator: number;
-  /** λ: the optimizer says whether it joins the gradient (L2) or the step (decoupled). */
+  /** The optimizer says whether it joins the gradient (L2) or the step (decoupled). */
   weightDecay: number;
-  /** φ of LAMB clamps the weight's norm to [low, high]. */
+  /** LAMB clamps the weight's norm to [low, high]. */
   phi: { readonly low: number; readonly high: number };
   /** The rate that a schedule multiplies: α of AdamW's paper, whose decay does not contain it. */
   baseLr: number;
-  /** η of LARS: a layer's step is this part of its norm, times lr. */
+  /** LARS, whose paper calls it η: a layer's step is this part of its norm, times lr. */
   trustCoefficient: number;
   /** Adafactor: β₂ of step t is 1 − t^−decayPower. */
   decayPower: number;
@@ -172,6 +172,9 @@ const domains: { readonly [H in keyof Hyper]: Domain } = {
   biasCorrection: flag,
   safeguardWarmup: flag,
 };
+
+/** `a number in [0, 1)`. */
+export const domainOf = (name: keyof Hyper): string => domains[name].text;
 
 /** Throws unless `x` lies in the domain of that hyper-parameter. */
 export function requireHyper(rule: string, name: keyof Hyper, x: unknown): void {

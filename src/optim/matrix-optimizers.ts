@@ -154,8 +154,8 @@ export const matrixOptimizers = {
       "b ← μ b + u\n" +
       "p ← p − η (b + λ p)",
     when:
-      "Ill-conditioned matrices of moderate size, where a step may cost some thirty times more than its gradient's product: " +
-      'roots are taken at every step. Graft "adam" with b2, and Adam\'s η does.',
+      "Ill-conditioned matrices of moderate size, where a step may cost some 160 products of a matrix with another of its " +
+      'size: roots are taken at every step. Graft "adam" with b2, and Adam\'s η does.',
     source: "Gupta, Koren & Singer 2018, algorithms 1 and 2; grafting, b2 and roots: Anil et al. 2020",
     rule: shampooRule,
   }),
