@@ -5,6 +5,9 @@ torch's AveragedModel over torch's rules, EMA also by optax.ema of the weights, 
 statistics of batch norms by torch's update_bn. Everything in float64. As in optimizers.py one driver gives each the same
 gradients, and a case whose end moves when gradients are taken one ulp beside the point is refused.
 
+The committed numbers are of the packages' single-tensor steps (schedulefree 1.3, its SGD the reference form; prodigyopt
+1.1 without slices), typed from their sources where the packages could not be installed.
+
 `points` are what is trained, where the gradient was taken; `evaluated` what the library says to evaluate.
 """
 
