@@ -41,7 +41,10 @@ async function peak({ net, recipe }: ReturnType<typeof planned>): Promise<number
   const module: Module = visionNet(net);
   const { params, state } = init(module, 1);
   const rule = ruleOf(recipe, 100);
-  const run = await Run.start<Trained>({ params, state, opt: rule.init(params) }, { backend: "js" });
+  const run = await Run.start<Trained & { scaler: unknown }>(
+    { params, state, opt: rule.init(params), scaler: {} },
+    { backend: "js" },
+  );
   const n = 2;
   const x = new Value("f32", [n, channels, height, width], new Float32Array(n * channels * height * width));
   const examples = examplesOf({ x, y: new Value("i32", [n], new Int32Array(n)) });
