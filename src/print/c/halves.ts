@@ -4,9 +4,9 @@
  *   dh_bf16_bits(x), dh_f16_bits(x)   two bytes of what has been rounded
  *   dh_from_bf16(b), dh_from_f16(b)   and the float that they hold
  *
- * A half goes to its bytes and back by an instruction where gcc and clang make vectors of `_Float16`; elsewhere by
- * integers, with the halves below 2⁻¹⁴ as multiples of 2⁻²⁴. No denormal float is met on the way, so that it does not
- * matter how the thread treats them.
+ * By integers, with the halves below 2⁻¹⁴ as multiples of 2⁻²⁴, and not by `_Float16`: gcc 12 has the instructions of F16C
+ * and AVX512-FP16 for one number at a time only, which is ten times slower. No denormal float is met on the way, so that
+ * it does not matter how the thread treats them.
  */
 export const halves = `typedef union { float f; unsigned i; } dh_word;
 static inline float dh_bf16(float x) {
@@ -25,11 +25,6 @@ static inline float dh_f16(float x) {
   u.i = (u.f > 65504.0f ? 0x7f800000u : u.i) | sign;
   return u.f;
 }
-#if defined(__AVX512FP16__) || defined(__aarch64__)
-typedef union { _Float16 f; unsigned short i; } dh_short;
-static inline unsigned short dh_f16_bits(float x) { dh_short u; u.f = (_Float16)x; return u.i; }
-static inline float dh_from_f16(unsigned short b) { dh_short u; u.i = b; return (float)u.f; }
-#else
 static inline unsigned short dh_f16_bits(float x) {
   dh_word u; u.f = x;
   const unsigned sign = u.i >> 16 & 0x8000u;
@@ -46,5 +41,4 @@ static inline float dh_from_f16(unsigned short b) {
   u.i = (e == 0 ? small.i : u.i) | (b & 0x8000u) << 16;
   return u.f;
 }
-#endif
 `;
