@@ -8,9 +8,9 @@ import { type Optimizer, update } from "../../src/optim/index.ts";
 import { leaves, map } from "../../src/tree.ts";
 
 export type StateSize = {
-  /** Floats per parameter of a 64 × 32 matrix. */
+  /** Floats per parameter of a 64 × 32 matrix; single numbers, one for a tensor or a net, are not counted. */
   readonly ofMatrix: number;
-  /** Floats per parameter of a vector of 32. */
+  /** The same of a vector of 32. */
   readonly ofVector: number;
   /** Bytes for 1000 × 1000 parameters in f32. */
   readonly ofMillion: number;
@@ -20,7 +20,8 @@ const zeros = (shape: readonly number[]): Value => value(shape, new Float32Array
 
 export function stateOf(rule: Optimizer): StateSize {
   const kept = (shape: readonly number[]) => leaves<Value>(rule.init({ p: zeros(shape) }));
-  const floats = (shape: readonly number[]) => kept(shape).reduce((all, v) => all + size(v.shape), 0) / size(shape);
+  const counted = (v: Value) => (v.shape.length > 0 ? size(v.shape) : 0);
+  const floats = (shape: readonly number[]) => kept(shape).reduce((all, v) => all + counted(v), 0) / size(shape);
   const ofMillion = kept([1000, 1000]).reduce((all, v) => all + bytesOf(v), 0);
   return { ofMatrix: floats([64, 32]), ofVector: floats([32]), ofMillion };
 }

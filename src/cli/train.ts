@@ -99,7 +99,9 @@ Examples:
   $ downhill train novel.txt --tokenizer bpe --context 128 --steps 5000
   $ downhill train photos/ --size 64 --augment flip,crop
   $ downhill train train-images-idx3-ubyte --labels train-labels-idx1-ubyte
-  $ downhill train --resume runs/mail-1`,
+  $ downhill train --resume runs/mail-1
+
+Each optimizer and schedule, what it does and when to take it: docs/optimizers.md`,
     )
     .action(async (data: string | undefined, options: Options) => {
       done(await train(data, options, terminal));
