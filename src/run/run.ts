@@ -55,7 +55,8 @@ export type LoopOptions = {
   /**
    * "bf16", "f16": every f32 product of two matrices over one axis of 16 or more has its factors rounded to bfloat16, 8
    * significant bits, or to IEEE half, 11 of them up to 65504, and is added up in f32, forward and backward. They lie in
-   * two bytes. The state and all else, convolutions too, stay f32. bf16 is faster where the CPU multiplies it (AMX,
+   * two bytes, and so does what convolutions give and maxima are chosen from, where gradients are taken. The state and
+   * all else, the factors of convolutions too, stay f32. bf16 is faster where the CPU multiplies it (AMX,
    * AVX512-BF16) and the matrices are large. A loss whose gradients may leave f16's range is scaled by whoever takes the
    * gradients; `fit` does that.
    * "f64": every f32 number of the step is computed in f64; state and outputs are cast back.

@@ -1,0 +1,54 @@
+/** --precision on a table, a text and images: told, kept, resumed to the same bits, and used afterwards. */
+import { mkdirSync, readFileSync } from "node:fs";
+import { encode } from "fast-png";
+import { describe, expect, test } from "vitest";
+import { downhill, flowers, workplace } from "./terminal.ts";
+
+const { file } = workplace();
+file("flowers.csv", flowers(60));
+file("hills.txt", "the hills go down, and down again.\n".repeat(12));
+for (const kind of ["dawn", "dusk"]) {
+  mkdirSync(`sky/${kind}`, { recursive: true });
+  for (let k = 0; k < 12; k++) {
+    const bright = (i: number) => (i < 32 === (kind === "dawn") ? 200 : 30) + ((k * 7 + i * 13) % 25);
+    const data = Uint8Array.from({ length: 64 }, (_, i) => bright(i));
+    file(`sky/${kind}/${k}.png`, encode({ width: 8, height: 8, channels: 1, data }));
+  }
+}
+
+/** Small ones of each kind. */
+const kinds = {
+  table: ["flowers.csv", "--target", "kind", "--hidden", "8", "--epochs", "4", "--batch", "10"],
+  text: [
+    ...["hills.txt", "--context", "8", "--layers", "1", "--heads", "2", "--width", "8"],
+    ...["--batch", "4", "--steps", "8"],
+  ],
+  images: ["sky", "--hidden", "4", "--epochs", "2", "--batch", "8"],
+};
+
+describe.each(Object.entries(kinds))("%s", (kind, all) => {
+  test.each(["f16", "f64"])("%s: told, kept, and resumed to the same bits", async (precision) => {
+    const more = [...all, "--backend", "js", "--precision", precision];
+    const { code, out, err } = await downhill(["train", ...more, "--out", `${kind}-${precision}`]);
+    expect([code, out.replace(/\s+/g, " ").includes(`, ${precision}`)], err).toEqual([0, true]);
+    const { configuration } = JSON.parse(readFileSync(`${kind}-${precision}/run.json`, "utf8"));
+    expect(configuration.recipe).toMatchObject({ precision });
+
+    const parts = `${kind}-${precision}-parts`;
+    expect((await downhill(["train", ...more, "--out", parts], { signal: AbortSignal.abort() })).code).toBe(130);
+    expect((await downhill(["train", "--resume", parts])).code).toBe(0);
+    const model = (run: string) => readFileSync(`${run}/model.safetensors`);
+    expect(model(parts).equals(model(`${kind}-${precision}`))).toBe(true);
+  });
+});
+
+test("a model trained in f64 predicts as any other", async () => {
+  const { code, out } = await downhill(["predict", "table-f64", "flowers.csv"]);
+  expect([code, out.split("\n").length > 60]).toEqual([0, true]);
+});
+
+test("another name is refused with those that there are", async () => {
+  const { code, err } = await downhill(["train", "flowers.csv", "--target", "kind", "--precision", "f8"]);
+  expect(code).toBe(2);
+  for (const name of ["f32", "bf16", "f16", "f64"]) expect(err).toContain(name);
+});
