@@ -67,7 +67,7 @@ function rule([name, row]: [string, Row<Common>]): string {
   const optional = row.options.filter((key) => !(key in row.defaults));
   const { moved, operations } = costOf(row);
   const lines = [
-    ["lr, of the library", ...defaults("lr")],
+    ...(dialects.some((dialect) => row.dialects[dialect]?.lr) ? [["the library's lr", ...defaults("lr")]] : []),
     ...row.options.filter((key) => key in row.defaults).map((key) => [`\`${key}\`${lettered(key)}`, ...defaults(key)]),
     ["state, floats per parameter", ...dialects.map((dialect) => floats(row, dialect))],
     ["state of 1 M parameters", ...dialects.map((dialect) => unit(stateOf(row.make({ dialect })).ofMillion))],
@@ -80,12 +80,16 @@ function rule([name, row]: [string, Row<Common>]): string {
     `**When.** ${row.when}`,
     `**Source.** ${row.source}.`,
     table(["", ...dialects], lines),
-    `To start from: lr ${row.defaults.lr}.${more} A step moves ${short(moved)} bytes and takes ${short(operations)} ` +
+    `To start from: lr ${shown(row.defaults.lr)}.${more} A step moves ${short(moved)} bytes and takes ${short(operations)} ` +
       "operations per parameter.",
   ].join("\n\n");
 }
 
-const shown = (x: unknown): string => (x === undefined ? "–" : x === Number.POSITIVE_INFINITY ? "∞" : String(x));
+function shown(x: unknown): string {
+  if (x === undefined) return "–";
+  if (typeof x !== "number" || x === 0) return String(x);
+  return x === Number.POSITIVE_INFINITY ? "∞" : x < 1e-3 ? x.toExponential() : String(x);
+}
 
 // ---- what goes around one
 

@@ -156,7 +156,7 @@ export const optimizers = {
       "p ← p − η m̂ / (√(û + ε′) + ε)\n" +
       "optax: u ← max(u, v̂), which is not corrected again\n" +
       "keras: p ← p − η √(1 − β₂ᵗ) / (1 − β₁ᵗ) · m / (√(u + ε′) + ε)\n" +
-      "paper: p ← p − η m / √u",
+      "paper: p ← p − η m / (√(u + ε′) + ε)",
     when: "Where Adam's steps grow again late in a training and it must provably converge; rarely better in practice.",
     source: "Reddi, Kale & Kumar 2018, algorithm 2",
     rule: (o) => coupled(o, maxMoments(o, o.dialect)),
