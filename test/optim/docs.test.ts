@@ -7,9 +7,27 @@ import type { Tensor } from "../../src/ir/index.ts";
 import { adafactor, adam, ema, muon, nadam, sgd, shampoo } from "../../src/optim/index.ts";
 import { descent, feeds, values } from "./descent.ts";
 
+const page = optimizersPage();
+
 test("docs/optimizers.md is what the tables say", async () => {
   const refresh = "docs/optimizers.md is not what the tables say any more: npm run docs writes it anew";
-  await expect(optimizersPage(), refresh).toMatchFileSnapshot("../../docs/optimizers.md");
+  await expect(page, refresh).toMatchFileSnapshot("../../docs/optimizers.md");
+});
+
+test("its links lead somewhere", () => {
+  const seen = new Map<string, number>();
+  const anchors = [...page.matchAll(/^#+ (.+)$/gm)].map(([, title]) => {
+    const slug = title!
+      .toLowerCase()
+      .replace(/[^\w -]/g, "")
+      .replaceAll(" ", "-");
+    const before = seen.get(slug) ?? 0;
+    seen.set(slug, before + 1);
+    return before ? `${slug}-${before}` : slug; // as GitHub counts them
+  });
+  const links = [...page.matchAll(/\]\(#([^)]+)\)/g)].map(([, to]) => to);
+  expect(links.length).toBeGreaterThan(30);
+  expect(links.filter((to) => !anchors.includes(to!))).toEqual([]);
 });
 
 test("state is what one counts by hand", () => {
