@@ -14,6 +14,8 @@ import {
   optimizers,
   type Schedule,
   schedules,
+  under,
+  type Where,
   warmupCosine,
 } from "../optim/index.ts";
 import type { RunOptions } from "../run/run.ts";
@@ -92,6 +94,9 @@ export const languageModel = (net: LanguageArchitecture, { checkpoint = false } 
 export const languageParameters = ({ vocabulary, context, layers, width }: LanguageArchitecture): number =>
   (vocabulary + context) * width + layers * (12 * width * width + 2 * width) + width;
 
+/** Weights of the blocks: tables of embeddings, one of which is the last layer, are no matter for Muon. */
+const hidden: Where = (path, p) => p.shape.length === 2 && under("transformer.h")(path, p);
+
 /** The rule of a recipe. Only matrices decay; averages are those of nanoGPT. */
 export function languageRule(recipe: LanguageRecipe): Optimizer {
   const { optimizer, weightDecay, clip, steps } = recipe;
@@ -100,6 +105,7 @@ export function languageRule(recipe: LanguageRecipe): Optimizer {
   const rule = make({
     ...(decays && { weightDecay, decayOnly: matrices }),
     ...(optimizer === "adamW" && { b1: 0.9, b2: 0.99 }),
+    ...(optimizer === "muon" && { only: hidden }),
   });
   return averaged(chain(clipGlobalNorm(clip), rule), recipe, steps);
 }
