@@ -101,7 +101,7 @@ Examples:
   $ downhill train train-images-idx3-ubyte --labels train-labels-idx1-ubyte
   $ downhill train --resume runs/mail-1
 
-Each optimizer and schedule, what it does and when to take it: docs/optimizers.md`,
+What optimizers and schedules do, and when to take each: docs/optimizers.md`,
     )
     .action(async (data: string | undefined, options: Options) => {
       done(await train(data, options, terminal));
