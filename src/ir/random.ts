@@ -8,7 +8,7 @@ import type { Float } from "./dtype.ts";
 import { fail } from "./fail.ts";
 import { stack } from "./math.ts";
 import { type Shape, size } from "./shape.ts";
-import { iota, type Like, lift, scalar, Tensor } from "./tensor.ts";
+import { asOne, iota, type Like, lift, scalar, Tensor } from "./tensor.ts";
 
 /** What `foldIn` of src/random.ts draws integers from. */
 const integerStream = 0xffffffff;
@@ -26,19 +26,21 @@ export function threefry2x32(key: Tensor, counter: readonly [Tensor, Tensor]): [
   if (key.dtype !== "u32" || `${key.shape}` !== "2") {
     fail(`random: a key is u32[2], got ${key}`, 'make one on the host: value([2], foldIn(key(seed), step), "u32")');
   }
-  const [k0, k1] = [key.slice(0, 0, 1).reshape([]), key.slice(0, 1, 2).reshape([])];
-  const schedule = [k0, k1, k0.xor(k1).xor(0x1bd11bda)] as const;
-  let a = counter[0].add(k0);
-  let b = counter[1].add(k1);
-  for (let round = 0; round < 20; round++) {
-    a = a.add(b);
-    b = rotate(b, rotations[round & 7]!).xor(a);
-    if ((round & 3) !== 3) continue;
-    const i = (round + 1) >>> 2; // a key injection after every fourth round
-    a = a.add(schedule[i % 3]!);
-    b = b.add(schedule[(i + 1) % 3]!.add(i));
-  }
-  return [a, b];
+  return asOne(() => {
+    const [k0, k1] = [key.slice(0, 0, 1).reshape([]), key.slice(0, 1, 2).reshape([])];
+    const schedule = [k0, k1, k0.xor(k1).xor(0x1bd11bda)] as const;
+    let a = counter[0].add(k0);
+    let b = counter[1].add(k1);
+    for (let round = 0; round < 20; round++) {
+      a = a.add(b);
+      b = rotate(b, rotations[round & 7]!).xor(a);
+      if ((round & 3) !== 3) continue;
+      const i = (round + 1) >>> 2; // a key injection after every fourth round
+      a = a.add(schedule[i % 3]!);
+      b = b.add(schedule[(i + 1) % 3]!.add(i));
+    }
+    return [a, b];
+  });
 }
 
 /** Both words of each element, row-major. */

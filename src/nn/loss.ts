@@ -13,7 +13,7 @@
 import { fail, shown } from "../ir/fail.ts";
 import { logSoftmax, logSumExp, pick, power, relu, softplus } from "../ir/math.ts";
 import { sameShape, size } from "../ir/shape.ts";
-import { literal, scalar, Tensor } from "../ir/tensor.ts";
+import { asOne, literal, scalar, Tensor } from "../ir/tensor.ts";
 import { value } from "../ir/value.ts";
 
 /** Two scalars: the sum of the losses, and what it is divided by to get their mean. */
@@ -32,7 +32,7 @@ function loss<O extends object = Record<never, never>>(
   const parts: typeof definition = (prediction, target, options) => {
     requireTensor("prediction", prediction);
     requireTensor("target", target);
-    return definition(prediction, target, options);
+    return asOne(() => definition(prediction, target, options));
   };
   const reduced = (
     prediction: Tensor,
