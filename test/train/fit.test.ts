@@ -206,13 +206,13 @@ describe.each(backends)("interrupted and resumed, on %s", (backend) => {
     backend,
   } as const;
 
-  /** Every so many calls of the program, this process is stopped and another goes on. */
-  async function interrupted<N extends Module>(all: FitOptions<N>, everyCalls: number) {
+  /** The process is stopped and another goes on: after one call of the program, after two more, after three more, … */
+  async function interrupted<N extends Module>(all: FitOptions<N>) {
     const store = new Memory();
     for (let rounds = 0; rounds < 200; rounds++) {
       const stop = new AbortController();
       let calls = 0;
-      const onProgress = () => ++calls === everyCalls && stop.abort();
+      const onProgress = () => ++calls === rounds + 1 && stop.abort();
       const r = await fit({ ...all, store, resume: true, signal: stop.signal, onProgress });
       if (r.stopReason !== "aborted") return { r, store, rounds };
     }
@@ -229,7 +229,7 @@ describe.each(backends)("interrupted and resumed, on %s", (backend) => {
     const { earlyStopping: _early, ...without } = all;
     const given = all.data.validation ? all : without;
     const whole = await fit(given);
-    const { r, rounds } = await interrupted(given, 2);
+    const { r, rounds } = await interrupted(given);
     expect(rounds).toBeGreaterThan(3);
     expect(bits(r.params)).toEqual(bits(whole.params));
     expect(r.history).toEqual(whole.history);
