@@ -1,10 +1,9 @@
 /** A Node process of its own that trains: to be killed, limited or measured. The sources become JavaScript once per file. */
-import { spawn } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync, spawn } from "node:child_process";
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import ts from "typescript";
 import { afterAll } from "vitest";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -23,20 +22,9 @@ let translated: string | undefined;
 function home(): string {
   if (translated) return translated;
   const to = join(scratch, "package");
-  for (const file of readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" })) {
-    if (!file.endsWith(".ts") || file.startsWith("cli")) continue;
-    const { outputText } = ts.transpileModule(readFileSync(join(root, "src", file), "utf8"), {
-      compilerOptions: {
-        target: ts.ScriptTarget.ES2022,
-        module: ts.ModuleKind.ESNext,
-        rewriteRelativeImportExtensions: true,
-        verbatimModuleSyntax: true,
-      },
-    });
-    const path = join(to, "src", file.replace(/ts$/, "js"));
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, outputText);
-  }
+  const tsc = [join(root, "node_modules/tsc7/bin/tsc"), "-p", join(root, "tsconfig.build.json"), "--noCheck"];
+  const into = ["--outDir", join(to, "src"), "--declaration", "false", "--sourceMap", "false"];
+  execFileSync(process.execPath, [...tsc, ...into]);
   copyFileSync(join(root, "package.json"), join(to, "package.json"));
   translated = join(to, "src");
   return translated;

@@ -346,11 +346,11 @@ describe.each(probeCompiler().found ? ["js", "native"] : ["js"])("killed with -9
     const path = ${JSON.stringify(path)};
     const resume = existsSync(path);
     const store = resume ? RunFolder.open(path) : RunFolder.create(path, { seed: 1, configuration: {}, data: {} });
-    const lr = cosine({ lr: 0.02, steps: 2400 });
+    const lr = cosine({ lr: 0.02, steps: 1400 });
     await fit({
       net: sequential(linear(3, 16), tanh, dropout(0.1), linear(16, 3)), loss: crossEntropy, optimizer: adam(), lr, seed: 1,
       data: { train: data(1003, 0), validation: data(200, 5000) }, metrics: metricsOf("multiclass"),
-      batch: 10, epochs: 24, earlyStopping: { patience: 20 }, checkpointEverySeconds: 0, backend: ${JSON.stringify(backend)},
+      batch: 10, epochs: 14, earlyStopping: { patience: 12 }, checkpointEverySeconds: 0, backend: ${JSON.stringify(backend)},
       store, resume, onProgress: ({ step }) => console.log("step " + step),
     });
     store.close();
