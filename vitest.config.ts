@@ -20,7 +20,8 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     globalSetup: "test/house/cache.ts",
     pool: "forks", // a native program runs in the test's process: a crash takes one file with it, not the run
-    testTimeout: 20_000,
-    hookTimeout: 20_000,
+    // Against what hangs. A test that compiles C takes seconds by itself, and many times that on a machine with other work.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
   },
 });
