@@ -4,7 +4,7 @@
  */
 import { Expr } from "../ir/expr.ts";
 import { type Buffer, buffersOf, type Kernel, type Nest } from "./program.ts";
-import { apart } from "./schedule.ts";
+import { apart, before } from "./schedule.ts";
 
 /** Fewer kernels that do the same; `schedule` finds their order. */
 export function merge(kernels: readonly Kernel[], named: ReadonlyMap<string, Buffer>): Kernel[] {
@@ -42,6 +42,7 @@ function joinable(
   const near = new Set(reads.flatMap((b) => touching.get(b) ?? []));
   for (const g of [...near].sort((p, q) => q.at - p.at)) {
     if (g.kernel.kind !== "nest" || !sameLoops(g.kernel, k) || !free(g)) continue;
+    if (k.loops.length === 0 && waitsForMore(needs, g)) continue;
     const joined = join(g.kernel, k);
     if (!joined) continue;
     g.kernel = joined;
@@ -49,6 +50,19 @@ function joinable(
   }
   return undefined;
 }
+
+/**
+ * Whether k or g would wait for long work that it does not need alone. Of single numbers nothing is gained that would be
+ * worth it: the scale of a gradient, joined with the loss, would hold up the backward pass until all of forward is over.
+ */
+function waitsForMore(needs: ReadonlySet<Group>, g: Group): boolean {
+  const [mine, its] = [new Set([...needs, ...before(needs)]), new Set([...g.needs, ...before(g.needs)])];
+  const long = (some: ReadonlySet<Group>, but: ReadonlySet<Group>) =>
+    [...some].some((h) => h !== g && !but.has(h) && isLong(h.kernel));
+  return long(mine, its) || (!mine.has(g) && long(its, mine));
+}
+
+const isLong = (k: Kernel): boolean => k.kind === "contraction" || k.loops.reduce((n, l) => n * l.n, 1) > 1000;
 
 /** A temporary that only its own nest read has become a register; it needs no memory. */
 export function withoutDeadStores(groups: readonly Kernel[], named: ReadonlyMap<string, Buffer>): Kernel[] {

@@ -97,7 +97,7 @@ export function apart<G extends Needing<G>>(needs: ReadonlySet<G>): (g: G) => bo
 }
 
 /** What has to run before one of these groups, directly or not. */
-function before<G extends Needing<G>>(groups: Iterable<G>): Set<G> {
+export function before<G extends Needing<G>>(groups: Iterable<G>): Set<G> {
   const out = new Set<G>();
   const stack = [...groups];
   for (let g = stack.pop(); g; g = stack.pop()) {

@@ -210,6 +210,25 @@ describe("a dense network", () => {
     expect(program.bands.filter((b) => b.waits)).toHaveLength(1);
   });
 
+  test("also where the loss is scaled, and the scale is used for the loss as well", () => {
+    const [scale, weight] = [input([]), input([])];
+    const [x, w] = [input([1024, 8]), input([8, 8])];
+    const loss = x.matmul(w).tanh().square().sum().div(weight);
+    const [dw] = gradients(loss.mul(scale), [w]) as [Tensor];
+    const trace: Trace = {
+      state: [
+        { now: w, next: w.sub(dw.div(scale)) },
+        { now: scale, next: loss.mul(scale).lt(1e30).where(scale, scale.mul(0.5)) },
+      ],
+      resident: [],
+      feeds: [x, weight],
+      outputs: [loss],
+    };
+    const { bands } = compile(trace, { banded: true, grain: 1 });
+    const rows = bands.filter((b) => b.blocks > 1 && b.slices % 1024 === 0);
+    expect(picture(rows)).toHaveLength(1); // the gradient does not wait for the loss
+  });
+
   test("has nothing in the arena that only one block needs", () => {
     const rows = [...program.named.values()].filter((b) => b.role === "scratch").map((b) => b.shape[0]);
     expect(rows).toContain(batch);
