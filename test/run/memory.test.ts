@@ -6,15 +6,16 @@ import { adamW, update } from "../../src/optim/index.ts";
 import { Run } from "../../src/run/run.ts";
 import { backends, hasNative } from "../backends.ts";
 
-const [batch, width] = [512, 64];
+/** Large enough for what a program takes besides its data to be little. */
+const large = { batch: 512, width: 64 };
 
 /** A deep net and its training step, started but not stepped. */
-async function started(backend: "js" | "native", threads: number, again = false) {
+async function started(backend: "js" | "native", { batch, width } = large, again = false) {
   const block = (): Module => sequential(linear(width, 4 * width), gelu, linear(4 * width, width));
   const net = sequential(...Array.from({ length: 4 }, () => (again ? checkpoint(block()) : block())));
   const { params } = init(net, 1);
   const rule = adamW();
-  const run = await Run.start({ params, opt: rule.init(params) }, { backend, threads });
+  const run = await Run.start({ params, opt: rule.init(params) }, { backend, threads: 1 });
   const x = value(
     [batch, width],
     Array.from({ length: batch * width }, (_, k) => Math.sin(k)),
@@ -34,7 +35,8 @@ async function started(backend: "js" | "native", threads: number, again = false)
 
 describe.each(backends)("%s", (backend) => {
   test("says what it takes before the first step, and grows with the feeds alone", async () => {
-    const { run, loop, feeds } = await started(backend, 1);
+    const [batch, width] = [32, 16];
+    const { run, loop, feeds } = await started(backend, { batch, width });
     const state = run.memory().predictedBytes;
     const { program, executable } = loop.compiled(feeds(1));
     const before = run.memory().predictedBytes;
@@ -71,7 +73,7 @@ describe.each(backends)("%s", (backend) => {
 
 describe.runIf(hasNative)("what was used, native", () => {
   test.each([false, true])("lies within a tenth of what was predicted (checkpoint %s)", async (again) => {
-    const { run, loop, feeds } = await started("native", 1, again);
+    const { run, loop, feeds } = await started("native", large, again);
     loop.compiled(feeds(1));
     const { predictedBytes } = run.memory();
     await loop.take(3, feeds(3));
@@ -81,10 +83,10 @@ describe.runIf(hasNative)("what was used, native", () => {
   });
 
   test("what nobody has touched takes nothing", async () => {
-    const { run, loop, feeds } = await started("native", 1);
+    const { run, loop, feeds } = await started("native");
     const { usedBytes = 0 } = run.memory();
     loop.compiled(feeds(1));
-    const data = batch * width * 4;
+    const data = large.batch * large.width * 4;
     expect(run.memory().usedBytes).toBeLessThan(usedBytes + 2 * data);
   });
 });
