@@ -67,8 +67,8 @@ export function printGemm(gemm: Gemm): { text: string; scratchBytes: number } {
  * depend on n, the axes of the sum, B's layout and the lanes, so that calls with any m share them.
  *
  * →  undefined where nothing is gained: one call computes all rows, they are few, or B is small and its rows are contiguous;
- *    and where no such form exists: C is contiguous along its rows, so that A takes the part of B, or the sum has more terms
- *    than a table of offsets.
+ *    where the product is taken by dots, whose sums have another order; and where no such form exists: C is contiguous along
+ *    its rows, so that A takes the part of B, or the sum has more terms than a table of offsets.
  */
 export function printPacking(gemm: Gemm): { text: string; bytes: number; panels: number } | undefined {
   const g = normalise({ ...gemm, packed: true });
@@ -109,6 +109,7 @@ function packable(g: Normal): boolean {
   const exists = !g.flipped && g.c.col === 1 && g.passes.length === 0 && g.m * g.n * g.k > 0;
   return (
     exists &&
+    !byDots(g) &&
     g.m < g.whole.m &&
     g.whole.m >= 32 &&
     (g.b.col !== 1 || packingB({ ...g, m: g.whole.m, packed: false }) !== "none")
@@ -120,8 +121,13 @@ function form(g: Normal): Form {
   if (g.k === 0) return { before: [], body: nest(g, "0"), scratch: 0 };
   if (g.packed) return tiles(g, plan(g));
   if (g.c.col !== 1) return dotsFit(g) ? dots(g) : loops(g);
-  const whole = { ...g, m: g.whole.m, n: g.whole.n };
-  return dotsFit(g) && dotCycles(whole) < plan(whole).cycles ? dots(g) : tiles(g, plan(g));
+  return byDots(g) ? dots(g) : tiles(g, plan(g));
+}
+
+/** Whether dots are faster than tiles: of the whole product, so that its sums have one order however it is cut or packed. */
+function byDots(g: Normal): boolean {
+  const whole = { ...g, m: g.whole.m, n: g.whole.n, packed: false };
+  return dotsFit(g) && dotCycles(whole) < plan(whole).cycles;
 }
 
 /** A C with gaps in both directions: correct, no more. */

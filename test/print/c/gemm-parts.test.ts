@@ -44,6 +44,10 @@ const cases: Case[] = [
   ]),
   product(261, 130, 600, "tnn"), // tiles that pack A, and B
   product(40, 1, 90, "ntn"),
+  product(142, 3, 64, "ntn"), // dots, which are faster than panels
+  product(142, 64, 130, "ntn"), // panels, which are faster than dots
+  product(90, 130, 800, "ntn"),
+  product(150, 40, 60, "ntn", "f64"),
   product(1, 40, 90, "ntn"),
   window(40, 18),
 ];
@@ -106,8 +110,9 @@ function check(g: Case, i: number, lanes: number): { text: string; call: string;
     const split = Math.ceil(packing.panels / 3);
     const from = `P = room(${packing.bytes}); memset(P, 255, ${packing.bytes});`;
     lines.push(`  ${from} dh_pack${i}(B, P, ${split}, ${packing.panels}); dh_pack${i}(B, P, 0, ${split});`);
-    lines.push(part(`dh_packed${i}`, all(g.m), all(g.n), true)("C"));
     lines.push(
+      part(`dh_packed${i}`, all(g.m), all(g.n), true)("D"),
+      `  same(${i}, "all packed");`,
       ...cuts(g.m).map((r, q) => part(`dh_packed${i}_${q}`, r, all(g.n), true)("D")),
       `  same(${i}, "packed");`,
     );
