@@ -21,7 +21,7 @@ echo "node $(node --version)"
 
 node scripts/setup.mjs
 # Arithmetic of the host, memory, threads, files, processes and signals; what networks compute is no matter of Node's.
-tests=(test/house test/ir test/run test/data test/train/{fit,folder,threads,safetensors}.test.ts)
+tests=(test/{ir,run,data} test/house/{bin,setup}.test.ts test/train/{fit,folder,threads,safetensors}.test.ts)
 ls -d "${tests[@]}" >/dev/null # vitest is silent about a path that is not there
 node node_modules/vitest/vitest.mjs run "${tests[@]}"
 node bin/downhill.js train examples/data/spambase.csv --target spam --out "$folder/run"
