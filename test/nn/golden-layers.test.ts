@@ -23,6 +23,7 @@ import { type Case, type Data, families, filled, held, type Numbers, network } f
 const others = { ...activation, ...initialiser, ...loss, ...modules };
 /** … and single names, each with the reason why it has no case. */
 const exempt: Record<string, string> = {
+  checkpoint: "computes again what a layer has computed: checkpoint.test.ts holds the bits to those of the layer alone",
   dropout: "draws bits that PyTorch does not have; dropout.test.ts looks at their statistics",
 };
 
