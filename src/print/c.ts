@@ -91,7 +91,7 @@ function target(used: Set<MathFunction>, lanes: number): Target {
     },
     // Only here may the compiler reorder: with -fassociative-math it would also undo (x − 1000) − log 3.
     freeOrder: (clauses) => `#pragma omp simd ${clauses.join(" ")}`,
-    sumOfProducts: (d, a, b, c) => `dh_fma_${d}(${a}, ${b}, ${c})`,
+    multiplyAdd: (d, a, b, c) => `dh_fma_${d}(${a}, ${b}, ${c})`,
     strips: lanes === 16 ? strips : undefined,
   };
   return c;

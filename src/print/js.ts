@@ -67,7 +67,7 @@ const js: Target = {
     clauses: [],
   }),
   freeOrder: () => undefined,
-  sumOfProducts: undefined,
+  multiplyAdd: undefined,
   strips: undefined,
 };
 

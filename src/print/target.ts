@@ -24,10 +24,10 @@ export type Target = {
   /** The line above the innermost loop of reductions that says that their order is free, where the target wants to be told. */
   freeOrder(clauses: readonly string[]): string | undefined;
   /**
-   * a · b + the product c. A compiler that may round only once has a choice here, and takes another one in another loop:
-   * where it has it, the target says which.
+   * a · b + c. A compiler that may round only once takes another choice in another loop, where c is a product as well or
+   * has two cases: where it has the choice, the target says which.
    */
-  readonly sumOfProducts: ((d: DType, a: string, b: string, c: string) => string) | undefined;
+  readonly multiplyAdd: ((d: DType, a: string, b: string, c: string) => string) | undefined;
   /** How loops are walked in strips, where that is faster. */
   readonly strips: Strips | undefined;
 };
@@ -342,9 +342,10 @@ class Writer {
       return t.ops.where(e.dtype, valid, value, t.literal(0, e.dtype), e.dtype);
     }
     const [x, y] = e.src as [Expr, Expr];
-    if (e.op === "add" && x.op === "mul" && y.op === "mul" && t.sumOfProducts && isFloat(e.dtype)) {
-      const [a, b] = x.src as [Expr, Expr];
-      return t.sumOfProducts(e.dtype, this.text(a), this.text(b), this.text(y));
+    if (e.op === "add" && t.multiplyAdd && isFloat(e.dtype) && (rounds(x) || rounds(y))) {
+      const [product, other] = rounds(x) ? [x, y] : [y, x];
+      const [a, b] = product.src as [Expr, Expr];
+      return t.multiplyAdd(e.dtype, this.text(a), this.text(b), this.text(other));
     }
     const [a = "", b = "", c = ""] = e.src.map((x) => this.text(x));
     if (e.dtype === "i32" && (e.op === "add" || e.op === "mul") && e.lo === -Infinity) {
@@ -363,6 +364,9 @@ class Writer {
  * wrong code, and loads without conditions are faster.
  */
 const loads = (e: Expr): boolean => e.op === "load";
+
+/** A product that is rounded, unlike the one by −1 that makes a sum a difference. */
+const rounds = (e: Expr): boolean => e.op === "mul" && !e.src.some((s) => s.const === -1);
 
 function indent(lines: readonly string[]): string[] {
   let depth = 1;

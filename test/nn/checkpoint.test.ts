@@ -42,6 +42,16 @@ const nets: Record<string, (wrap: Wrap) => [Module, readonly number[], number]> 
     [32, 8],
     3,
   ],
+  "so many rows that they are cut into blocks, but not where a part is computed again": (wrap) => [
+    sequential(
+      linear(13, 64),
+      wrap(sequential(linear(64, 128), dropout(0.3), relu, linear(128, 64))),
+      dropout(0.2),
+      linear(64, 3),
+    ),
+    [142, 13],
+    3,
+  ],
   "convolutions, with running statistics": (wrap) => [
     sequential(
       conv2d(1, 4, 3, { padding: 1 }),

@@ -68,15 +68,15 @@ static void dh_k3(const float *restrict p0, const int *restrict p1, const float 
     p7[i0] = v9;
   }
 }
-static void dh_k4(const int *restrict p0, const float *restrict p1, const float *restrict p2, float *restrict p3) {
+static void dh_k4(const float *restrict p0, const float *restrict p1, const int *restrict p2, float *restrict p3) {
   for (int i0 = 0; i0 < 8; i0++) {
     for (int i1 = 0; i1 < 10; i1++) {
-      const int v0 = p0[i0];
-      const float v1 = p1[i0];
-      const int v2 = ((i0 * 10) + i1);
-      const float v3 = p2[v2];
-      const float v4 = (((v0 == i1) ? -1.25e-1f : 0e+0f) + (v1 * v3));
-      p3[v2] = v4;
+      const float v0 = p0[i0];
+      const int v1 = ((i0 * 10) + i1);
+      const float v2 = p1[v1];
+      const int v3 = p2[i0];
+      const float v4 = dh_fma_f32(v0, v2, ((v3 == i1) ? -1.25e-1f : 0e+0f));
+      p3[v1] = v4;
     }
   }
 }
@@ -131,7 +131,7 @@ void dh_run(char **memory, double *steps, volatile int *stop) {
     dh_k1((float *)(memory[1] + 0), (float *)(memory[0] + 640), (float *)(memory[1] + 640), (float *)(memory[1] + 320));
     dh_k2((float *)(memory[1] + 704), (int *)(memory[5] + s * 32L));
     dh_k3((float *)(memory[1] + 320), (int *)(memory[5] + s * 32L), (float *)(memory[1] + 0), (float *)(memory[0] + 640), (float *)(memory[1] + 640), (float *)(memory[1] + 704), (float *)(memory[1] + 960), (float *)(memory[1] + 1024));
-    dh_k4((int *)(memory[5] + s * 32L), (float *)(memory[1] + 1024), (float *)(memory[1] + 320), (float *)(memory[1] + 640));
+    dh_k4((float *)(memory[1] + 1024), (float *)(memory[1] + 320), (int *)(memory[5] + s * 32L), (float *)(memory[1] + 640));
     dh_k5((float *)(memory[1] + 960), (float *)(memory[6] + s * 4L));
     dh_product1((float *)(memory[1] + 640) + 0L, (float *)(memory[4] + s * 512L) + 0L, (float *)(memory[1] + 0) + 0L, (float *)product);
     dh_k6((float *)(memory[0] + 0), (float *)(memory[1] + 0));

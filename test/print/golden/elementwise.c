@@ -5,7 +5,7 @@ static void dh_k0(const float *restrict p0, const float *restrict p1, float *res
       const int v0 = ((i0 * 8) + i1);
       const float v1 = p0[v0];
       const float v2 = p1[i1];
-      const float v3 = dh_max_f32(dh_tanh_f32(((v1 * v2) + 1e+0f)), 5e-1f);
+      const float v3 = dh_max_f32(dh_tanh_f32(dh_fma_f32(v1, v2, 1e+0f)), 5e-1f);
       p2[v0] = v3;
     }
   }

@@ -15,7 +15,7 @@ static void dh_k0(const float *restrict p0, float *restrict p1, float *restrict 
       const float v3 = (v2 * v2);
       acc1 += v3;
     }
-    const float v4 = __builtin_sqrtf(((acc1 * 3.125e-2f) + 9.999999747378752e-6f));
+    const float v4 = __builtin_sqrtf(dh_fma_f32(acc1, 3.125e-2f, 9.999999747378752e-6f));
     p1[i0] = acc0;
     p2[i0] = v4;
   }
@@ -29,7 +29,7 @@ static void dh_k1(const float *restrict p0, const float *restrict p1, const floa
       const float v3 = p2[i0];
       const float v4 = p3[i1];
       const float v5 = p4[i1];
-      const float v6 = ((((v1 + ((v2 * 3.125e-2f) * -1e+0f)) * (1e+0f / v3)) * v4) + v5);
+      const float v6 = dh_fma_f32(((v1 + ((v2 * 3.125e-2f) * -1e+0f)) * (1e+0f / v3)), v4, v5);
       p5[v0] = v6;
     }
   }
