@@ -2,9 +2,10 @@
  * 2,000 steps of an MLP and of a GPT, native against the reference in JavaScript. An error of a compiled step that is too
  * small for a test of one step adds up over a training, and pulls its losses off the reference's curve.
  *
- * The MLP's losses agree one by one. A GPT's cannot: the gradients of its keys' biases are 0 but for rounding, and Adam
- * makes steps of full size from them, so that after some hundred steps single losses differ by 0.01 nats and more. Means of
- * 100 losses stay together: measured were 0.0004 nats between backends, and up to 0.04 between two seeds.
+ * The MLP's losses agree one by one. A GPT's single losses part after some hundred steps, and means of 100 stay together:
+ * up to 0.001 nats apart between backends, and as far between two runs of the reference whose weights begin 1e-6 apart; two
+ * seeds are 0.04 apart. It has no biases: the gradients of those of its keys are 0 but for rounding, of which Adam makes
+ * steps of full size, so that the reference itself, begun 1e-7 apart, is 0.05 from itself after 300 steps.
  */
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
@@ -53,7 +54,7 @@ function language(): Job {
       ),
       "i32",
     );
-  const net = gpt({ vocabulary: characters.length, context, layers: 1, heads: 2, width: 16 });
+  const net = gpt({ vocabulary: characters.length, context, layers: 1, heads: 2, width: 16, bias: false });
   return { net, x: windows(0), y: windows(1), batch: 8, lr: 3e-3 };
 }
 
@@ -75,7 +76,7 @@ const means = (losses: readonly number[]) =>
 describe.skipIf(!hasNative)("2,000 steps stay on the reference's curve", () => {
   test.each([
     ["an MLP", mlp(), 1e-5, 0.2],
-    ["a GPT", language(), 0.01, 2.5],
+    ["a GPT", language(), 0.005, 2.5],
   ] as const)("%s", { timeout: 120_000 }, async (_, job, within, end) => {
     const compiler = probeCompiler();
     if (!compiler.found) throw new Error(compiler.reason);
