@@ -135,6 +135,12 @@ async function evaluated(run: Run<State>, rule: Optimizer): Promise<unknown> {
 
 function rateOf(lr: number | Schedule): Schedule {
   if (typeof lr === "function") {
+    if (lr.following) {
+      fail(
+        "minimize: lr is a schedule that follows a history of losses, such as plateau, and only fit keeps one",
+        "take a schedule of the steps, such as cosine({ lr: 0.1, steps: 1000 })",
+      );
+    }
     return (step) => {
       const rate: unknown = lr(step);
       if (typeof rate === "number" && rate >= 0 && rate < Infinity) return rate;

@@ -2,7 +2,7 @@
  * Transforms put together: one after the other, or each on its part of the parameters. What a link adds beside its
  * direction, a point to climb to or an average to evaluate, is passed on by what it is put into.
  */
-import { fail } from "../ir/fail.ts";
+import { fail, shown } from "../ir/fail.ts";
 import type { Shape } from "../ir/shape.ts";
 import { Tensor } from "../ir/tensor.ts";
 import type { Value } from "../ir/value.ts";
@@ -11,8 +11,8 @@ import { calls, given, type Optimizer, requireTransform, type TracedState, type 
 
 /** One after the other. Throws where one that gives a step is not the last: λ·p after it would have the wrong unit. */
 export function chain(...links: readonly Transform[]): Transform {
-  const last = links.at(-1) ?? fail("chain: there is nothing to chain");
   links.forEach((link) => requireTransform("chain", link));
+  const last = links.at(-1) ?? fail("chain: there is nothing to chain");
   links.slice(0, -1).forEach(requireDirection);
   links.forEach((link) => requireUnfrozen("chain", link));
   const climber = theOne(links, "climb");
@@ -53,8 +53,13 @@ export type Where = (path: string, p: { readonly shape: Shape }) => boolean;
 /** Rank 2 and more: weights, but neither biases nor the scales of a normalisation. */
 export const matrices: Where = (_, p) => p.shape.length >= 2;
 
-/** Parameters whose path matches. */
-export const named = (pattern: RegExp): Where => titled(`named(${pattern})`, (path) => pattern.test(path));
+/** Parameters whose path matches; asked with `search`, as `test` with /g begins where it last ended. */
+export function named(pattern: RegExp): Where {
+  if (!((pattern as unknown) instanceof RegExp)) {
+    fail(`named: expected a regular expression of paths, got ${shown(pattern)}`, "named(/bias$/)");
+  }
+  return titled(`named(${pattern})`, (path) => path.search(pattern) >= 0);
+}
 
 /** Parameters of these parts of a net: `under("trunk")` has `trunk.layers.0.weight`, and not `trunk2.weight`. */
 export const under = (...parts: readonly string[]): Where =>

@@ -2,7 +2,7 @@
  * A row of the registry of optimizers: dialects with their defaults, and a rule made of the parts in rules.ts. `row` checks
  * what a user gives against what the row knows, so that a rule only computes.
  */
-import { fail } from "../ir/fail.ts";
+import { fail, shown } from "../ir/fail.ts";
 import type { Where } from "./combine.ts";
 import { type Chosen, type Common, type Dialect, type Hyper, requireHyper, requireLr, show } from "./hyper.ts";
 import type { Optimizer, Transform } from "./transform.ts";
@@ -48,7 +48,11 @@ export function row<K extends keyof Hyper, M extends keyof Hyper = never>(
   const { lr: _, ...defaults } = r.dialects[first!]!;
   const known = [...new Set([...Object.keys(defaults), ...(r.optional ?? [])])] as (K | M)[];
   const make = (options: Options<K, M> = {}): Optimizer => {
+    if (typeof options !== "object" || options === null)
+      fail(`${name}: options are an object, got ${shown(options)}`, `it takes ${known.join(", ")}`);
     const { dialect = first!, decayOnly, ...given } = options;
+    if (decayOnly !== undefined && typeof decayOnly !== "function")
+      fail(`${name}: decayOnly must be a function of path and parameter, such as matrices, got ${shown(decayOnly)}`);
     const table = r.dialects[dialect];
     if (!table) fail(`${name}: there is no dialect ${show(dialect)}`, `it has ${Object.keys(r.dialects).join(", ")}`);
     const { lr: _, ...hyper } = { ...table } as Partial<Hyper> & { lr?: number };

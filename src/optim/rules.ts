@@ -2,20 +2,25 @@
  * The founding update rules for one tensor, each returning a direction to go against; newer families have files of their
  * own in rules/. Letters are those of the papers: g gradient, m and v averages of g and g², p parameter, λ decay.
  */
+import { fail } from "../ir/fail.ts";
 import { norm } from "../ir/math.ts";
 import { scalar, type Tensor } from "../ir/tensor.ts";
-import type { Dialect, Hyper } from "./hyper.ts";
+import { type Dialect, type Hyper, show } from "./hyper.ts";
 import { ema, lifted, over, unbias } from "./parts.ts";
 import { filled, type Transform } from "./transform.ts";
 
 /** The gradient itself. Cauchy 1847. */
 export const steepest = (): Transform => lifted("gradient", { update: (g) => g });
 
-/** u + λ·p: before a rule it is L2 regularisation, ½ λ ‖p‖² in the loss; after one it is decoupled decay. */
+/** u + λ·p: before a rule it is L2 regularisation, ½ λ ‖p‖² in the loss; after one it is decoupled decay. λ ≥ 0. */
 const addDecay =
   (name: string) =>
-  (lambda: number): Transform =>
-    lifted(`${name}(${lambda})`, { update: (u, _, { p }) => u.add(p.mul(lambda)) });
+  (lambda: number): Transform => {
+    if (!(Number.isFinite(lambda) && lambda >= 0)) {
+      fail(`${name}: the decay must be a finite number ≥ 0, got ${show(lambda)}`);
+    }
+    return lifted(`${name}(${lambda})`, { update: (u, _, { p }) => u.add(p.mul(lambda)) });
+  };
 export const l2 = addDecay("l2");
 export const decay = addDecay("decay");
 

@@ -71,6 +71,13 @@ export function leafwise<S extends Record<string, Value>>(
   rule: Rule<S>,
   gives: Gives = "direction",
 ): Transform {
+  if (typeof describe !== "string" || typeof (rule as Partial<Rule<S>> | undefined)?.update !== "function") {
+    const got = typeof describe !== "string" ? shown(describe) : `${shown(describe)} and ${shown(rule)}`;
+    fail(
+      `leafwise: expected a description and a rule with an update, got ${got}`,
+      'leafwise("sgd", { update: (g) => g })',
+    );
+  }
   return {
     gives,
     describe,

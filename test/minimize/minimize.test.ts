@@ -11,7 +11,7 @@ import {
   minimize,
   newtonCG,
 } from "../../src/minimize/index.ts";
-import { adam, amsgrad, chain, freeze, named, optimizers, sgd } from "../../src/optim/index.ts";
+import { adam, amsgrad, chain, freeze, join, named, optimizers, plateau, sgd } from "../../src/optim/index.ts";
 import { problems } from "../../src/problems/index.ts";
 import * as random from "../../src/random.ts";
 import { backends } from "../backends.ts";
@@ -248,6 +248,10 @@ describe("what is refused", () => {
       /steps must be a whole number/,
     ],
     "and without lr": [() => minimize(bowl, [1], adam(), { steps: 3 } as never), /lr must be a finite number > 0/],
+    "a rate that follows a history": [
+      () => minimize(bowl, [1], sgd(), { ...js, lr: join([{ schedule: plateau({ lr: 0.1 }) }]), steps: 3 }),
+      /lr is a schedule that follows a history of losses, such as plateau, and only fit keeps one/,
+    ],
     "lr of a method": [() => minimize(bowl, [1], lbfgs(), { lr: 1 } as never), /there is no option lr/],
     "a tolerance below 0": [
       () => minimize(bowl, [1], lbfgs(), { gradientTolerance: -1 }),

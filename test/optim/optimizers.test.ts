@@ -318,6 +318,11 @@ describe.each(names)("%s", (name) => {
     expect(() => make({ beta1: 0.9 } as Common)).toThrow(/there is no option beta1.*it takes /s);
     expect(() => make({ lr: 0.1 } as Common)).toThrow(/lr is no option.*update/s);
     expect(() => make({ dialect: "jax" as Dialect })).toThrow(/no dialect "jax".*it has /s);
+    expect(() => make(0.01 as never)).toThrow(
+      new RegExp(`^${name}: options are an object, got 0.01\\n  hint: it takes`),
+    );
+    expect(() => make(null as never)).toThrow(/options are an object, got null/);
+    expect(() => make({ decayOnly: "bias" as never })).toThrow(/decayOnly must be a function .*, got "bias"/);
   });
 
   test("has a learning rate to start from, and makes what its defaults say", () => {

@@ -16,6 +16,8 @@ import {
   freeze,
   globalNorm,
   groups,
+  l2,
+  leafwise,
   matrices,
   momentum,
   named,
@@ -329,9 +331,24 @@ describe("parts of a network", () => {
     );
     expect(() => scaleLr(0.1 as never, 0.1, sgd())).toThrow(/said by a function of path and shape, got 0\.1/);
     expect(() => chain([sgd()] as never)).toThrow(/chain: expected a transform such as adam\(\), got an array of 1/);
+    expect(() => chain(sgd(), null as never)).toThrow("chain: expected a transform such as adam(), got null");
     expect(() => only(matrices, clipValue as never)).toThrow(/only: clipValue makes a transform/);
+    expect(() => named("bias" as never)).toThrow(/named: expected a regular expression of paths, got "bias"/);
+    expect(() => leafwise({ update: (g: Tensor) => g } as never, undefined as never)).toThrow(
+      /leafwise: expected a description and a rule with an update, got an object with update/,
+    );
+    for (const [name, make] of Object.entries({ l2, decay })) {
+      for (const x of [-0.1, Number.NaN, Number.POSITIVE_INFINITY, "0.1"]) {
+        expect(() => make(x as number)).toThrow(`${name}: the decay must be a finite number ≥ 0, got `);
+      }
+    }
     expect(() => scaleLr(matrices, 0, sgd())).toThrow(/finite number > 0, got 0.*freeze/s);
     expect(() => scaleLr(matrices, Number.NaN, sgd())).toThrow(/finite number > 0, got NaN/);
+  });
+
+  test("a pattern with g says the same of a path each time it is asked", () => {
+    const where = named(/bias$/g);
+    expect([1, 2, 3].map(() => where("0.bias", { shape: [2] }))).toEqual([true, true, true]);
   });
 
   test("arguments in another order are told by what they are", () => {
