@@ -31,6 +31,7 @@ import {
   scheduleFor,
   type TrainingRecipe,
   type TrainingWishes,
+  weightDecayOf,
 } from "./recipe.ts";
 
 export type LanguageWishes = TrainingWishes & {
@@ -61,7 +62,7 @@ export function languageRecipe(wishes: LanguageWishes): LanguageRecipe {
     fail("--batch full: every window of a text at once is more than memory holds", "say how many windows, such as 12");
   }
   const { lr = optimizer === "adamW" ? 1e-3 : optimizers[optimizer].defaults.lr } = wishes;
-  const { weightDecay = decayOf(optimizer, 0.1, 0) } = wishes;
+  const weightDecay = weightDecayOf(wishes, decayOf(optimizer, 0.1, 0));
   const asked = { ...accumulateOf(wishes, batch), ...precisionOf(wishes), ...averageOf(wishes) };
   return { optimizer, lr, schedule, weightDecay, clip: 1, batch, steps, ...asked };
 }

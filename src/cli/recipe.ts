@@ -83,6 +83,14 @@ export function averageOf({ average, optimizer = "adamW" }: TrainingWishes): Pic
   return { average };
 }
 
+/** λ as wished, else `usual`; 0 where the optimizer has none. Throws where it has none and one is wished. */
+export function weightDecayOf({ weightDecay, optimizer = "adamW" }: TrainingWishes, usual: number): number {
+  const known: readonly string[] = optimizers[optimizer].options;
+  if (known.includes("weightDecay")) return weightDecay ?? usual;
+  if (weightDecay) fail(`--weight-decay ${weightDecay}: ${optimizer} has none`, "leave one of them out");
+  return 0;
+}
+
 const averages = (optimizer: OptimizerName) => optimizers[optimizer].make().evaluated !== undefined;
 
 /** What averages wants a rate that stays up: what falls instead of it is the weight of a step. */
@@ -165,7 +173,7 @@ export function recipe(shape: Shape, wishes: Wishes): Recipe {
     optimizer,
     lr: wishes.lr ?? rateFor(optimizer, linear),
     schedule: scheduleFor(wishes),
-    weightDecay: wishes.weightDecay ?? decayFor(shape, optimizer, linear),
+    weightDecay: weightDecayOf(wishes, decayFor(shape, optimizer, linear)),
     clip: 1,
     batch,
     ...accumulated,

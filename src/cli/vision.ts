@@ -27,6 +27,7 @@ import {
   scheduleFor,
   type TrainingRecipe,
   type TrainingWishes,
+  weightDecayOf,
 } from "./recipe.ts";
 import { counted, significant } from "./text.ts";
 
@@ -217,7 +218,7 @@ export function visionRecipe(wishes: VisionWishes, shape: PictureShape, images: 
     optimizer,
     lr: wishes.lr ?? rateFor(optimizer),
     schedule: scheduleFor(wishes),
-    weightDecay: wishes.weightDecay ?? decayOf(optimizer, 0.05, 1e-4),
+    weightDecay: weightDecayOf(wishes, decayOf(optimizer, 0.05, 1e-4)),
     clip: 1,
     ...precisionOf(wishes),
     ...averageOf(wishes),

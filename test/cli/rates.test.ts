@@ -39,3 +39,18 @@ test("of a text Muon has the weights of the blocks, AdamW the tables", () => {
     "transformer.h.0.mlp.c_proj.weight.m",
   ]);
 });
+
+test("a weight decay is refused by a rule that has none, and told as 0", () => {
+  const rules = Object.entries(optimizers) as [OptimizerName, { options: readonly string[] }][];
+  const without = rules.flatMap(([name, { options }]) => (options.includes("weightDecay") ? [] : [name]));
+  expect(without).toContain("rprop");
+  for (const optimizer of without) {
+    const wishes = { optimizer, weightDecay: 0.1 };
+    const message = `--weight-decay 0.1: ${optimizer} has none`;
+    expect(() => recipe(table, wishes)).toThrow(message);
+    expect(() => visionRecipe(wishes, pictures, 5000)).toThrow(message);
+    expect(() => languageRecipe(wishes)).toThrow(message);
+    expect(recipe(table, { optimizer }).weightDecay).toBe(0);
+    expect(recipe(table, { optimizer, weightDecay: 0 }).weightDecay).toBe(0);
+  }
+});
