@@ -20,7 +20,7 @@ type Seen = { readonly length: number; readonly value: number };
 /** R. P. Brent, "Algorithms for Minimization without Derivatives", 1973, chapter 5: golden sections and parabolas. */
 async function brent(line: Line, first: number): Promise<Found> {
   const bracket = await bracketed(line, first);
-  if (!bracket) return line.ended();
+  if ("stuck" in bracket) return bracket;
   let [low, best, high] = bracket;
   let [second, third] = low.value < high.value ? [low, high] : [high, low];
   const relative = Math.sqrt(line.roundoff);
@@ -43,6 +43,7 @@ async function brent(line: Line, first: number): Promise<Found> {
     step = Math.abs(next) >= near ? next : near * Math.sign(next);
     const length = best.length + step;
     const t = { length, value: await line.value(length) };
+    if (t.value === Number.NEGATIVE_INFINITY) return line.unbounded(t);
     const [side, other] = t.value <= best.value ? [best, t] : [t, best];
     if (side.length < other.length) low = side;
     else high = side;
@@ -60,25 +61,30 @@ function parabola(x: Seen, w: Seen, v: Seen): number {
   return (-0.5 * ((x.length - v.length) * q - (x.length - w.length) * r)) / (q - r);
 }
 
-/** Three lengths, the middle one the lowest: back by tenths while f does not fall, on by the golden ratio while it does. */
-async function bracketed(line: Line, first: number): Promise<[Seen, Seen, Seen] | undefined> {
+/**
+ * Three lengths, the middle one the lowest: back by tenths while f does not fall, on by the golden ratio while it does; or
+ * why there are none.
+ */
+async function bracketed(line: Line, first: number): Promise<[Seen, Seen, Seen] | { readonly stuck: string }> {
   const start = { length: 0, value: line.start.value };
   let high: Seen = { length: first, value: await line.value(first) };
   if (high.value >= start.value) {
     for (let length = first / 10; line.tried.length < mostTrials && !line.vanishes(length); length /= 10) {
       const t = { length, value: await line.value(length) };
+      if (t.value === Number.NEGATIVE_INFINITY) return line.unbounded(t);
       if (t.value < start.value) return [start, t, high];
       high = t;
     }
-    return undefined;
+    return line.ended();
   }
   let low: Seen = start;
   let middle = high;
   for (let k = 0; k < 2 * mostTrials; k++) {
+    if (middle.value === Number.NEGATIVE_INFINITY) break;
     const length = middle.length + (middle.length - low.length) / golden;
     high = { length, value: await line.value(length) };
     if (high.value >= middle.value) return [low, middle, high];
     [low, middle] = [middle, high];
   }
-  return [low, middle, high];
+  return line.unbounded(middle);
 }

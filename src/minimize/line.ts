@@ -46,11 +46,11 @@ export class Line {
     return { length, point, value: point.value, slope: dot(point.gradient, this.direction) };
   }
 
-  /** φ alone; +∞ where it is not finite, so that it compares as worse than any number. */
+  /** φ alone; +∞ where it is no number, so that it compares as worse than any. −∞ stays, as lower than any. */
   async value(length: number): Promise<number> {
     const value = await this.f.value(this.point(length));
     this.tried.push({ length, value });
-    return Number.isFinite(value) ? value : Number.POSITIVE_INFINITY;
+    return Number.isNaN(value) ? Number.POSITIVE_INFINITY : value;
   }
 
   /** φ″(0) */
@@ -101,7 +101,7 @@ export class Line {
   }
 
   /** How a search ends that found no end of falling. */
-  unbounded({ length, value }: Trial): { readonly stuck: string } {
+  unbounded({ length, value }: Pick<Trial, "length" | "value">): { readonly stuck: string } {
     return {
       stuck: `f falls without end along a line: to ${value} at a step of ${brief(length)}; it has no minimum there`,
     };

@@ -60,6 +60,25 @@ describe("strongWolfe", () => {
     expect(line.tried).toHaveLength(2);
   });
 
+  test("an exact one too says where f falls without end", async () => {
+    const search = async (f: (x: number) => number, slope: (x: number) => number, first: number) =>
+      exact(await lineOf(alongOne(f, slope), [0]), first);
+    const line = await search(
+      (x) => -x,
+      () => -1,
+      1,
+    );
+    expect(line).toMatchObject({ stuck: expect.stringContaining("without end") });
+    for (const first of [1, 1e4]) {
+      const steep = await search(
+        (x) => -Math.exp(x),
+        (x) => -Math.exp(x),
+        first,
+      );
+      expect(steep).toMatchObject({ stuck: expect.stringContaining("to -Infinity at a step of") });
+    }
+  });
+
   test("shrinks back from where f is not a number", async () => {
     const plain = alongOne(
       (x) => x - Math.log(x),
