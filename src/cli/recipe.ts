@@ -210,7 +210,10 @@ function decayFor({ task, watched }: Shape, optimizer: OptimizerName, linear: bo
 }
 
 /** Rules that take their decay from the weights, as AdamW does. */
-const decoupled: readonly OptimizerName[] = ["adamW", "nadamW", "ademamix", "lion", "scheduleFreeAdamW", "prodigy"];
+const decoupled: readonly OptimizerName[] = [
+  ...(["adamW", "nadamW", "ademamix", "lion", "scheduleFreeAdamW", "prodigy"] as const),
+  ...(["lamb", "muon", "shampoo"] as const),
+];
 
 /**
  * λ where AdamW's is `usual`: as much of the weights per step for rules with its kind of decay, so more where the rate is

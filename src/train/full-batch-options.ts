@@ -72,7 +72,7 @@ const refused: Readonly<Record<string, string>> = {
   accumulate: "it sees all rows at once: leave accumulate out",
   dropLast: "it sees all rows at once: leave dropLast out",
   shuffle: "it sees all rows at once, in whatever order: leave shuffle out",
-  precision: "its line search compares losses that lie close together: leave precision out",
+  precision: "it computes in the dtype of start and data: give them in f64 for more digits than f32",
 };
 
 // any: parameters and state as the net made them, which only pass through here
@@ -119,7 +119,7 @@ export function requireOptions(options: FullBatchOptions<Module>): number {
   if (start !== undefined) requireModel("fit: start", start, "start: { params, state }, as init(net, seed) gives them");
   const rows = rowsOf("training data", data.train);
   if (data.validation) rowsOf("validation data", data.validation);
-  if (batch !== undefined && batch !== "full") {
+  if (batch !== undefined && batch !== "full" && batch !== rows) {
     fail(
       `fit: ${optimizer.describe} sees all ${rows} rows in every step, and batch is ${shown(batch)}`,
       'batch: "full", or sgd() or adam() for mini-batches',

@@ -11,7 +11,7 @@ import { Compiled, type Evaluations } from "../minimize/objective.ts";
 import { breathing, Halt, limited } from "../minimize/search.ts";
 import { norm } from "../minimize/vector.ts";
 import { init, type Module } from "../nn/index.ts";
-import { type Loop, Run, type Traced } from "../run/run.ts";
+import { type Footprint, type Loop, Run, type Traced } from "../run/run.ts";
 import * as tree from "../tree.ts";
 import { count, improvement } from "./check.ts";
 import { type Best, type Entry, type Model, pack, unpack } from "./checkpoint.ts";
@@ -22,7 +22,7 @@ import { type FullBatchOptions, passed, requireFunction, requireOptions } from "
 import { NonFiniteError } from "./non-finite.ts";
 import { type EvaluateLoop, evaluateLoop, evaluation, inBatches } from "./predict.ts";
 
-export type FullBatchResult<N extends Module> = Omit<FitResult<N>, "stopReason" | "memory"> & {
+export type FullBatchResult<N extends Module> = Omit<FitResult<N>, "stopReason"> & {
   /** "converged": the gradient is within the tolerance, or no step lowers the loss; `reason` says which. */
   readonly stopReason: FitResult<N>["stopReason"] | "converged";
   /** In a sentence. */
@@ -34,6 +34,12 @@ export type FullBatchResult<N extends Module> = Omit<FitResult<N>, "stopReason" 
 // any: parameters and state as the net made them, which only pass through here
 type Tree = any;
 type Feed = { readonly params: Tree };
+
+/** What both take; the method's own vectors, on the host, come on top. */
+const together = (a: Footprint, b: Footprint): Footprint => ({
+  predictedBytes: a.predictedBytes + b.predictedBytes,
+  ...(a.usedBytes !== undefined && b.usedBytes !== undefined && { usedBytes: a.usedBytes + b.usedBytes }),
+});
 
 /** Milliseconds between two reports of progress. */
 const reportMs = 100;
@@ -303,6 +309,7 @@ class Trainer {
       secondsTraining: this.seconds,
       secondsCompiling: this.secondsCompiling,
       evaluations: this.objective.evaluations,
+      memory: together(this.objective.run.memory(), this.run.memory()),
       backend: this.run.backend.name,
     };
   }
