@@ -54,18 +54,25 @@ function again(part: object, list: readonly Kernel[], named: ReadonlyMap<string,
   const isOwn = list.map((k) => partOf(k, named) === part);
   const isLate = touches.map(({ writes }) => writes.every((b) => isGradient(b.tensor) || b.role === "state"));
 
-  // What only the part itself and gradients read, made by kernels that change nothing else, need not be kept.
+  // What only the part itself and gradients read, made by kernels that change nothing else, need not be kept; unless it is
+  // made of state that is another one by then.
+  const plain = list.map((_, k) => isOwn[k]! && touches[k]!.writes.every((b) => b.role === "temporary"));
+  const end = plain.lastIndexOf(true);
+  const replacedBy = (k: number) => touches[k]!.writes.flatMap((b) => (b.role === "state" ? [placeIn(b)] : []));
+  const changed = new Set(list.slice(0, end).flatMap((_, k) => replacedBy(k)));
   const writer = new Map<Buffer, number>();
-  touches.forEach(({ writes }, k) => {
-    const inside = isOwn[k] && writes.every((b) => b.role === "temporary");
-    if (inside) for (const b of writes) writer.set(b, k);
+  touches.forEach(({ reads, writes }, k) => {
+    if (plain[k] && !reads.some((b) => changed.has(placeIn(b)))) for (const b of writes) writer.set(b, k);
   });
   touches.forEach(({ reads }, k) => {
     if (!isOwn[k] && !isLate[k]) for (const b of reads) writer.delete(b);
   });
 
-  // The kernels that make what gradients want of it, and what those want in turn.
-  const late = list.flatMap((_, k) => (isLate[k] && touches[k]!.reads.some((b) => writer.has(b)) ? [k] : []));
+  // The kernels that make what gradients want of it, and what those want in turn. A gradient that is taken while the part
+  // is still being computed, such as that of a mask, finds what it wants there.
+  const late = list.flatMap((_, k) =>
+    k > end && isLate[k] && touches[k]!.reads.some((b) => writer.has(b)) ? [k] : [],
+  );
   const twice = new Set<number>();
   const stack = [...late];
   for (let k = stack.pop(); k !== undefined; k = stack.pop()) {
@@ -79,15 +86,14 @@ function again(part: object, list: readonly Kernel[], named: ReadonlyMap<string,
   if (twice.size === 0) return undefined;
 
   // Before the first that wants it, and before anything that it reads is replaced.
-  const last = Math.max(...twice);
-  const read = new Set([...twice].flatMap((k) => touches[k]!.reads.map(placeIn)));
-  const replaced = list.findIndex((_, k) => k > last && touches[k]!.writes.some((b) => read.has(placeIn(b))));
+  const order = [...twice].sort((a, b) => a - b);
+  const read = new Set(order.flatMap((k) => touches[k]!.reads.map(placeIn)));
+  const replaced = list.findIndex((_, k) => k > end && replacedBy(k).some((place) => read.has(place)));
   const at = replaced < 0 ? late[0]! : Math.min(late[0]!, replaced);
-  const to = new Map<Buffer, Buffer>();
-  for (const k of [...twice].sort((a, b) => a - b)) for (const b of touches[k]!.writes) to.set(b, twin(b));
-  const copies = [...twice].sort((a, b) => a - b).map((k) => renamed(list[k]!, to));
-  const lateOnes = new Set(late);
-  const rest = list.map((k, n) => (lateOnes.has(n) ? renamed(k, to) : k));
+  const to = new Map(order.flatMap((k) => touches[k]!.writes.map((b) => [b, twin(b)] as const)));
+  const copies = order.map((k) => renamed(list[k]!, to));
+  const wanting = new Set(late);
+  const rest = list.map((k, n) => (wanting.has(n) ? renamed(k, to) : k));
   return { before: rest.slice(0, at), copies, after: rest.slice(at) };
 }
 

@@ -42,6 +42,12 @@ describe.each(Object.entries(kinds))("%s", (kind, all) => {
   });
 });
 
+test("--json tells the scale of the loss in f16", async () => {
+  const more = ["--backend", "js", "--precision", "f16", "--json"];
+  const { out } = await downhill(["train", ...kinds.table, ...more, "--out", "told"]);
+  expect(JSON.parse(out).scaling).toMatchObject({ scale: 65536, skipped: 0 });
+});
+
 test("a model trained in f64 predicts as any other", async () => {
   const { code, out } = await downhill(["predict", "table-f64", "flowers.csv"]);
   expect([code, out.split("\n").length > 60]).toEqual([0, true]);

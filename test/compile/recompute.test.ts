@@ -75,6 +75,34 @@ test("a part within a part belongs to the outer one", () => {
   expect(compile(inner).kernels.length).toBe(compile(deep(recompute)).kernels.length);
 });
 
+test.each(backends)(
+  "state that a part reads and replaces is the old one where it is computed again: %s",
+  async (backend) => {
+    const of = async (mark: Mark) => {
+      const some = (n: number, m: number) =>
+        value(
+          [n, m],
+          Array.from({ length: n * m }, (_, k) => Math.sin(k)),
+        );
+      const run = await Run.start({ w: some(8, 8), v: some(8, 8), scale: value([], [1]) }, { backend, threads: 1 });
+      const x = some(16, 8);
+      const loop = run.loop(
+        ({ w, v, scale }, _: object, { x }) => {
+          const [h, next] = mark(() => [x.matmul(w).mul(scale).tanh().exp(), scale.mul(0.5)] as const);
+          const loss = h.matmul(v).square().mean();
+          const [dw, dv] = gradients(loss, [w, v]) as [Tensor, Tensor];
+          const state = { w: w.sub(dw.mul(0.1)), v: v.sub(dv.mul(0.1)), scale: next };
+          return { state, output: { loss } };
+        },
+        { data: { x } },
+      );
+      await loop.take(3, {});
+      return Object.values(run.state()).map((v) => Buffer.from(v.data.buffer).toString("hex"));
+    };
+    expect(await of(recompute)).toEqual(await of(plain));
+  },
+);
+
 /** Three steps of gradient descent on a random graph, whose middle may be marked. → all weights and losses, in bits. */
 async function descent(
   backend: "js" | "native",

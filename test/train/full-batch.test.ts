@@ -167,6 +167,14 @@ test("early stopping returns the best model", async () => {
   expect(loss).toBeCloseTo(found.best!.value, 6);
 });
 
+test("a batch of all rows is the full one; what it took of memory is told", async () => {
+  const rows = await fit({ ...plain, batch: 103 as never, steps: 2 });
+  const full = await fit({ ...plain, steps: 2 });
+  expect(bits(rows.params)).toEqual(bits(full.params));
+  const data = train.x.data.byteLength + train.y.data.byteLength;
+  expect(full.memory.predictedBytes).toBeGreaterThan(data);
+});
+
 test("a signal ends it with what it has", async () => {
   const controller = new AbortController();
   const onEntry = ({ step }: Entry) => step === 3 && controller.abort();

@@ -104,7 +104,8 @@ async function carriedOut(
     watch.end();
     if (result.stopReason === "aborted") return interrupted(job, result, terminal);
     const { report, text } = await job.measure(result, { backend: job.backend, threads });
-    if (json) terminal.out.write(`${JSON.stringify({ ...report, memory: result.memory })}\n`);
+    const { memory, scaling } = result;
+    if (json) terminal.out.write(`${JSON.stringify({ ...report, memory, ...(scaling && { scaling }) })}\n`);
     say(text(colors, width));
     return 0;
   } catch (error) {
