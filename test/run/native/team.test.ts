@@ -12,10 +12,12 @@ const TEXT = `
   typedef void (*dh_team)(void (*)(void *, int, int), void *, int);
   // counts[id]: how often it was called; counts[8]: members; counts[9]: how many of them are in the task now.
   static void dh_count(void *arg, int id, int members) { ((int *)arg)[id]++; ((int *)arg)[8] = members; }
-  // Each member waits for all others: only threads that run at the same time can end this.
+  // Each member waits for all others: only threads that run at the same time can end this. One alone is not counted, as it
+  // would leave no multiple of the members to the next run.
   static void dh_meet(void *arg, int id, int members) {
     int *here = (int *)arg + 9;
     dh_count(arg, id, members);
+    if (members == 1) return;
     __atomic_fetch_add(here, 1, __ATOMIC_SEQ_CST);
     while (__atomic_load_n(here, __ATOMIC_SEQ_CST) % members) sched_yield();
   }
