@@ -41,9 +41,10 @@ export function bands(
   const touching = new Map<Place, Group[]>(); // whose slices or wholes a place is among, in the order of the groups
   const written = new Map<Place, Group>(); // who wrote a place last
   const read = new Map<Place, Set<Group>>(); // who has read it since
+  const grouped: Group[][] = parts.map(() => []); // the groups of each part
   for (const [part, kernel] of parts.flatMap((list, part) => list.map((k) => [part, k] as const))) {
     const { reads, writes } = buffersOf(kernel, named);
-    const needs = new Set(groups.filter((g) => g.part === part - 1));
+    const needs = new Set(grouped[part - 1]);
     for (const b of [...reads, ...writes]) {
       const g = written.get(placeIn(b));
       if (g) needs.add(g);
@@ -60,7 +61,10 @@ export function bands(
       writes: new Set(),
       needs: new Set(),
     };
-    if (!joined) groups.push(home);
+    if (!joined) {
+      groups.push(home);
+      grouped[part]!.push(home);
+    }
     if (axis) {
       for (const place of axis.steps.keys()) {
         if (home.whole.has(place)) continue;
