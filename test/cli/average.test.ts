@@ -1,22 +1,14 @@
 /** --average and rules that average, on a table, a text and images: told, kept, and resumed to the same bits. */
-import { mkdirSync, readFileSync } from "node:fs";
-import { encode } from "fast-png";
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { averaged, scheduleFor } from "../../src/cli/recipe.ts";
 import { adamW } from "../../src/optim/index.ts";
-import { downhill, flowers, workplace } from "./terminal.ts";
+import { downhill, flowers, skies, workplace } from "./terminal.ts";
 
 const { file } = workplace();
 file("flowers.csv", flowers(100));
 file("hills.txt", "the hills go down, and down again.\n".repeat(12));
-for (const kind of ["dawn", "dusk"]) {
-  mkdirSync(`sky/${kind}`, { recursive: true });
-  for (let k = 0; k < 20; k++) {
-    const bright = (i: number) => (i < 32 === (kind === "dawn") ? 200 : 30) + ((k * 7 + i * 13) % 25);
-    const data = Uint8Array.from({ length: 64 }, (_, i) => bright(i));
-    file(`sky/${kind}/${k}.png`, encode({ width: 8, height: 8, channels: 1, data }));
-  }
-}
+skies("sky");
 const filled = (text: string) => text.replace(/\s+/g, " ");
 
 /** Small ones of each kind; the images' net has batch norms. */

@@ -1,20 +1,12 @@
 /** --precision on a table, a text and images: told, kept, resumed to the same bits, and used afterwards. */
-import { mkdirSync, readFileSync } from "node:fs";
-import { encode } from "fast-png";
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { downhill, flowers, workplace } from "./terminal.ts";
+import { downhill, flowers, skies, workplace } from "./terminal.ts";
 
 const { file } = workplace();
 file("flowers.csv", flowers(60));
 file("hills.txt", "the hills go down, and down again.\n".repeat(12));
-for (const kind of ["dawn", "dusk"]) {
-  mkdirSync(`sky/${kind}`, { recursive: true });
-  for (let k = 0; k < 12; k++) {
-    const bright = (i: number) => (i < 32 === (kind === "dawn") ? 200 : 30) + ((k * 7 + i * 13) % 25);
-    const data = Uint8Array.from({ length: 64 }, (_, i) => bright(i));
-    file(`sky/${kind}/${k}.png`, encode({ width: 8, height: 8, channels: 1, data }));
-  }
-}
+skies("sky", 12);
 
 /** Small ones of each kind. */
 const kinds = {

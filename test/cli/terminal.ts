@@ -1,7 +1,8 @@
 /** The command line inside the test's process: what it wrote, and its exit code. */
-import { mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { encode } from "fast-png";
 import { createColors } from "picocolors";
 import { afterAll } from "vitest";
 import { main } from "../../src/cli/main.ts";
@@ -68,3 +69,15 @@ export function flowers(rows: number): string {
 }
 
 export const data = (name: string): string => join(import.meta.dirname, "../../examples/data", name);
+
+/** A folder of two classes with so many images each, 8 × 8: bright above, and bright below. */
+export function skies(folder: string, each = 20): void {
+  for (const kind of ["dawn", "dusk"]) {
+    mkdirSync(join(folder, kind), { recursive: true });
+    for (let k = 0; k < each; k++) {
+      const bright = (i: number) => (i < 32 === (kind === "dawn") ? 200 : 30) + ((k * 7 + i * 13) % 25);
+      const data = Uint8Array.from({ length: 64 }, (_, i) => bright(i));
+      writeFileSync(join(folder, kind, `${k}.png`), encode({ width: 8, height: 8, channels: 1, data }));
+    }
+  }
+}

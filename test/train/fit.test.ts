@@ -31,22 +31,10 @@ import {
 } from "../../src/train/index.ts";
 import * as tree from "../../src/tree.ts";
 import { child } from "./child.ts";
+import { classes } from "./classes.ts";
 
 const backends = probeCompiler().found ? (["js", "native"] as const) : (["js"] as const);
 
-/** Three classes in three dimensions, with a seam between them that a small net learns. */
-function classes(n: number, phase = 0) {
-  const xs = Float32Array.from({ length: n * 3 }, (_, k) => Math.sin((k + phase) * 1.7 + (k % 7)));
-  const label = (i: number) => (xs[3 * i]! + xs[3 * i + 1]! > 0.2 ? 2 : xs[3 * i + 2]! > 0 ? 1 : 0);
-  return {
-    x: value([n, 3], xs),
-    y: value(
-      [n],
-      Int32Array.from({ length: n }, (_, i) => label(i)),
-      "i32",
-    ),
-  };
-}
 const train = classes(103);
 const validation = classes(41, 500);
 const net = sequential(linear(3, 8), tanh, dropout(0.2), linear(8, 3));

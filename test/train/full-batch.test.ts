@@ -15,6 +15,7 @@ import {
 } from "../../src/train/index.ts";
 import * as tree from "../../src/tree.ts";
 import { backends } from "../backends.ts";
+import { classes } from "./classes.ts";
 
 const methods: readonly Method[] = [
   ...Object.values(registry).map((row): Method => row.make()),
@@ -22,19 +23,6 @@ const methods: readonly Method[] = [
   gradientDescent({ lineSearch: "barzilaiBorwein" }),
 ];
 
-/** Three classes in three dimensions, with a seam between them. */
-function classes(n: number, phase = 0) {
-  const xs = Float32Array.from({ length: n * 3 }, (_, k) => Math.sin((k + phase) * 1.7 + (k % 7)));
-  const label = (i: number) => (xs[3 * i]! + xs[3 * i + 1]! > 0.2 ? 2 : xs[3 * i + 2]! > 0 ? 1 : 0);
-  return {
-    x: value([n, 3], xs),
-    y: value(
-      [n],
-      Array.from({ length: n }, (_, i) => label(i)),
-      "i32",
-    ),
-  };
-}
 const train = classes(103);
 const validation = classes(41, 500);
 const net = sequential(linear(3, 6), batchNorm1d(6), tanh, linear(6, 3));
