@@ -88,7 +88,11 @@ test.each(backends)(
       const x = some(16, 8);
       const loop = run.loop(
         ({ w, v, scale }, _: object, { x }) => {
-          const [h, next] = mark(() => [x.matmul(w).mul(scale).tanh().exp(), scale.mul(0.5)] as const);
+          const [h, next] = mark(() => {
+            const next = scale.mul(x.square().mean());
+            const inner = x.matmul(w).add(scale).tanh(); // reads the old one before, the rest reads the new one after
+            return [inner.matmul(w).mul(next).tanh().exp(), next] as const;
+          });
           const loss = h.matmul(v).square().mean();
           const [dw, dv] = gradients(loss, [w, v]) as [Tensor, Tensor];
           const state = { w: w.sub(dw.mul(0.1)), v: v.sub(dv.mul(0.1)), scale: next };
