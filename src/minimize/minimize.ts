@@ -73,7 +73,10 @@ export async function minimize<X extends Start, D>(
 ): Promise<Minimum<X>> {
   if (typeof f !== "function") fail(`minimize: expected a function of Tensors, got ${shown(f)}`, call);
   const form = new Form(x0);
-  const { gradientTolerance = form.roundoff > 2 ** -53 ? 1e-3 : 1e-6 } = options;
+  const { gradientTolerance = form.roundoff > 2 ** -53 ? 1e-3 : 1e-6, onIteration } = options;
+  if (onIteration !== undefined && typeof onIteration !== "function") {
+    fail(`minimize: onIteration: expected a function, got ${shown(onIteration)}`, "({ iteration, value }) => …");
+  }
   requireNotNegative("minimize", "gradientTolerance", gradientTolerance);
   if (isMethod(method)) {
     checkOptions("minimize", options as MinimizeOptions<X, D>, [

@@ -257,6 +257,10 @@ describe("what is refused", () => {
       () => minimize(bowl, [1], lbfgs(), { gradientTolerance: -1 }),
       /gradientTolerance must be .* ≥ 0, got -1/,
     ],
+    "a listener that is none": [
+      () => minimize(bowl, [1], lbfgs(), { onIteration: "log" as never }),
+      /onIteration: expected a function, got "log"/,
+    ],
     "no iterations": [
       () => minimize(bowl, [1], lbfgs(), { ...js, maxIterations: 0 }),
       /maxIterations must be a whole number from 1/,
