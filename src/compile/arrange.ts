@@ -30,15 +30,19 @@ export function layouts(order: readonly Tensor[], results: ReadonlySet<Tensor>):
     }
   }
   const orders = new Map<Tensor, Order>();
+  const images = new Set<Tensor>(); // those that lie as convolutions like it, not as a permutation reads them
   const out = new Map<Tensor, readonly number[]>();
   for (const t of order) {
     if (results.has(t)) continue;
-    const made = convolved(t, out, orders, () => mergedNext(t, users, results));
+    const made = convolved(t, out, images, () => mergedNext(t, users, results));
     const writes = isReduce(t.op) || (isElementwise(t.op) && !isHalf(t.op)); // who reads rounded factors packs them
     const own = made ?? (writes ? readOrder(t, users, results) : undefined);
-    const lies = own ?? inherited(t, orders) ?? framed(t, users);
+    const from = leader(t, orders);
+    const frame = from ? undefined : framed(t, users);
+    const lies = own ?? (from ? inherited(t, from, orders.get(from)!) : frame);
     if (!lies || isRowMajor(lies, t.shape)) continue;
     orders.set(t, lies);
+    if (made || frame || (from && images.has(from))) images.add(t);
     if (isReduce(t.op) || isElementwise(t.op) || (t.op === "pad" && slides(t, users))) out.set(t, steps(lies, t.shape));
   }
   return out;
@@ -70,15 +74,15 @@ function steps(order: Order, s: Shape): number[] {
 function convolved(
   t: Tensor,
   out: Map<Tensor, readonly number[]>,
-  orders: ReadonlyMap<Tensor, Order>,
+  images: ReadonlySet<Tensor>,
   mergedNext: () => Order[],
 ): Order | undefined {
   const [l, r] = t.op === "sum" ? (t.src[0]!.src as [Tensor, Tensor]) : [];
-  if (!l || !r || !(matters(l, orders) || matters(r, orders))) return undefined;
+  if (!l || !r || !(matters(l, images) || matters(r, images))) return undefined;
   const f = factorsOf(t, out);
   if (!f) return undefined;
   const windows = [reads("window", l, f.a), reads("window", r, f.b)];
-  if (!windows.includes(true)) windows.splice(0, 2, orders.has(f.a.tensor), orders.has(f.b.tensor));
+  if (!windows.includes(true)) windows.splice(0, 2, images.has(f.a.tensor), images.has(f.b.tensor));
   if (!windows.includes(true)) return undefined;
   const turned = !windows[0];
   const [a, b, outside] = turned ? [f.b, f.a, l] : [f.a, f.b, r];
@@ -153,9 +157,9 @@ const slides = (t: Tensor, users: ReadonlyMap<Tensor, readonly Tensor[]>): boole
   (users.get(t) ?? []).some((user) => user.op === "window" || (isMovement(user.op) && slides(user, users)));
 
 /** Whether windows, or what lies as their products do, come below: one look, before any strides are worked out. */
-function matters(outside: Tensor, orders: ReadonlyMap<Tensor, Order>): boolean {
+function matters(outside: Tensor, images: ReadonlySet<Tensor>): boolean {
   for (let t = outside; ; t = t.src[0]!) {
-    if (t.op === "window" || orders.has(t)) return true;
+    if (t.op === "window" || images.has(t)) return true;
     if (!isMovement(t.op) && t.op !== "detach") return false;
   }
 }
@@ -168,17 +172,14 @@ function reads(op: Op, outside: Tensor, { tensor }: Factor): boolean {
 
 // ---- what follows its sources ----------------------------------------------------------------------------------------
 
-function inherited(t: Tensor, orders: ReadonlyMap<Tensor, Order>): Order | undefined {
-  const s = t.src[0];
-  if (!s) return undefined;
-  if (isElementwise(t.op)) {
-    // What is as large as the result before what is spread over it.
-    const known = t.src.filter((x) => orders.has(x));
-    const one = known.find((x) => x.op !== "expand") ?? known[0];
-    return one && orders.get(one);
-  }
-  const order = orders.get(s);
-  if (!order) return undefined;
+/** The source whose order a tensor follows: of several, what is as large as it is before what is spread over it. */
+function leader(t: Tensor, orders: ReadonlyMap<Tensor, Order>): Tensor | undefined {
+  const known = (isElementwise(t.op) ? t.src : t.src.slice(0, 1)).filter((x) => orders.has(x));
+  return known.find((x) => x.op !== "expand") ?? known[0];
+}
+
+function inherited(t: Tensor, s: Tensor, order: Order): Order | undefined {
+  if (isElementwise(t.op)) return order;
   if (t.op === "reshape") return regrouped(order, s.shape, t.shape);
   if (t.op === "permute") return order.map((k) => (t.arg as readonly number[]).indexOf(k));
   if (t.op === "window") {
