@@ -58,6 +58,8 @@ export interface Backend {
   /** Whether its programs walk bands of kernels in blocks, for the sake of caches and threads. */
   readonly banded: boolean;
   allocate(bytes: number): Memory;
+  /** How much memory this process takes now. Missing where nobody knows. */
+  residentBytes?(): number;
   /**
    * `threads` is how many it may use; unless given, as many as there are processors for this process, and 1 where the
    * backend has no threads. How many it does use changes no bit of what it computes.

@@ -140,10 +140,12 @@ export class Run<S> {
     for (const s of this.slots) copyIn(this.held, values.get(s.path)!, s.at);
   }
 
-  /** All state as it lies in memory, to go back to. */
-  snapshot(): ArrayBuffer {
+  /** All state as it lies in memory, to go back to: in the place of an earlier snapshot that nobody needs, if given. */
+  snapshot(earlier?: ArrayBuffer): ArrayBuffer {
     this.idle();
-    return this.held.buffer.slice(0);
+    if (earlier?.byteLength !== this.held.buffer.byteLength) return this.held.buffer.slice(0);
+    new Uint8Array(earlier).set(new Uint8Array(this.held.buffer));
+    return earlier;
   }
   restore(snapshot: ArrayBuffer): void {
     this.idle();
@@ -167,15 +169,16 @@ export class Run<S> {
 
   /**
    * What the run takes of memory: its state, a workspace for the largest of its programs so far, and of every loop that
-   * was compiled its data, and feeds and outputs for its longest call so far, or one step. Known before anything is computed.
+   * was compiled its data, and feeds and outputs for its longest call so far. Known before anything is computed.
    */
   memory(): Footprint {
     const all = [this.held, this.space, ...this.loops.flatMap((loop) => loop.deref()?.memories() ?? [])];
     const used = all.flatMap((m) => m.residentBytes ?? []);
-    return {
-      predictedBytes: all.reduce((sum, m) => sum + m.bytes, 0),
-      ...(used.length === all.length && { usedBytes: used.reduce((a, b) => a + b, 0) }),
-    };
+    const predictedBytes = all.reduce((sum, m) => sum + m.bytes, 0);
+    const process = this.backend.residentBytes?.();
+    if (used.length < all.length || process === undefined) return { predictedBytes };
+    const usedBytes = used.reduce((a, b) => a + b, 0);
+    return { predictedBytes, usedBytes, processBytes: process + predictedBytes - usedBytes };
   }
 
   /** Ask the running call to end after its current step. */
@@ -221,8 +224,17 @@ export class Run<S> {
   }
 }
 
-/** In bytes. Used is what of it has been touched, where the backend can tell; memory that never was takes none. */
-export type Footprint = { readonly predictedBytes: number; readonly usedBytes?: number };
+/** In bytes. */
+export type Footprint = {
+  readonly predictedBytes: number;
+  /** What of it has been touched: memory that never was takes none. Here and below, where the backend can tell. */
+  readonly usedBytes?: number;
+  /**
+   * What the whole process will take: what it has now, with Node and its heap, the data on the host and the compiled
+   * programs, and what of the predicted has not been touched yet.
+   */
+  readonly processBytes?: number;
+};
 
 type Slot = { readonly path: string; readonly dtype: DType; readonly shape: Shape; readonly at: number };
 
@@ -287,7 +299,9 @@ export class Loop<S, F, D, O> {
     return { steps: taken, output };
   }
 
-  /** What was compiled for feeds like these: for benchmarks, memory reports and the curious. */
+  /**
+   * What was compiled for feeds like these, with room for as many steps: for benchmarks, memory reports and the curious.
+   */
   compiled(feeds: Values<F>): {
     readonly program: Program;
     readonly executable: Executable;
@@ -368,7 +382,7 @@ export class Loop<S, F, D, O> {
     const workspace = this.run.workspace(executable.bytes);
     const places = { state: this.run.place, workspace, resident, feeds: [], outputs: [] };
     const variant = { trace, program, executable, output: result.output, capacity: 0, places };
-    this.reserve(variant, 1);
+    this.reserve(variant, tree.leaves<Value>(feeds)[0]?.shape[0] || 1);
     return variant;
   }
 

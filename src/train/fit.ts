@@ -112,6 +112,8 @@ export type FitOptions<N extends Module> = RunOptions & {
 export type Start = {
   /** Memory that the training will take: state, data, and what its programs compute in. Node and its heap come on top. */
   readonly predictedBytes: number;
+  /** The same with all that the process takes besides, where the backend can tell. */
+  readonly processBytes?: number;
   readonly secondsCompiling: number;
 };
 
@@ -265,7 +267,9 @@ class Trainer {
   private stoppable = false;
   private seconds: number;
   private secondsCompiling = 0;
-  private predictedBytes: number | undefined;
+  private predicted: Pick<Footprint, "predictedBytes" | "processBytes"> | undefined;
+  /** Of the state before the call under way. */
+  private before: ArrayBuffer | undefined;
 
   static async start(options: FitOptions<Module>): Promise<Trainer> {
     requireFitOptions(options);
@@ -439,7 +443,7 @@ class Trainer {
       steps: this.position.step,
       secondsTraining: this.seconds,
       secondsCompiling: this.secondsCompiling,
-      memory: { ...this.run.memory(), ...(this.predictedBytes && { predictedBytes: this.predictedBytes }) },
+      memory: { ...this.run.memory(), ...this.predicted },
       backend: this.run.backend.name,
     };
   }
@@ -484,12 +488,14 @@ class Trainer {
     for (const { loop, feeds } of calls) loop.compiled(feeds);
     const begin = performance.now();
     this.secondsCompiling += (begin - compiling) / 1000;
-    if (this.predictedBytes === undefined) {
-      this.predictedBytes = this.run.memory().predictedBytes;
-      this.options.onStart?.({ predictedBytes: this.predictedBytes, secondsCompiling: this.secondsCompiling });
-    }
-    const before = this.run.snapshot();
+    const before = this.run.snapshot(this.before);
+    this.before = before;
     const snapshotMs = performance.now() - begin;
+    if (!this.predicted) {
+      const { usedBytes, ...predicted } = this.run.memory();
+      this.predicted = predicted;
+      this.options.onStart?.({ ...predicted, secondsCompiling: this.secondsCompiling });
+    }
     const taken = await this.take(before, calls);
     this.record(taken);
     const ms = performance.now() - begin;

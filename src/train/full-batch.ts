@@ -36,10 +36,12 @@ type Tree = any;
 type Feed = { readonly params: Tree };
 
 /** What both take; the method's own vectors, on the host, come on top. */
-const together = (a: Footprint, b: Footprint): Footprint => ({
-  predictedBytes: a.predictedBytes + b.predictedBytes,
-  ...(a.usedBytes !== undefined && b.usedBytes !== undefined && { usedBytes: a.usedBytes + b.usedBytes }),
-});
+function together(a: Footprint, b: Footprint): Footprint {
+  const predictedBytes = a.predictedBytes + b.predictedBytes;
+  if (a.usedBytes === undefined || b.usedBytes === undefined || a.processBytes === undefined) return { predictedBytes };
+  const untouched = b.predictedBytes - b.usedBytes;
+  return { predictedBytes, usedBytes: a.usedBytes + b.usedBytes, processBytes: a.processBytes + untouched };
+}
 
 /** Milliseconds between two reports of progress. */
 const reportMs = 100;

@@ -48,6 +48,25 @@ describe.each(backends)("%s", (backend) => {
     expect(run.memory().predictedBytes).toBe(before + 9 * 3 * 4);
   });
 
+  test("what is compiled for feeds of many steps has room for them", async () => {
+    const { run, loop, feeds } = await started(backend, { batch: 32, width: 16 });
+    loop.compiled(feeds(10));
+    const { predictedBytes } = run.memory();
+    await loop.take(10, feeds(10));
+    expect(run.memory().predictedBytes).toBe(predictedBytes);
+  });
+
+  test("a snapshot takes the place of one that nobody needs, where it fits", async () => {
+    const run = await Run.start({ a: value([2], [1, 2]) }, { backend });
+    const first = run.snapshot();
+    run.load({ a: value([2], [3, 4]) });
+    expect(run.snapshot(first)).toBe(first);
+    run.load({ a: value([2], [5, 6]) });
+    run.restore(first);
+    expect([...run.state().a.data]).toEqual([3, 4]);
+    expect(run.snapshot(new ArrayBuffer(3))).toEqual(first);
+  });
+
   test("programs of one run compute in one place, as large as the largest needs", async () => {
     const run = await Run.start({ w: value([64, 64], Array(4096).fill(0.01)) }, { backend });
     const chain = (n: number) =>
@@ -80,6 +99,19 @@ describe.runIf(hasNative)("what was used, native", () => {
     const { usedBytes } = run.memory();
     expect(usedBytes! / predictedBytes).toBeGreaterThan(0.9);
     expect(usedBytes! / predictedBytes).toBeLessThan(1.1);
+  });
+
+  test("the process will take what it has and what is still to be touched", async () => {
+    const { run, loop, feeds } = await started("native");
+    loop.compiled(feeds(1));
+    const near = 16e6; // what other threads of this process may allocate meanwhile
+    const before = process.memoryUsage.rss();
+    const { predictedBytes, usedBytes = 0, processBytes = 0 } = run.memory();
+    expect(Math.abs(processBytes - before - (predictedBytes - usedBytes))).toBeLessThan(near);
+    expect(predictedBytes - usedBytes).toBeGreaterThan(predictedBytes / 2);
+    await loop.take(3, feeds(3));
+    const after = run.memory();
+    expect(after.processBytes! - process.memoryUsage.rss()).toBeLessThan(near);
   });
 
   test("what nobody has touched takes nothing", async () => {

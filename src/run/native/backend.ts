@@ -49,6 +49,7 @@ export function nativeBackend(
     about: `${compiler.version}, ${compiler.simd}, ${processor().model}`,
     banded: true,
     allocate: (bytes) => new NativeMemory(bytes),
+    residentBytes: () => process.memoryUsage.rss(),
     load: (program, threads = defaultThreads()) => load(program, compiler, threads, decide),
     clocked: (program) => load(program, compiler, 1, decide, true),
     limits: (threads) => measureLimits(compiler, threads),
