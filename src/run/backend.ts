@@ -51,6 +51,13 @@ export type Limits = {
   readonly cache: number;
 };
 
+/** Holds 400 MB until it is freed. */
+export interface Limiter {
+  /** The limits as they are now, in about 40 ms: those of a machine that is shared come and go. */
+  sample(): Limits;
+  free(): void;
+}
+
 export interface Backend {
   readonly name: BackendName;
   /** One line about it: compiler, CPU. */
@@ -69,4 +76,6 @@ export interface Backend {
   clocked?(program: Program): Executable;
   /** The machine's limits, measured now: about half a second and 400 MB. Missing where only an interpreter knows. */
   limits?(threads?: number): Limits;
+  /** To measure them again and again. */
+  limiter?(threads?: number): Limiter;
 }

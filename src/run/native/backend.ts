@@ -14,7 +14,7 @@ import { loadBinding } from "./binding.ts";
 import { compileToObject } from "./cache.ts";
 import { type Compiler, processor } from "./compiler.ts";
 import { openLibraries } from "./library.ts";
-import { measureLimits } from "./limits.ts";
+import { measureLimits, NativeLimiter } from "./limits.ts";
 import { NativeBlock } from "./memory.ts";
 import { team } from "./team.ts";
 import { MeasuredThreads, type Threads } from "./threads.ts";
@@ -53,6 +53,7 @@ export function nativeBackend(
     load: (program, threads = defaultThreads()) => load(program, compiler, threads, decide),
     clocked: (program) => load(program, compiler, 1, decide, true),
     limits: (threads) => measureLimits(compiler, threads),
+    limiter: (threads) => new NativeLimiter(compiler, threads),
   };
 }
 
