@@ -266,10 +266,13 @@ export class Loop<S, F, D, O> {
   }
 
   /**
-   * Take `steps` steps. Each leaf of `feeds` has an axis of that length in front; step s sees slice s of it.
+   * Take `steps` steps. Each leaf of `feeds` has an axis of that length in front; step s sees slice s of it. `earlier` is
+   * what a call gave that nobody reads any more: its arrays are written again where they are as long as they have to be,
+   * for JavaScript lets those of thousands of short calls lie for long.
+   *
    * Throws where a feed does not fit, or holds an index that is out of range.
    */
-  async take(steps: number, feeds: Values<F>): Promise<Taken<O>> {
+  async take(steps: number, feeds: Values<F>, earlier?: Taken<O>): Promise<Taken<O>> {
     if (!(Number.isInteger(steps) && steps >= 0)) fail(`run: cannot take ${steps} steps`);
     const values = tree.paths<Value>(feeds);
     for (const [path, v] of values) {
@@ -277,10 +280,15 @@ export class Loop<S, F, D, O> {
       if (v.shape[0] !== steps) fail(`run: feed ${path} is ${v}; its first axis must be the ${steps} steps`);
     }
     const variant = this.variant(feeds);
-    return this.run.exclusive(variant.executable, () => this.call(variant, steps, values));
+    return this.run.exclusive(variant.executable, () => this.call(variant, steps, values, earlier?.output));
   }
 
-  private async call(variant: Variant<O>, steps: number, values: [string, Value][]): Promise<Taken<O>> {
+  private async call(
+    variant: Variant<O>,
+    steps: number,
+    values: [string, Value][],
+    earlier: unknown,
+  ): Promise<Taken<O>> {
     const { program, executable } = variant;
     this.reserve(variant, steps);
     check(
@@ -291,12 +299,12 @@ export class Loop<S, F, D, O> {
     values.forEach(([, v], k) => copyIn(variant.places.feeds[k]!, v, 0));
     const taken = await executable.run(variant.places, steps);
     let k = 0;
-    const output = tree.map((t: Tensor) => {
+    const give = (t: Tensor, old?: Value) => {
       const memory = variant.places.outputs[k++]!;
       const shape = [taken, ...t.shape];
-      return new Value(t.dtype, shape, copyOut(memory, t.dtype, size(shape), 0));
-    }, variant.output);
-    return { steps: taken, output };
+      return new Value(t.dtype, shape, copyOut(memory, t.dtype, size(shape), 0, old));
+    };
+    return { steps: taken, output: tree.map(give, variant.output, earlier) };
   }
 
   /**
@@ -472,6 +480,9 @@ function copyIn(memory: Memory, v: Value, at: number): void {
   new dtypes[v.dtype].array(memory.buffer, at, v.data.length).set(v.data);
 }
 
-function copyOut<D extends DType>(memory: Memory, dtype: D, n: number, at: number) {
-  return new dtypes[dtype].array(memory.buffer, at, n).slice();
+function copyOut<D extends DType>(memory: Memory, dtype: D, n: number, at: number, into?: Value) {
+  const numbers = new dtypes[dtype].array(memory.buffer, at, n);
+  if (into?.dtype !== dtype || into.data.length !== n) return numbers.slice();
+  into.data.set(numbers);
+  return into.data;
 }

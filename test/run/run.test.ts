@@ -115,6 +115,21 @@ describe.each(backends)("%s", (backend) => {
     expect([...second.output.rows.data]).toEqual([5, 6]);
   });
 
+  test("results that nobody reads any more are written again, where they are as long", async () => {
+    const run = await Run.start({}, { backend });
+    const loop = run.loop((_: object, f: { x: Tensor }) => ({ output: { y: f.x.mul(2), z: [f.x.add(1)] as const } }));
+    const of = (...x: number[]) => loop.take(x.length, { x: value([x.length], x) });
+    const first = await of(1, 2);
+    const { y, z } = first.output;
+    const second = await loop.take(2, { x: value([2], [3, 4]) }, first);
+    expect(second.output).toEqual((await of(3, 4)).output);
+    expect(second.output.y.data).toBe(y.data);
+    expect(second.output.z[0].data).toBe(z[0].data);
+    const third = await loop.take(3, { x: value([3], [5, 6, 7]) }, second);
+    expect(third.output).toEqual((await of(5, 6, 7)).output);
+    expect([...y.data]).toEqual([6, 8]);
+  });
+
   test("state, load, snapshot and restore", async () => {
     const run = await Run.start(weights(), { backend });
     const loop = run.loop(step);
