@@ -94,10 +94,14 @@ function convolved(
     a,
     kept.filter((k) => step(a, k) && !step(b, k)),
   );
-  const both = falling(
+  const shared = falling(
     a,
     kept.filter((k) => step(a, k) && step(b, k)),
   );
+  // Parts that a batch is summed in: all else of both factors lies within one of them.
+  const outermost = (k: number) => [a, b].every((x) => axes(l.shape).every((j) => j === k || step(x, j) < step(x, k)));
+  const parts = shared.filter(outermost);
+  const both = shared.filter((k) => !parts.includes(k));
   const rests = mergedNext().filter(([first, rest]) => alone.includes(first!) && step(b, rest!) && !step(a, rest!));
   const behind = new Map(rests.map(([first, rest]) => [first!, rest!]));
   const other = falling(
@@ -109,7 +113,11 @@ function convolved(
   const last = other.at(-1) ?? both.at(-1);
   let weight = outside;
   while (weight.op === "expand") weight = weight.src[0]!;
-  const whole = (lies: Order) => [...axes(t.shape).filter((k) => !lies.includes(k)), ...lies];
+  const whole = (lies: Order) => [
+    ...axes(t.shape).filter((k) => !lies.includes(k) && !parts.includes(k)),
+    ...parts,
+    ...lies,
+  ];
   if (last !== undefined && step(b, last) !== 1 && isMovement(weight.op) && !out.has(weight)) {
     out.set(weight, steps(whole([...behind.values(), ...falling(b, over), ...both, ...other]), weight.shape));
   }

@@ -17,6 +17,8 @@ export const GRAIN = 3 << 20;
 const ROWS = { near: 64, far: 256, packed: 256 };
 /** With fewer it is nobody's gain to share such a product with another thread. */
 const FEWEST = 64;
+/** With fewer, tiles are not full, even of products that are a small part of their band. */
+const TILE = 16;
 /** Bytes of factors that come from beyond the cache. */
 const FAR = 1 << 21;
 /** Bytes of a factor that every call brings into another form; weights are packed once per step. */
@@ -32,17 +34,20 @@ export function perBlock(
 ): number {
   let bytes = 1;
   let work = 0;
+  let products = 0; // the work of those that read a factor anew in each block
   const factors = new Map<Place, number>(); // bytes of what products read as a whole, every block anew
   for (const { kernel, axis } of members) {
     if (!axis) return slices;
-    let own = 0;
+    let slice = 0;
     for (const [place, step] of axis.steps) {
       const size = typeof place === "string" ? 4 : storages[place.storage ?? place.dtype].bytes;
-      if (step !== null) own += (step * size * axis.n) / slices;
+      if (step !== null) slice += (step * size * axis.n) / slices;
     }
-    bytes = Math.max(bytes, own);
-    work += workOf(kernel);
+    bytes = Math.max(bytes, slice);
+    const own = workOf(kernel);
+    work += own;
     if (!alongMatrix(kernel, axis)) continue;
+    products += own;
     const other = axis.name === "m" ? kernel.b : kernel.a;
     const size =
       (times(kernel.sum) * kernel.m * kernel.n * storages[other.buffer.storage ?? other.buffer.dtype].bytes) / axis.n;
@@ -56,7 +61,9 @@ export function perBlock(
     const packs = kernel.a.buffer.storage && kernel.b.buffer.storage;
     const again = far || copied(axis.name === "m" ? kernel.b.buffer : kernel.a.buffer);
     const fewest = packs ? ROWS.packed : again ? Math.min(ROWS.far, Math.max(FEWEST, axis.n / 4)) : ROWS.near;
-    rows = Math.max(rows, Math.ceil((Math.min(grain, fewest) * slices) / axis.n));
+    // Where products are a small part of the band, so is what they lose by waiting.
+    const enough = Math.max(TILE, (fewest * products) / work);
+    rows = Math.max(rows, Math.ceil((Math.min(grain, enough) * slices) / axis.n));
   }
   // A power of two is what most numbers of threads divide, or nearly.
   const shares = 2 ** Math.floor(Math.log2(Math.max(1, Math.min(SHARES, work / grain))));

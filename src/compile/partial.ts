@@ -18,6 +18,15 @@ const LONG = 32;
 const MANY = 1024;
 /** As many parts an axis is taken apart into where nothing says better. */
 const SOME = 64;
+/**
+ * A product, such as the gradient of a convolution's weight, is taken apart where parts of at least DEEP terms outweigh that
+ * they are written and read once more; of at most so many images, which a block of a band then cannot divide; where that
+ * makes parts for some threads, and not too much memory.
+ */
+const DEEP = 768;
+const MOST = 4;
+const FEW = 8;
+const ROOM = 1 << 20;
 
 /** The same roots on a graph whose large sums are made of parts. Needs a scope of Exprs. */
 export function partialSums(roots: readonly Tensor[]): Tensor[] {
@@ -40,8 +49,10 @@ function inParts(t: Tensor): Tensor {
   const n = x.shape[lead]!;
   const others = over.filter((k) => k !== lead && x.shape[k]! > 1);
   const inner = size(others.map((k) => x.shape[k]!));
-  const parts = inner >= LONG && n <= MANY ? n : partsOf(n, inner, leading(x));
-  if (parts < 2 || 8 * parts * size(t.shape) > total || product(t, new Map())) return t;
+  const isProduct = product(t, new Map()) !== undefined;
+  const results = size(t.shape);
+  const parts = isProduct ? partsOfProduct(n, inner, results) : partsOf(n, inner, x);
+  if (parts < 2 || 8 * parts * results > total) return t;
   const sum = (y: Tensor, along: readonly number[]) =>
     new Tensor(
       "sum",
@@ -53,13 +64,28 @@ function inParts(t: Tensor): Tensor {
     );
   if (parts === n) return sum(sum(x, others), [lead]);
   // The axis becomes two: the parts, and what is in each.
-  const shape = x.shape.flatMap((l, k) => (k === lead ? [parts, l / parts] : [l]));
+  const split = (y: Tensor): Tensor => {
+    const shape = y.shape.flatMap((l, k) => (k !== lead ? [l] : l === 1 ? [1, 1] : [parts, l / parts]));
+    // A product stays one, of factors that are spread last.
+    if (isProduct && y.op === "mul") return split(y.src[0]!).mul(split(y.src[1]!));
+    return y.op === "expand" ? split(y.src[0]!).expand(shape) : y.reshape(shape);
+  };
   const behind = axes(x.shape).flatMap((k) => (over.includes(k) ? [k < lead ? k : k + 1] : []));
-  return sum(sum(x.reshape(shape), behind), [lead]).reshape(t.shape);
+  return sum(sum(split(x), behind), [lead]).reshape(t.shape);
 }
 
-/** Into how many equal parts an axis of n is taken: what came in as a batch, or whatever divides it well. */
-function partsOf(n: number, inner: number, batch: number): number {
+/** Of the product over a batch of n, and over `inner` places of each image: some images each, where its results are few. */
+function partsOfProduct(n: number, inner: number, results: number): number {
+  for (let images = Math.ceil(DEEP / inner); images <= MOST; images++) {
+    if (n % images === 0) return n / images < FEW || (n / images) * results > ROOM ? 1 : n / images;
+  }
+  return 1;
+}
+
+/** Into how many equal parts an axis of n of x is taken: all, what came in as a batch, or whatever divides it well. */
+function partsOf(n: number, inner: number, x: Tensor): number {
+  if (inner >= LONG && n <= MANY) return n;
+  const batch = leading(x);
   const fits = (parts: number) => n % parts === 0 && (n / parts) * inner >= LONG;
   if (batch >= 4 && batch <= MANY && fits(batch)) return batch;
   for (let parts = SOME; parts >= 4; parts--) if (fits(parts)) return parts;

@@ -1,7 +1,8 @@
 /** Sums in two stages: which are taken apart, into what, and that they are still the sums. */
 import { describe, expect, test } from "vitest";
 import { compile } from "../../src/compile/compile.ts";
-import { input, literal, type Tensor, value } from "../../src/ir/index.ts";
+import { gradients, input, literal, type Tensor, value } from "../../src/ir/index.ts";
+import { apply, conv2d } from "../../src/nn/index.ts";
 import { evaluate } from "../../src/run/jit.ts";
 import { backends } from "../backends.ts";
 
@@ -28,6 +29,69 @@ test("rows, small sums and matrix products stay what they are", () => {
   expect(sums((x) => x.sum([1]), [256, 100])).toEqual(["256,1"]);
   expect(sums((x) => x.sum(), [10, 100])).toEqual(["1,1"]);
   expect(sums((x) => x.permute([1, 0]).matmul(x), [1024, 32])).toHaveLength(1);
+});
+
+describe("the gradient of a convolution's weight", () => {
+  /** dW of y = x ∗ W for dy, by the windows of x: f32[c, 1, 3, 3] of x[n, 1, h, w] with one zero around each image. */
+  const gradient = ([n, h, w]: readonly number[], c: number) => {
+    const x = input([n!, 1, h!, w!]);
+    const dy = input([n!, c, h!, w!]);
+    const layer = conv2d(1, c, 3, { padding: 1, bias: false });
+    const of = (x: Tensor, dy: Tensor) => {
+      const W = literal(value([c, 1, 3, 3], new Float32Array(9 * c)));
+      return gradients(
+        apply(layer, { params: { weight: W } }, x)[0]
+          .mul(dy)
+          .sum(),
+        [W],
+      )[0]!;
+    };
+    return { x, dy, of };
+  };
+  const bandsOf = (shape: readonly number[], c = 8) => {
+    const { x, dy, of } = gradient(shape, c);
+    const { bands } = compile({ state: [], resident: [], feeds: [x, dy], outputs: [of(x, dy)] }, { banded: true });
+    return bands.flatMap((b) => (b.members.some((m) => m.kernel.kind === "contraction") ? [b.slices] : []));
+  };
+  test("is made image by image, where images are large", () => expect(bandsOf([64, 28, 28])).toEqual([64]));
+  test("or some of them at a time", () => expect(bandsOf([64, 14, 28])).toEqual([32]));
+  test("but not where a part would be many images, or the parts few, or large", () => {
+    for (const [shape, c] of [
+      [[64, 7, 7], 8],
+      [[6, 28, 28], 8],
+      [[64, 28, 28], 4096],
+    ] as const) {
+      expect(bandsOf(shape, c)).not.toContain(shape[0]);
+    }
+  });
+
+  test.each(
+    backends.flatMap((backend) =>
+      [
+        [16, 28, 28],
+        [16, 14, 28],
+      ].map((shape) => ({ backend, shape })),
+    ),
+  )("of $shape images on $backend is that of plain loops", async ({ backend, shape }) => {
+    const [n, h, w] = shape as [number, number, number];
+    const x = Float32Array.from({ length: n * h * w }, (_, k) => Math.sin(k * 0.37));
+    const dy = Float32Array.from({ length: n * 8 * h * w }, (_, k) => Math.cos(k * 0.73));
+    const { of } = gradient(shape, 8);
+    const got = await evaluate(of(literal(value([n, 1, h, w], x)), literal(value([n, 8, h, w], dy))), { backend });
+    for (let c = 0; c < 8; c++) {
+      for (let tap = 0; tap < 9; tap++) {
+        let want = 0;
+        for (let at = 0; at < n * h * w; at++) {
+          const row = (Math.floor(at / w) % h) + Math.floor(tap / 3) - 1;
+          const column = (at % w) + (tap % 3) - 1;
+          const image = Math.floor(at / (h * w));
+          if (row < 0 || row >= h || column < 0 || column >= w) continue;
+          want += x[(image * h + row) * w + column]! * dy[(image * 8 + c) * h * w + (at % (h * w))]!;
+        }
+        expect(Math.abs(got.data[9 * c + tap]! - want)).toBeLessThan(1e-3);
+      }
+    }
+  });
 });
 
 test("nothing is taken apart for a target that walks kernels whole", () =>
