@@ -21,7 +21,7 @@ type Row = {
   readonly needs: readonly MathFunction[];
   /**
    * Bound on the error of the f32 function in units in the last place, with and without a fused multiply-add; a test holds
-   * it. For sin and cos of 2¹⁸ and more, 4e-10 comes on top.
+   * it. For sin and cos of 2¹⁸ and more, 4e-10 comes on top; exp is 0 below 2⁻¹²⁶.
    */
   readonly ulps: number;
 };
@@ -67,11 +67,14 @@ static inline float dh_signed(float x, float sign) {
 
 // e^r - 1 - r = r² P(r) on |r| <= ln 2 / 2, after x = n ln 2 + r. Cephes, expf; P in pairs, as a processor waits for each
 // multiply-add that needs the one before. Adding 1.5 · 2²³ rounds to an integer, and leaves it in the lowest bits.
-const reduceExp = (x: string) => `  float shifted = DH_FMA(${x}, 1.44269504f, 12582912.f), n = shifted - 12582912.f;
-  int k = dh_bits(shifted) - 0x4b400000;
-  float r = DH_EXACT(n, -1.42860677e-6f, DH_EXACT(n, -0.693145752f, ${x})), s = r * r;
+const reduceExp = `  float shifted = DH_FMA(x, 1.44269504f, 12582912.f), n = shifted - 12582912.f;
+  float r = DH_EXACT(n, -1.42860677e-6f, DH_EXACT(n, -0.693145752f, x)), s = r * r;
   float p = DH_FMA(DH_FMA(1.98756915e-4f, r, 1.39819995e-3f), s, DH_FMA(8.33345191e-3f, r, 4.16657959e-2f));
   p = DH_FMA(DH_FMA(p, s, DH_FMA(1.66666655e-1f, r, 5.00000012e-1f)), s, r);`;
+
+// E + 1 = (1 + v/4)⁴ of a v that is a polynomial, so that E = v + v² (3/8 + v/16 + v²/256) is right to its last digits
+// where it is small, and neither a range reduction nor an exponential is needed where it is large.
+const fourthPower = (v: string) => `${v} * ${v}, DH_FMA(DH_FMA(.00390625f, ${v}, .0625f), ${v}, .375f)`;
 
 // log(1 + f) = f - f²/2 + f³ P(f) on sqrt(1/2) <= 1 + f < sqrt(2). Cephes, logf. k ln 2 is added in two parts.
 const finishLog = `  float z = f * f, p = 7.0376836292e-2f;
@@ -98,15 +101,13 @@ export const mathFunctions: Record<MathFunction, Row> = {
     f64: "exp",
     needs: [],
     ulps: 1.5,
-    // The scale is applied in two halves: overflow gives inf, underflow denormals, then 0. What is far beyond either end
-    // is put in at the end: compilers make four comparisons of a clamp, which has to keep a NaN, and one of this.
+    // 2ⁿ is added to the exponent of e^r. Beyond either end of the normal floats the result is put in: below, it is 0, as
+    // programs run in a mode in which nothing is denormal. x + ∞ is one, or NaN.
     text: `static inline float dh_exp_f32(float x) {
-${reduceExp("x")}
-  int half = k >> 1;
-  float scale = dh_power(half);
-  float y = DH_FMA(p, scale, scale) * dh_power(k - half);
-  y = x > 89.f ? DH_INFINITY : y;
-  return x < -104.f ? 0.f : y;
+${reduceExp}
+  float y = dh_float((int)((unsigned)dh_bits(1.f + p) + ((unsigned)dh_bits(shifted) << 23)));
+  y = x <= 88.72283f ? y : x + DH_INFINITY;
+  return x < -87.33654f ? 0.f : y;
 }
 `,
   },
@@ -117,8 +118,8 @@ ${reduceExp("x")}
     ulps: 2.5,
     // 2ⁿ(e^r - 1) + (2ⁿ - 1), halved so that n = 128 still has a scale. x has the sign of the result, -0 included.
     text: `static inline float dh_expm1_f32(float x) {
-${reduceExp("x")}
-  float scale = dh_power(k - 1);
+${reduceExp}
+  float scale = dh_power(dh_bits(shifted) - 0x4b400001);
   float y = 2.f * DH_EXACT(p, scale, scale - .5f);
   y = x > 89.f ? DH_INFINITY : y;
   y = x < -30.f ? 1.f : y;
@@ -204,30 +205,34 @@ static inline float dh_sin_f32(float x) { return dh_float(dh_bits(dh_circle(dh_a
   tanh: {
     f32: "dh_tanh_f32",
     f64: "tanh",
-    needs: ["expm1"],
+    needs: [],
     ulps: 4,
-    // (e²ˣ - 1) / (e²ˣ + 1). From 10 on the quotient is 1.
+    // E / (E + 2) with E = e²ˣ − 1; v is a minimax fit of 4 (e^(|2x|/4) − 1), exact up to x². From 9.01 on the quotient is 1.
     text: `static inline float dh_tanh_f32(float x) {
-  float a = dh_abs(x), t = dh_expm1_f32(2.f * (a > 10.f ? 10.f : a));
-  return dh_signed(t / (t + 2.f), x);
+  float a = dh_abs(x + x), s = a * a;
+  float low = DH_FMA(DH_FMA(3.22082014e-5f, a, 6.5145432e-4f), s, DH_FMA(1.04164947e-2f, a, .125f));
+  float high = DH_FMA(3.46619977e-9f, s, DH_FMA(2.44905909e-8f, a, 1.48690174e-6f));
+  float v = DH_FMA(DH_FMA(high, s * s, low), s, a);
+  float e = DH_FMA(${fourthPower("v")}, v), y = e / (e + 2.f);
+  return dh_signed(a > 18.02f ? 1.f : y, x);
 }
 `,
   },
   erf: {
     f32: "dh_erf_f32",
     f64: "erf",
-    needs: ["exp"],
+    needs: [],
     ulps: 3.5,
-    // Small: an odd polynomial. Large: 1 - e^P(|x|), and 1 from 4 on. Both from N. Juffa's erff (public domain).
+    // 1 − erfc |x| = E / (E + 1) with E = 1 / erfc |x| − 1; v is a minimax fit of 4 (erfc^(-1/4) |x| − 1), which is hardly
+    // more than |x|: what it is more is added at the end. From 3.92 on the quotient is 1.
     text: `static inline float dh_erf_f32(float x) {
-  float a = dh_abs(x), t = a > 4.f ? 4.f : a, s = t * t;
-  float e = DH_FMA(DH_FMA(-1.72853470e-5f, t, 3.83197126e-4f), s, DH_FMA(-3.88396438e-3f, t, 2.42546219e-2f));
-  e = DH_FMA(e, t, -1.06777877e-1f); e = DH_FMA(e, t, -6.34846687e-1f); e = DH_FMA(e, t, -1.28717512e-1f);
-  float large = 1.f - dh_exp_f32(DH_FMA(e, t, -t));
-  float p = -5.96761703e-4f;
-  p = DH_FMA(p, s, 4.99119423e-3f); p = DH_FMA(p, s, -2.67681349e-2f); p = DH_FMA(p, s, 1.12819925e-1f);
-  p = DH_FMA(p, s, -3.76125336e-1f); p = DH_FMA(p, s, 1.28379166e-1f);
-  return dh_signed(t > .927734375f ? large : DH_FMA(p, t, t), x);
+  float a = dh_abs(x), s = a * a, w = s * s;
+  float low = DH_FMA(DH_FMA(8.64805654e-2f, a, 2.97372907e-1f), s, DH_FMA(7.9577297e-1f, a, 1.28379166e-1f));
+  float high = DH_FMA(DH_FMA(-4.54647467e-3f, a, 7.82244466e-3f), s, DH_FMA(4.67907358e-3f, a, 3.34110036e-2f));
+  float top = DH_FMA(1.08590939e-4f, s, DH_FMA(-7.52754044e-4f, a, 2.80267303e-3f));
+  float more = DH_FMA(DH_FMA(top, w, high), w, low) * a, v = a + more;
+  float e = a + DH_FMA(${fourthPower("v")}, more), y = e / (e + 1.f);
+  return dh_signed(a > 3.92f ? 1.f : y, x);
 }
 `,
   },

@@ -89,6 +89,7 @@ function error(name: MathFunction, x: number, y: number): number {
   const f = Math.fround(r);
   if (Object.is(y, f)) return Number.isFinite(y) ? Math.abs(y - r) / ulp(r) : 0;
   if (Number.isNaN(r) || Number.isNaN(y)) return Infinity;
+  if (name === "exp" && y === 0 && r < 2 ** -126) return 0; // as it is in the mode in which programs run
   if (y === 0 && Math.sign(1 / y) !== (Math.sign(r) || Math.sign(1 / r))) return Infinity;
   // Beyond the largest f32 by a rounding is as good as infinite, and the other way round.
   const bounded = Math.max(-(2 ** 128), Math.min(2 ** 128, y));
@@ -153,11 +154,11 @@ describe.skipIf(targets.length === 0)("elementary functions in C (needs a C comp
 });
 
 test("only what is used is printed, each definition once and after what it needs", () => {
-  const text = mathPrelude(["erf", "tanh", "exp"]);
-  expect(text.match(/dh_exp_f32\(float x\)/g)).toHaveLength(1);
-  expect(text.indexOf("dh_exp_f32(float x)")).toBeLessThan(text.indexOf("dh_erf_f32(float x)"));
-  expect(text.indexOf("dh_expm1_f32(float x)")).toBeLessThan(text.indexOf("dh_tanh_f32(float x)"));
-  expect(text).not.toContain("dh_sin_f32");
+  const text = mathPrelude(["cos", "exp", "sin"]);
+  expect(text.match(/dh_sin_f32\(float x\)/g)).toHaveLength(1);
+  expect(text.indexOf("dh_sin_f32(float x)")).toBeLessThan(text.indexOf("dh_cos_f32(float x)"));
+  expect(text).toContain("dh_exp_f32");
+  expect(text).not.toContain("dh_tanh_f32");
   expect(text).not.toContain("#include");
   expect(mathPrelude([])).toBe("");
 });
