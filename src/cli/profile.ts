@@ -10,6 +10,7 @@ import { type KernelTime, Profiler, type ProgramTime } from "../run/profile.ts";
 import { automatically, selectBackend } from "../run/select.ts";
 import { describedRun } from "./configuration.ts";
 import * as parse from "./options.ts";
+import { stretchesText } from "./stretches.ts";
 import type { Terminal } from "./terminal.ts";
 import { widthOf } from "./terminal.ts";
 import { bytes, columns, counted, shortened, significant } from "./text.ts";
@@ -18,7 +19,7 @@ import type { Job } from "./train/job.ts";
 import { resumedTable } from "./train/table.ts";
 import { resumedText } from "./train/text.ts";
 
-type Options = { readonly steps?: number; readonly top: number; readonly json?: true };
+type Options = { readonly steps?: number; readonly top: number; readonly threads: number; readonly json?: true };
 
 /** Seconds of training that are watched unless steps are asked for. */
 const WATCHED = 2;
@@ -29,6 +30,7 @@ export function profileCommand(terminal: Terminal): Command {
     .description("Show where the time of a training step goes: kernel by kernel, against what this machine can do.")
     .argument("<run>", "the folder of a training, whose data must still be there; or a program (.js, .mjs)")
     .option("--steps <n>", `of a training: how many to watch; unless given, ${WATCHED} seconds of them`, parse.count)
+    .option("--threads <n>", "to run on, and to tell apart: who computes, who waits", parse.threads, 1)
     .option("--top <n>", "how many kernels to show", parse.count, 20)
     .option("--json", "one line of JSON, with all kernels")
     .addHelpText("after", help)
@@ -38,12 +40,17 @@ export function profileCommand(terminal: Terminal): Command {
 const help = `
 A training is begun anew, beside its folder, in which nothing changes. A program
 runs as always, with a clock in every step that it takes on the default backend;
-its output comes first. Each kernel is timed on one thread, by a clock that
-takes some 10 ns a call: steps of less than a few µs are slower with it.
+its output comes first. Each kernel is timed by a clock that takes some 10 ns a
+call: steps of less than a few µs are slower with it.
+
+Threads share the blocks of a band, kernels that are walked together, and meet
+where a band needs all of what came before. With --threads a line for each
+stretch between two such meetings shows which of them had less to do.
 
 Examples:
   $ downhill profile runs/mail-1
   $ downhill profile runs/novel-1 --top 40 --steps 100
+  $ downhill profile runs/novel-1 --threads 4
   $ npm run example xor && downhill profile dist-examples/xor.js
   $ downhill profile runs/mail-1 --json > profile.json`;
 
@@ -65,7 +72,7 @@ async function profile(what: string, options: Options, terminal: Terminal): Prom
     fail(`${what}: there is no such run, nor a program`, "downhill profile runs/NAME, the folder of a training");
   }
   const { backend: base } = await selectBackend();
-  const profiler = new Profiler(base);
+  const profiler = new Profiler(base, options.threads);
   const isTraining = statSync(what).isDirectory();
   if (options.steps !== undefined && !isTraining) {
     fail(`--steps is an option of trainings, and ${what} is a program`, "it takes the steps that it takes");
@@ -83,7 +90,7 @@ async function profile(what: string, options: Options, terminal: Terminal): Prom
     of: what,
     training: isTraining,
     backend: base.about,
-    limits: limitsOf(base),
+    limits: limitsOf(base, found.threads),
     ...found,
     residentBytes,
     others: others.map(({ steps, usPerStep }) => steps * usPerStep),
@@ -91,8 +98,8 @@ async function profile(what: string, options: Options, terminal: Terminal): Prom
   terminal.out.write(options.json ? `${JSON.stringify(result)}\n` : profileText(result, options.top, terminal));
 }
 
-function limitsOf(backend: Backend): Limits {
-  return backend.limits?.(1) ?? fail(`profile: the ${backend.name} backend knows no limits of this machine`);
+function limitsOf(backend: Backend, threads: number): Limits {
+  return backend.limits?.(threads) ?? fail(`profile: the ${backend.name} backend knows no limits of this machine`);
 }
 
 /** The run's training from its beginning, until enough steps were seen. Nothing of it is kept. */
@@ -141,19 +148,30 @@ async function program(file: string, profiler: Profiler, { err }: Terminal): Pro
 // ---- the text ----------------------------------------------------------------------------------------------------------
 
 /**
- * A kernel's rates in operations and bytes per second, and what part of which limit the nearer one is. Products in bf16
- * are held against the limit of f32, which they may exceed.
+ * A kernel's rates in operations and bytes per second of one thread, and what part of which of its limits the nearer one
+ * is. Products in bf16 are held against the limit of f32, which they may exceed.
  */
-export function boundOf({ us, flops, bytes, bf16 }: KernelTime, limits: Limits) {
-  const seconds = us * 1e-6;
+export function boundOf(
+  { usOn, flops, bytes, bf16 }: Pick<KernelTime, "usOn" | "flops" | "bytes" | "bf16">,
+  limits: Limits,
+) {
+  const seconds = usOn.reduce((sum, us) => sum + us, 0) * 1e-6;
   const rates = { flops: flops / seconds, bytes: bytes / seconds };
+  const limit = each(limits);
   // What is faster than memory came from a cache.
-  const near = rates.bytes > limits.memory || bytes < 1e6;
-  const memory = rates.bytes / (near ? limits.cache : limits.memory);
-  const compute = rates.flops / limits.flops;
+  const near = rates.bytes > limit.memory || bytes < 1e6;
+  const memory = rates.bytes / (near ? limit.cache : limit.memory);
+  const compute = rates.flops / limit.flops;
   const by = compute >= memory ? (bf16 ? "f32" : "compute") : near ? "cache" : "memory";
   return { rates, part: Math.max(compute, memory), by } as const;
 }
+
+/** What one of the threads can do while the others do the same. */
+const each = ({ threads, flops, memory, cache }: Limits) => ({
+  flops: flops / threads,
+  memory: memory / threads,
+  cache: cache / threads,
+});
 
 /**
  * Where it comes from, then what it is; of a long path the end. The lines of code of a training by the command line are
@@ -172,7 +190,9 @@ function nameOf({ what, writes, module, gradient, origin }: KernelTime, training
 export function profileText(found: Profile, top: number, { out, colors }: Terminal): string {
   const { bold, dim } = colors.out;
   const width = widthOf(out);
-  const { limits, kernels, usPerStep, steps, restUs } = found;
+  const { kernels, usPerStep, steps, restUs, threads } = found;
+  const limits = each(found.limits);
+  const several = threads > 1;
   const g = (x: number) => significant(x / 1e9, 3);
   const sorted = [...kernels].sort((a, b) => b.us - a.us);
   const shown = sorted.slice(0, top);
@@ -180,7 +200,7 @@ export function profileText(found: Profile, top: number, { out, colors }: Termin
   const cells = [
     ["", "µs", "GFLOP/s", "GB/s", "of limit"],
     ...shown.map((kernel) => {
-      const { rates, part, by } = boundOf(kernel, limits);
+      const { rates, part, by } = boundOf(kernel, found.limits);
       const nothing = kernel.us === 0;
       return [
         percent(kernel.us),
@@ -194,24 +214,34 @@ export function profileText(found: Profile, top: number, { out, colors }: Termin
   const [head = "", ...lines] = columns(cells);
   const edge = Math.max(...[head, ...lines].map((line) => line.length)) + 2;
   const named = (kernel: KernelTime) => nameOf(kernel, found.training, Math.max(20, width - edge));
-  const rest = sorted.slice(top);
-  const restOf = rest.reduce((sum, { us }) => sum + us, 0);
-  const all = (of: (k: KernelTime) => number) => kernels.reduce((sum, k) => sum + of(k), 0) / usPerStep / 1e3;
+  const restOf = sum(sorted.slice(top).map((k) => k.us));
+  const busy = sum(kernels.map((k) => k.us)) + found.packUs;
+  const perUs = (of: (k: KernelTime) => number) => sum(kernels.map(of)) / usPerStep / 1e3 / threads;
   return [
     bold(found.of),
-    `  ${significant(usPerStep)} µs a step on one thread, over ${counted(steps, "step")}; ${counted(kernels.length, "kernel")}`,
+    `  ${significant(usPerStep)} µs a step on ${several ? `${threads} threads` : "one thread"}, over ${counted(steps, "step")}; ${counted(kernels.length, "kernel")}`,
     `  ${significant(
-      all((k) => k.flops),
+      perUs((k) => k.flops),
       3,
-    )} GFLOP/s of ${g(limits.flops)} in f32; memory moves ${g(limits.memory)} GB/s, cache ${g(limits.cache)}`,
+    )} GFLOP/s of ${g(limits.flops)} in f32; memory moves ${g(limits.memory)} GB/s, cache ${g(limits.cache)}${several ? ": each" : ""}`,
     `  memory: ${bytes(found.predictedBytes)} predicted; the whole process, at most: ${bytes(found.residentBytes)}`,
     dim(`  ${shortened(found.backend, width - 2)}`),
-    "",
-    dim(`${head.padEnd(edge)}kernel`),
-    ...lines.map((line, k) => `${line.padEnd(edge)}${named(shown[k]!)}`),
-    ...(rest.length > 0
-      ? [dim(`${percent(restOf)} in ${counted(rest.length, "more kernel")}: --top ${kernels.length}`)]
+    ...(several
+      ? [
+          "",
+          `  A thread computes for ${percent(busy)} of a step and waits for others for ${percent(found.waitUs)}:`,
+          "",
+          ...stretchesText(found, top, width, dim, (kernel, room) => nameOf(kernel, found.training, room)),
+        ]
       : []),
+    "",
+    dim(`${head.padEnd(edge)}kernel${several ? "; µs and rates are of one thread" : ""}`),
+    ...lines.map((line, k) => `${line.padEnd(edge)}${named(shown[k]!)}`),
+    ...(sorted.length > top
+      ? [dim(`${percent(restOf)} in ${counted(sorted.length - top, "more kernel")}: --top ${kernels.length}`)]
+      : []),
+    ...(found.packUs > 0 ? [dim(`${percent(found.packUs)} packing matrices that many calls read`)] : []),
+    ...(several ? [dim(`${percent(found.waitUs)} waiting for other threads`)] : []),
     ...(restUs > 0 ? [dim(`${percent(restUs)} in none: the loop of steps, and clocks`)] : []),
     ...(found.others.length > 0
       ? [dim(`beside it ${counted(found.others.length, "other program")}, such as validation or sampling`)]
@@ -219,3 +249,5 @@ export function profileText(found: Profile, top: number, { out, colors }: Termin
     "",
   ].join("\n");
 }
+
+const sum = (list: readonly number[]) => list.reduce((a, b) => a + b, 0);

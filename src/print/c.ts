@@ -163,13 +163,13 @@ static inline void dh_restore(dh_mode m) { (void)m; }
  * memory: state, temporaries, scratch of all threads, the team, then resident data, feeds and outputs in their order.
  * steps[0] is how many to take, steps[1] becomes how many were taken: fewer when *stop becomes non-zero or the watched
  * output is not finite; steps[2] is how many threads to ask the team for. A program that is not `shared` has nothing to
- * give to a second one. With `clocks` it tells what each kernel takes, and runs on one thread: see c/clock.ts.
+ * give to a second one. With `clocks`, of so many threads, it tells what each kernel takes on each: see c/clock.ts.
  */
-export function printC(program: Program, lanes: number, bf16: Bf16 = "none", { clocks = false } = {}) {
+export function printC(program: Program, lanes: number, bf16: Bf16 = "none", { clocks = 0 } = {}) {
   const used = new Set<MathFunction>();
   const products = new Products(lanes, bf16);
-  const clock = clocks ? new Clock(program) : undefined;
-  const kernels = new Kernels(program, target(used, lanes), products, clocks);
+  const clock = clocks ? new Clock(program, clocks) : undefined;
+  const kernels = new Kernels(program, target(used, lanes), products, clocks > 0);
   const main = entry(program, kernels, products, clock);
   const math = [mathPrelude(used), ...(kernels.texts.some((x) => x.includes("dh_roots(")) ? [roots] : [])];
   const around = [products.declarations, ...(clock ? [clock.text] : [])];

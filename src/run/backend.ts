@@ -36,9 +36,18 @@ export interface Executable {
   run(places: Places, steps: number): number | Promise<number>;
   /** End the running call after the current step. */
   stop(): void;
-  /** Of a program with clocks: the time of each kernel since it was asked last, and between steps, as parts of all. */
-  spent?(): readonly number[];
+  /** Of a program with clocks: where the time of each thread went since it was asked last. */
+  spent?(): readonly Spent[];
 }
+
+/** Where a thread's time went, in parts of the time that the first thread has run. */
+export type Spent = {
+  readonly kernels: readonly number[];
+  /** At the barrier before each band, 0 where there is none, and at the one that ends a step. */
+  readonly waits: readonly number[];
+  /** Packing matrices when a step begins. */
+  readonly packing: number;
+};
 
 /** What a machine can do at most, measured: nothing that a program does can be faster. */
 export type Limits = {
@@ -72,8 +81,11 @@ export interface Backend {
    * backend has no threads. How many it does use changes no bit of what it computes.
    */
   load(program: Program, threads?: number): Executable;
-  /** The same with a clock beside each kernel, on one thread: for a profile. Missing where there is no such clock. */
-  clocked?(program: Program): Executable;
+  /**
+   * The same with a clock beside each kernel, for a profile: always on so many threads, 1 unless given or where there is
+   * nothing to share. Missing where there is no such clock.
+   */
+  clocked?(program: Program, threads?: number): Executable;
   /** The machine's limits, measured now: about half a second and 400 MB. Missing where only an interpreter knows. */
   limits?(threads?: number): Limits;
   /** To measure them again and again. */

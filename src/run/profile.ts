@@ -1,6 +1,7 @@
 /**
  * Where a step's time goes, kernel by kernel. A `Profiler` is a backend around another one: whatever is run on it, a
- * training or a program of somebody's own, runs with a clock beside each kernel, and can be asked about afterwards.
+ * training or a program of somebody's own, runs with a clock beside each kernel, on one thread or on several, and can be
+ * asked about afterwards.
  */
 import { peakBytes } from "../compile/compile.ts";
 import { costOf } from "../compile/cost.ts";
@@ -8,7 +9,7 @@ import { buffersOf, type Kernel, type Program } from "../compile/program.ts";
 import { fail } from "../ir/fail.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { bytesOf } from "../ir/value.ts";
-import type { Backend, Executable, Places } from "./backend.ts";
+import type { Backend, Executable, Places, Spent } from "./backend.ts";
 
 /** What one kernel does in a step, and what that takes. */
 export type KernelTime = {
@@ -24,23 +25,49 @@ export type KernelTime = {
   readonly origin: string;
   /** How often it is called in a step: once for each block of its band. */
   readonly calls: number;
-  /** In a step. */
+  /** In a step: of all threads together divided by their number, so that all kernels, waits and the rest are the step. */
   readonly us: number;
+  /** In a step, on each thread. */
+  readonly usOn: readonly number[];
   readonly flops: number;
   readonly bytes: number;
   /** Whether it is a product of factors in bf16, which some CPUs multiply faster than f32. */
   readonly bf16: boolean;
 };
 
+/** Kernels that are walked together in blocks, which the threads share. */
+export type BandTime = {
+  /** Their places in `kernels`. */
+  readonly kernels: readonly number[];
+  /** 1 where it cannot be shared: the first thread does all of it. */
+  readonly blocks: number;
+  /** µs of a step on each thread. */
+  readonly usOn: readonly number[];
+  /** Whether all threads meet before it: only then has `waitOn` anything. */
+  readonly waits: boolean;
+  /** µs of a step that each thread waited there for the others. */
+  readonly waitOn: readonly number[];
+};
+
 export type ProgramTime = {
   /** Whether it changes the state, as training does and validation does not. */
   readonly updates: boolean;
+  /** On how many it ran; 1 where it has nothing to share. */
+  readonly threads: number;
   readonly steps: number;
   /** Of a step, calls from the host included. */
   readonly usPerStep: number;
   /** In the order in which they run. */
   readonly kernels: readonly KernelTime[];
-  /** µs of a step that no kernel had: waiting for the host, copying, looking at the loss. */
+  readonly bands: readonly BandTime[];
+  /** µs of a step on each thread: packing matrices that many calls read, before all bands. */
+  readonly packOn: readonly number[];
+  /** µs of a step that each thread waited for the others at its end. */
+  readonly endOn: readonly number[];
+  /** µs of a step that threads waited for one another, and packed: as those of kernels, divided by their number. */
+  readonly waitUs: number;
+  readonly packUs: number;
+  /** µs of a step that nothing of this had: waiting for the host, copying, looking at the loss. */
   readonly restUs: number;
   /** What the program holds: predicted before its first step, feeds and outputs of its longest call included. */
   readonly predictedBytes: number;
@@ -58,8 +85,8 @@ export class Profiler {
   readonly backend: Backend;
   private readonly watched: Watched[] = [];
 
-  /** Throws where `base` has no clock. */
-  constructor(base: Backend) {
+  /** On so many threads. Throws where `base` has no clock. */
+  constructor(base: Backend, threads = 1) {
     const { clocked } = base;
     if (!clocked) {
       fail(
@@ -70,7 +97,7 @@ export class Profiler {
     this.backend = {
       ...base,
       load: (program) => {
-        const watched: Watched = { program, executable: clocked(program), steps: 0, us: 0, longest: 0 };
+        const watched: Watched = { program, executable: clocked(program, threads), steps: 0, us: 0, longest: 0 };
         this.watched.push(watched);
         return { ...watched.executable, run: (places, steps) => this.run(watched, places, steps) };
       },
@@ -104,25 +131,50 @@ export class Profiler {
 
 function timesOf({ program, executable, steps, us, longest }: Watched): ProgramTime {
   const usPerStep = us / steps;
-  const parts = executable.spent!();
-  const blocks = new Map(program.bands.flatMap((band) => band.members.map((m) => [m.kernel, band.blocks] as const)));
-  const perStep = [...program.feeds, ...program.outputs].reduce((sum, b) => sum + bytesOf(b), 0);
-  return {
-    updates: program.kernels.some((k) => buffersOf(k, program.named).writes.some((b) => b.role === "state")),
-    steps,
-    usPerStep,
-    kernels: program.kernels.map((kernel, k) => ({
+  const threads = executable.spent!();
+  const on = (part: (of: Spent) => number) => threads.map((t) => part(t) * usPerStep);
+  const mean = (list: readonly number[]) => total(list) / threads.length;
+  const packs = threads.some((t) => t.packing > 0);
+  const at = new Map(program.kernels.map((kernel, k) => [kernel, k]));
+  const bands = program.bands.map(({ members, blocks, waits }, b): BandTime => {
+    const kernels = members.map((m) => at.get(m.kernel)!);
+    const usOn = on((t) => total(kernels.map((k) => t.kernels[k]!)));
+    // Before the first band all wait for what was packed.
+    return { kernels, blocks, usOn, waits: waits || (b === 0 && packs), waitOn: on((t) => t.waits[b]!) };
+  });
+  const blocks = new Map(bands.flatMap((band) => band.kernels.map((k) => [k, band.blocks] as const)));
+  const kernels = program.kernels.map((kernel, k): KernelTime => {
+    const usOn = on((t) => t.kernels[k]!);
+    return {
       ...described(kernel),
       kind: kernel.kind,
-      calls: blocks.get(kernel) ?? 1,
-      us: parts[k]! * usPerStep,
+      calls: blocks.get(k)!,
+      us: mean(usOn),
+      usOn,
       ...costOf(kernel, program.named),
       bf16: kernel.kind === "contraction" && kernel.a.buffer.storage === "bf16" && kernel.b.buffer.storage === "bf16",
-    })),
-    restUs: (parts[program.kernels.length] ?? 0) * usPerStep,
+    };
+  });
+  const waitUs = mean(on((t) => total(t.waits)));
+  const packOn = on((t) => t.packing);
+  const perStep = total([...program.feeds, ...program.outputs].map(bytesOf));
+  return {
+    updates: program.kernels.some((k) => buffersOf(k, program.named).writes.some((b) => b.role === "state")),
+    threads: threads.length,
+    steps,
+    usPerStep,
+    kernels,
+    bands,
+    packOn,
+    endOn: on((t) => t.waits.at(-1)!),
+    waitUs,
+    packUs: mean(packOn),
+    restUs: Math.max(0, usPerStep - total(kernels.map((k) => k.us)) - waitUs - mean(packOn)),
     predictedBytes: peakBytes(program, executable.bytes) + longest * perStep,
   };
 }
+
+const total = (list: readonly number[]) => list.reduce((sum, x) => sum + x, 0);
 
 /** By what it writes: of several results of one pass the largest, the first of equal ones. */
 function described(kernel: Kernel): Pick<KernelTime, "what" | "writes" | "module" | "gradient" | "origin"> {

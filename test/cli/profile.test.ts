@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import type { Profile } from "../../src/cli/profile.ts";
 import { boundOf } from "../../src/cli/profile.ts";
 import { jsBackend } from "../../src/run/js.ts";
-import { type KernelTime, Profiler } from "../../src/run/profile.ts";
+import { Profiler } from "../../src/run/profile.ts";
 import { hasNative } from "../backends.ts";
 import { downhill, flowers, workplace } from "./terminal.ts";
 
@@ -58,6 +58,16 @@ describe.skipIf(!hasNative)("a training", () => {
     expect(out).toMatch(/GFLOP\/s of \d/);
   });
 
+  test("on two threads, where it has something to share", async () => {
+    const words = ["profile", run, "--steps", "10", "--threads", "2"];
+    const found = JSON.parse((await downhill([...words, "--json"])).out) as Profile;
+    expect(found.limits.threads).toBe(found.threads);
+    expect(found.kernels.every((k) => k.usOn.length === found.threads)).toBe(true);
+    const { out } = await downhill(words);
+    expect(out).toContain(found.threads === 2 ? "on 2 threads" : "a step on one thread");
+    for (const line of out.split("\n")) expect(line.length, line).toBeLessThanOrEqual(80);
+  });
+
   test("what it cannot do is said", async () => {
     place.file("notes.txt", "no program");
     place.file("program.js", "");
@@ -70,6 +80,7 @@ describe.skipIf(!hasNative)("a training", () => {
       [["source.ts"], /compile it first/],
       [["broken.mjs"], /RangeError: of its own\n {4}at .*broken.mjs:1.*error: broken.mjs: the program ended/s],
       [[run, "--top", "0"], /whole number from 1/],
+      [[run, "--threads", "0"], /whole number from 1 to 256/],
     ] as const) {
       const { code, err } = await downhill(["profile", ...words]);
       expect(code).toBe(2);
@@ -84,13 +95,16 @@ test("a backend without clocks is refused with the reason", () => {
 
 test("what bounds a kernel is the nearer limit", () => {
   const limits = { threads: 1, flops: 100e9, memory: 10e9, cache: 50e9 };
-  const of = (flops: number, bytes: number) => boundOf({ us: 1000, flops, bytes } as KernelTime, limits);
+  const of = (flops: number, bytes: number) => boundOf({ usOn: [1000], flops, bytes, bf16: false }, limits);
   expect(of(50e6, 2e6)).toMatchObject({ by: "compute", part: 0.5 });
   expect(of(1e6, 8e6)).toMatchObject({ by: "memory", part: 0.8 });
   // 20 GB/s are more than memory gives.
   expect(of(1e6, 20e6)).toMatchObject({ by: "cache", part: 0.4 });
   expect(of(0, 5e5)).toMatchObject({ by: "cache", part: 0.01 });
+  // The limits of two threads, of which each has half; what a kernel takes on both is its time.
+  const two = { threads: 2, flops: 200e9, memory: 20e9, cache: 100e9 };
+  expect(boundOf({ usOn: [600, 400], flops: 50e6, bytes: 2e6, bf16: false }, two)).toMatchObject({ part: 0.5 });
   // What multiplies bf16 is no part of these limits.
-  const rounded = { us: 1000, flops: 200e6, bytes: 2e6, bf16: true } as KernelTime;
+  const rounded = { usOn: [1000], flops: 200e6, bytes: 2e6, bf16: true };
   expect(boundOf(rounded, limits)).toMatchObject({ by: "f32", part: 2 });
 });

@@ -116,8 +116,10 @@ export function entry(program: Program, kernels: Kernels, products: Products, cl
   const shared = program.bands.some((band) => band.blocks > 1);
   const own = program.scratchBytes; // what lives in blocks; behind it, what products need
   const bands = program.bands.map((band) => walk(band, kernels, clock));
-  const begin = clock ? [`  ${clock.begin}`] : [];
-  const start = clock ? [`    ${clock.lap()}`] : [];
+  const begin = (id: string) => (clock ? [`  ${clock.begin(id)}`] : []);
+  const lap = (of: (c: Clock) => string) => (clock ? [`    ${of(clock)}`] : []);
+  const start = lap((c) => c.between);
+  const wait = (band?: Band) => ["    dh_wait(&call->barrier, members);", ...lap((c) => c.waited(band))];
   const { packs } = kernels;
   const scratchBytes = own + Math.ceil(products.scratchBytes / 64) * 64;
   const w = program.watch === undefined ? undefined : program.outputs[program.watch]!;
@@ -129,7 +131,7 @@ export function entry(program: Program, kernels: Kernels, products: Products, cl
     "  long s = 0;",
     ...(program.kernels.some((k) => k.kind === "contraction") ? [scratch] : []),
     "  const dh_mode before = dh_flush();",
-    ...begin,
+    ...begin("0"),
     "  for (; s < n && !*stop; s++) {",
     ...start,
     ...bands.flatMap((b) => b.lines),
@@ -149,19 +151,19 @@ export function entry(program: Program, kernels: Kernels, products: Products, cl
     "  char **const memory = call->memory;",
     `  char *const scratch = memory[2] + id * ${scratchBytes}L, *const product = scratch + ${own};`,
     "  const dh_mode before = dh_flush();",
-    ...begin,
+    ...begin("id"),
     "  for (long s = 0;; s++) {",
     ...start,
-    ...(packs.lines.length ? [...packs.lines, "    dh_wait(&call->barrier, members);"] : []),
-    ...bands.flatMap(({ waits, cut, lines }) => [
-      ...(waits ? ["    dh_wait(&call->barrier, members);"] : []),
+    ...(packs.lines.length ? [...packs.lines, ...lap((c) => c.packed), ...wait(program.bands[0])] : []),
+    ...bands.flatMap(({ band, cut, lines }) => [
+      ...(band.waits ? wait(band) : []),
       ...(cut ? lines : ["    if (id == 0) {", ...lines.map((l) => `  ${l}`), "    }"]),
     ]),
     "    if (id == 0) {",
     "      call->s = s + 1;",
     `      call->over[s & 1] = s + 1 == call->n || *call->stop${finite ? ` || !${finite}` : ""};`,
     "    }",
-    "    dh_wait(&call->barrier, members);",
+    ...wait(),
     "    if (call->over[s & 1]) break;",
     "  }",
     "  dh_restore(before);",
@@ -181,7 +183,7 @@ export function entry(program: Program, kernels: Kernels, products: Products, cl
 function walk(band: Band, kernels: Kernels, clock?: Clock) {
   const { blocks } = band;
   const calls = band.members.map((m) => `${kernels.call(band, m)}${clock ? ` ${clock.lap(m.kernel)}` : ""}`);
-  if (blocks === 1) return { waits: band.waits, cut: false, lines: calls.map((c) => `    ${c}`) };
+  if (blocks === 1) return { band, cut: false, lines: calls.map((c) => `    ${c}`) };
   const whole = band.slices % band.perBlock === 0;
   const end = `lo + ${band.perBlock}`;
   const lines = [
@@ -190,7 +192,7 @@ function walk(band: Band, kernels: Kernels, clock?: Clock) {
     ...calls.map((c) => `      ${c}`),
     "    }",
   ];
-  return { waits: band.waits, cut: true, lines };
+  return { band, cut: true, lines };
 }
 
 const parameter = ({ buffer, written }: Printed["pointers"][number], n: number) =>

@@ -7,8 +7,9 @@ import { align } from "../../compile/memory.ts";
 import type { Program } from "../../compile/program.ts";
 import { dtypes } from "../../ir/dtype.ts";
 import { bytesOf } from "../../ir/value.ts";
+import { clockSlots } from "../../print/c/clock.ts";
 import { printC } from "../../print/c.ts";
-import type { Backend, Executable, Memory, Places } from "../backend.ts";
+import type { Backend, Executable, Memory, Places, Spent } from "../backend.ts";
 import { checkThreads, mostThreads } from "../threads.ts";
 import { loadBinding } from "./binding.ts";
 import { compileToObject } from "./cache.ts";
@@ -17,7 +18,7 @@ import { openLibraries } from "./library.ts";
 import { measureLimits, NativeLimiter } from "./limits.ts";
 import { NativeBlock } from "./memory.ts";
 import { team } from "./team.ts";
-import { MeasuredThreads, type Threads } from "./threads.ts";
+import { alwaysThreads, MeasuredThreads, type Threads } from "./threads.ts";
 import { unitFor } from "./tiles.ts";
 
 /** Calls expected to take longer than this leave the main thread. */
@@ -51,7 +52,7 @@ export function nativeBackend(
     allocate: (bytes) => new NativeMemory(bytes),
     residentBytes: () => process.memoryUsage.rss(),
     load: (program, threads = defaultThreads()) => load(program, compiler, threads, decide),
-    clocked: (program) => load(program, compiler, 1, decide, true),
+    clocked: (program, threads = 1) => load(program, compiler, threads, alwaysThreads, true),
     limits: (threads) => measureLimits(compiler, threads),
     limiter: (threads) => new NativeLimiter(compiler, threads),
   };
@@ -77,9 +78,7 @@ function load(
     program,
     compiler.lanes,
     rounded ? unitFor(compiler) : "none",
-    {
-      clocks,
-    },
+    { clocks: clocks ? most : 0 },
   );
   const { note, link } = openLibraries(
     compiler,
@@ -174,17 +173,21 @@ function load(
     stop: () => {
       stop[0] = 1;
     },
-    ...(clocks && { spent: () => spent(object, program.kernels.length + 1) }),
+    ...(clocks && { spent: () => spent(object, program, most).slice(0, threads) }),
   };
 }
 
-/** Parts of the ticks that a program's clock has counted. */
-function spent(object: number, n: number): number[] {
+/** The ticks that the clocks of a program have counted, in parts of the first thread's. */
+function spent(object: number, program: Program, threads: number): Spent[] {
   const binding = loadBinding();
-  const out = new NativeBlock(8 * n);
+  const { waits, end, packing, count } = clockSlots(program);
+  const out = new NativeBlock(8 * count * threads);
   binding.call(binding.sym(object, "dh_laps"), out.address, 0, 0);
   const ticks = [...new Float64Array(out.view())];
   out.free();
-  const all = ticks.reduce((a, b) => a + b, 0) || 1;
-  return ticks.map((t) => t / all);
+  const all = ticks.slice(0, count).reduce((a, b) => a + b, 0) || 1;
+  return Array.from({ length: threads }, (_, id) => {
+    const parts = ticks.slice(id * count, (id + 1) * count).map((t) => t / all);
+    return { kernels: parts.slice(0, waits), waits: parts.slice(waits, end + 1), packing: parts[packing]! };
+  });
 }
