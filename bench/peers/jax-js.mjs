@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { blockUntilReady, init, jit, nn, numpy as np, tree, valueAndGrad } from "@jax-js/jax";
-import { given, samples, serve, slice } from "./protocol.mjs";
+import { given, matmul, serve, slice, training } from "./protocol.mjs";
 
 const [folder, threads] = process.argv.slice(2);
 await init("wasm");
@@ -69,7 +69,7 @@ const map = (f, first, ...others) =>
   Object.fromEntries(Object.keys(first).map((k) => [k, f(first[k], ...others.map((o) => o[k]))]));
 const refs = (t) => tree.ref(t);
 
-function training() {
+function trained() {
   const lossOf = losses[workload] ?? dense(0, 2);
   const resident = arrays(data);
   const step = jit((p, opt, feed, at) => {
@@ -93,42 +93,28 @@ function training() {
     const zeros = () => map((t) => np.zerosLike(t.ref), p);
     state = [p, workload === "SGD-1" ? {} : { m: zeros(), v: zeros() }];
   };
-  const call = async (n) => {
-    const found = [];
-    for (let s = 0; s < n; s++) {
+  return training(counts, {
+    reset,
+    step(s) {
       const [loss, ...next] = step(...state, refs(slices[s]), refs(resident));
       state = next;
-      found.push(loss);
-    }
-    await blockUntilReady(refs(state[0]));
-    const numbers = [];
-    for (const loss of found) numbers.push((await loss.data())[0]);
-    return numbers;
-  };
-  const check = () => {
-    reset();
-    return call(counts.checked);
-  };
-  return [reset, call, check];
+      return { data: () => loss.ref.data(), dispose: () => loss.dispose() };
+    },
+    settled: () => blockUntilReady(refs(state[0])),
+  });
 }
 
-function matmul() {
+function product() {
   const { a, b } = arrays(data);
   const product = jit((a, b) => np.matmul(a, b));
-  const call = async (n) => {
-    let last;
-    for (let s = 0; s < n; s++) {
-      const c = product(a.ref, b.ref);
-      await blockUntilReady(c.ref);
-      if (s === n - 1) last = await c.data();
-      else c.dispose();
-    }
-    return last;
-  };
-  return [() => {}, call, async () => samples([await call(1)])];
+  return matmul(async () => {
+    const c = product(a.ref, b.ref);
+    await blockUntilReady(c.ref);
+    return { data: () => c.ref.data(), dispose: () => c.dispose() };
+  });
 }
 
 const about = new URL("./node_modules/@jax-js/jax/package.json", import.meta.url);
 const { version } = JSON.parse(readFileSync(fileURLToPath(about), "utf8"));
-const form = workload.startsWith("MATMUL") ? matmul : training;
-await serve(counts, `jax-js ${version}, WebAssembly, ${threads} threads`, ...form());
+const form = workload.startsWith("MATMUL") ? product() : trained();
+await serve(counts, `jax-js ${version}, WebAssembly, ${threads} threads`, form);

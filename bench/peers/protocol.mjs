@@ -27,13 +27,49 @@ export const slice = ({ shape, data, dtype }, s) => {
 };
 
 /** Some elements of each array, those that ours are looked at. */
-export const samples = (arrays) =>
+const samples = (arrays) =>
   arrays.flatMap((a) => [0, 0.13, 0.37, 0.61, 0.89].map((part) => a[Math.floor(part * a.length)]));
+
+/**
+ * What is served of a step that is dispatched for itself. step(s) gives its loss, settled() waits for its state; their
+ * numbers are read when all are under way.
+ */
+export function training({ checked }, { reset, step, settled = () => {} }) {
+  const call = async (n) => {
+    const losses = Array.from({ length: n }, (_, s) => step(s));
+    await settled();
+    const numbers = [];
+    for (const loss of losses) {
+      numbers.push((await loss.data())[0]);
+      loss.dispose();
+    }
+    return numbers;
+  };
+  const check = async () => {
+    await reset();
+    return call(checked);
+  };
+  return { reset, call, check };
+}
+
+/** The same of a matrix product, which must be there before the next is asked for. */
+export function matmul(product) {
+  const call = async (n) => {
+    let last;
+    for (let s = 0; s < n; s++) {
+      const c = await product();
+      if (s === n - 1) last = await c.data();
+      c.dispose();
+    }
+    return last;
+  };
+  return { reset() {}, call, check: async () => samples([await call(1)]) };
+}
 
 const say = (what) => process.stdout.write(`${JSON.stringify(what)}\n`);
 
 /** reset() goes back to the first numbers, call(n) takes n steps and waits for them, check() gives what is compared. */
-export async function serve({ steps, restart }, about, reset, call, check) {
+export async function serve({ steps, restart }, about, { reset, call, check }) {
   const found = await check();
   await reset();
   await call(Math.min(steps, 3)); // warm

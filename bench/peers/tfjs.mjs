@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { dirname } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { setThreadsCount, setWasmPaths } from "@tensorflow/tfjs-backend-wasm";
-import { given, samples, serve, slice } from "./protocol.mjs";
+import { given, matmul, serve, slice, training } from "./protocol.mjs";
 
 const [folder, threads] = process.argv.slice(2);
 const wasm = createRequire(import.meta.url).resolve("@tensorflow/tfjs-backend-wasm");
@@ -44,7 +44,7 @@ const losses = {
   },
 };
 
-function training() {
+function trained() {
   const lossOf = losses[workload] ?? dense(0, 2);
   let rule;
   const reset = () => {
@@ -55,35 +55,8 @@ function training() {
       value.dispose();
     }
   };
-  const call = async (n) => {
-    const found = [];
-    for (let s = 0; s < n; s++) found.push(tf.tidy(() => rule.minimize(() => lossOf(steps[s]), true)));
-    const numbers = [];
-    for (const loss of found) {
-      numbers.push((await loss.data())[0]);
-      loss.dispose();
-    }
-    return numbers;
-  };
-  const check = () => {
-    reset();
-    return call(counts.checked);
-  };
-  return [reset, call, check];
+  return training(counts, { reset, step: (s) => tf.tidy(() => rule.minimize(() => lossOf(steps[s]), true)) });
 }
 
-function matmul() {
-  const call = async (n) => {
-    let last;
-    for (let s = 0; s < n; s++) {
-      const c = tf.matMul(at.a, at.b);
-      if (s === n - 1) last = await c.data();
-      c.dispose();
-    }
-    return last;
-  };
-  return [() => {}, call, async () => samples([await call(1)])];
-}
-
-const form = workload.startsWith("MATMUL") ? matmul : training;
-await serve(counts, `TensorFlow.js ${tf.version.tfjs}, WebAssembly, ${threads} threads`, ...form());
+const form = workload.startsWith("MATMUL") ? matmul(() => tf.matMul(at.a, at.b)) : trained();
+await serve(counts, `TensorFlow.js ${tf.version.tfjs}, WebAssembly, ${threads} threads`, form);
