@@ -3,13 +3,13 @@
  * (scripts/golden/mlp32.py). PyTorch's weights lie there as [in, out], ours are [out, in].
  */
 import { readFileSync } from "node:fs";
-import { beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { descent, logisticStep, mlpRule, mlpStep } from "../../bench/dense.ts";
-import { integers, noise, uniforms } from "../../bench/noise.ts";
+import { counting, integers, noise, uniforms } from "../../bench/noise.ts";
 import type { Tensor } from "../../src/ir/tensor.ts";
 import { type Value, value } from "../../src/ir/value.ts";
 import { Run } from "../../src/run/run.ts";
-import { selectBackend } from "../../src/run/select.ts";
+import { backends } from "../backends.ts";
 
 type Spec = { readonly seed: number; readonly shape: number[]; readonly fanIn: number; readonly first: number[] };
 type Golden = {
@@ -42,18 +42,7 @@ function weights({ seed, shape, fanIn, first }: Spec): Value {
 /** The largest |a − b|. */
 const apart = (a: ArrayLike<number>, b: readonly number[]) => Math.max(...b.map((x, k) => Math.abs(a[k]! - x)));
 
-let backends: string[];
-beforeAll(async () => {
-  backends = [...new Set(["js", (await selectBackend()).backend.name])];
-});
-
-const counting = (n: number) =>
-  value(
-    [n],
-    Float32Array.from({ length: n }, (_, k) => k + 1),
-  );
-
-describe("losses from PyTorch's weights", () => {
+describe.each(backends)("losses from PyTorch's weights, %s", (backend) => {
   test("20 steps of MLP-32", { timeout: 60_000 }, async () => {
     const { steps, tensors, f32 } = golden.mlp32;
     const { w1, b1, w2, b2, x, labels } = tensors as Record<"w1" | "b1" | "w2" | "b2" | "x" | "labels", Spec>;
@@ -62,13 +51,11 @@ describe("losses from PyTorch's weights", () => {
     const data = { x: noise(x.seed, x.shape), labels: integers(labels.seed, labels.shape, 10) };
     expect([...data.x.data.subarray(0, 3)]).toEqual(x.first);
     expect([...data.labels.data.subarray(0, 3)]).toEqual(labels.first);
-    for (const backend of backends) {
-      const run = await Run.start({ params, opt: mlpRule.init(params) }, { backend: backend as "js" });
-      const loop = run.loop((s, f: { step: Tensor }, d) => mlpStep(s, d.x, d.labels, f.step), { data });
-      const { output } = await loop.take(steps, { step: counting(steps) });
-      expect(output.loss.data).toHaveLength(20);
-      expect(apart(output.loss.data, f32.losses), backend).toBeLessThan(1e-5);
-    }
+    const run = await Run.start({ params, opt: mlpRule.init(params) }, { backend });
+    const loop = run.loop((s, f: { step: Tensor }, d) => mlpStep(s, d.x, d.labels, f.step), { data });
+    const { output } = await loop.take(steps, { step: counting(steps) });
+    expect(output.loss.data).toHaveLength(20);
+    expect(apart(output.loss.data, f32.losses)).toBeLessThan(1e-5);
   });
 
   test("50 steps of SGD-1", async () => {
@@ -77,12 +64,10 @@ describe("losses from PyTorch's weights", () => {
     const params = { weight: weights(w), bias: value([1], [0]) };
     const rows = value([steps, 1], integers(labels.seed, labels.shape, 2).data);
     const feeds = { x: value([steps, 1, 100], noise(x.seed, x.shape).data), y: value([steps, 1, 1], rows.data) };
-    for (const backend of backends) {
-      const run = await Run.start({ params, opt: descent.init(params) }, { backend: backend as "js" });
-      const loop = run.loop((s, f: { x: Tensor; y: Tensor; step: Tensor }) => logisticStep(s, f.x, f.y, f.step));
-      const { output } = await loop.take(steps, { ...feeds, step: counting(steps) });
-      expect(output.loss.data).toHaveLength(50);
-      expect(apart(output.loss.data, f32.losses), backend).toBeLessThan(1e-5);
-    }
+    const run = await Run.start({ params, opt: descent.init(params) }, { backend });
+    const loop = run.loop((s, f: { x: Tensor; y: Tensor; step: Tensor }) => logisticStep(s, f.x, f.y, f.step));
+    const { output } = await loop.take(steps, { ...feeds, step: counting(steps) });
+    expect(output.loss.data).toHaveLength(50);
+    expect(apart(output.loss.data, f32.losses)).toBeLessThan(1e-5);
   });
 });
