@@ -3,7 +3,7 @@ import { type Result, Run, scalar, type Tensor, type Traced, type Value, value, 
 import { apply, binaryCrossEntropy, crossEntropy, init, linear, type Params, relu, sequential } from "downhill/nn";
 import { adam, type State, sgd, update } from "downhill/optim";
 import { counting, integers, noise } from "./noise.ts";
-import { denseFlops, type Numbers, type Workload } from "./workload.ts";
+import { denseBytes, denseFlops, type Numbers, type Workload } from "./workload.ts";
 
 /** What a step changes: parameters, and what their optimizer remembers. */
 type Trained<P> = { readonly params: P; readonly opt: State };
@@ -30,6 +30,8 @@ export const sgd1: Workload<Numbers<Params<typeof logistic>, Labelled>> = {
   name: "SGD-1",
   about: "logistic regression, 100 features, plain SGD, one example per step",
   steps: 10_000,
+  flops: 4 * 100, // the score, and the weights' step
+  bytes: 4 * 101, // a row and its answer; the weights stay in the nearest cache
   restart: true,
   checked: { steps: 50, within: 1e-4 },
   numbers: () => ({
@@ -67,6 +69,7 @@ export const mlpOf = (batch: number, steps: number): Workload<Numbers<Params<typ
   about: `784-128-10, ReLU, softmax cross-entropy, Adam, batches of ${batch}`,
   steps,
   flops: denseFlops(batch, [784, 128, 10]),
+  bytes: denseBytes(batch, [784, 128, 10]),
   restart: true,
   checked: { steps: 8, within: 1e-4 },
   numbers: () => ({
@@ -91,6 +94,7 @@ export const wideOf = (precision: "f32" | "bf16"): Workload<Numbers<Params<typeo
   about: `1024-1024-1024-10, ReLU, softmax cross-entropy, Adam, batches of 512, products in ${precision}`,
   steps: 4,
   flops: denseFlops(512, [1024, 1024, 1024, 10]),
+  bytes: denseBytes(512, [1024, 1024, 1024, 10]),
   restart: true,
   checked: { steps: 4, within: 1e-4 },
   numbers: () => ({

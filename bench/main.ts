@@ -2,21 +2,20 @@
  * npm run bench: how fast training steps are on this machine, as a table or, with --json, as one line per workload and
  * number of threads. Each workload runs in processes of its own, so that memory and first steps are those of a fresh
  * start, on a cache folder of its own, so that the first compilation is one. With --peers other libraries do the same
- * work from the same numbers, in turns with ours.
+ * work from the same numbers. They, ours, and what samples the machine's limits take turns.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, cpus, loadavg, release, tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Limits } from "downhill";
 import { type Cold, cold, given, limits, warm } from "./measure.ts";
 import { type Options, optionsOf, Usage, usage } from "./options.ts";
 import { installed } from "./peers.ts";
+import { Ceilings, numbersFor, phase } from "./processes.ts";
 import { Interrupted } from "./protocol.ts";
-import { save } from "./results.ts";
-import { head, legend, peerOf, type Row, rowOf, verdictLines } from "./table.ts";
+import { against, last, save } from "./results.ts";
+import { head, legend, peerOf, type Row, rowOf, verdictLines, workLines } from "./table.ts";
 import { verdicts } from "./targets.ts";
-import { numbersFor, phase, rounds, rowFrom } from "./turns.ts";
-import type { Workload } from "./workload.ts";
+import { rounds, rowFrom } from "./turns.ts";
 import { workloads } from "./workloads.ts";
 
 const [first, ...rest] = process.argv.slice(2);
@@ -24,6 +23,7 @@ process.exitCode = first === "measure" ? await measure(rest) : await bench(proce
 
 async function bench(words: readonly string[]): Promise<number> {
   let folder: string | undefined;
+  const ceilings: Ceilings[] = [];
   process.once("SIGINT", () => {}); // the children get it too and end; this process cleans up first
   try {
     const options = optionsOf(words);
@@ -32,26 +32,26 @@ async function bench(words: readonly string[]): Promise<number> {
       return 0;
     }
     folder = mkdtempSync(join(tmpdir(), "downhill-bench-"));
-    await all(options, folder);
+    for (const threads of options.threads) {
+      const found = await Ceilings.start(threads, options, folder);
+      if (found) ceilings.push(found);
+    }
+    await all(options, folder, ceilings);
     return 0;
   } catch (error) {
     if (error instanceof Interrupted) return 130;
     console.error(`bench: ${error instanceof Error ? error.message : error}`);
     return error instanceof Usage ? 2 : 1;
   } finally {
+    for (const ceiling of ceilings) ceiling.end();
     if (folder) rmSync(folder, { recursive: true, force: true });
   }
 }
 
-async function all(options: Options, folder: string): Promise<void> {
+async function all(options: Options, folder: string, ceilings: readonly Ceilings[]): Promise<void> {
   const say = options.json ? () => {} : (line: string) => console.log(line);
   const { peers, missing } = options.peers ? installed() : { peers: [], missing: [] };
   for (const line of missing) say(`not compared: ${line}`);
-  const ceilings: Limits[] = [];
-  for (const threads of options.threads) {
-    const found = await phase<Limits | null>("limits", undefined, threads, options, folder);
-    if (found) ceilings.push(found);
-  }
   say(head);
   const rows: Row[] = [];
   let about = "";
@@ -63,18 +63,19 @@ async function all(options: Options, folder: string): Promise<void> {
     const before = await phase<Cold>("cold", workload, options.threads[0]!, options, folder);
     for (const threads of options.threads) {
       const load = loadavg()[0]!;
-      const found = await rounds(workload, threads, options, folder, { compared, numbers, check, say });
+      const beside = ceilings.find((c) => c.threads === threads);
+      const found = await rounds(workload, threads, options, folder, {
+        ceilings: beside,
+        compared,
+        numbers,
+        check,
+        say,
+      });
       if (found.ours.backend === "native" && (before.cached || !found.ours.cached)) {
         throw new Error(`${workload.name}: the cache was not as expected`);
       }
       about = found.ours.about;
-      const ceiling = await nearer(
-        ceilings.find((l) => l.threads === threads),
-        workload,
-        options,
-        folder,
-      );
-      const row = rowFrom(workload, threads, load, before, found, ceiling);
+      const row = rowFrom(workload, threads, load, before, found);
       rows.push(row);
       if (options.json) console.log(JSON.stringify(row));
       else for (const line of [rowOf(row), ...(row.peers ?? []).map((peer) => peerOf(peer, row))]) say(line);
@@ -84,31 +85,22 @@ async function all(options: Options, folder: string): Promise<void> {
   const model = cpus()[0]?.model.trim() ?? "unknown processor";
   const machine = `${model}, ${availableParallelism()} CPUs, ${process.platform} ${release()}, Node ${process.versions.node}, ${about}`;
   const judged = verdicts(rows);
-  const text = [legend(machine, loadavg()[0]!, ceilings), "", verdictLines(judged)].join("\n");
-  say(text);
-  if (options.save) say(`\nkept: ${save({ model, machine, limits: ceilings, rows, verdicts: judged }).join(", ")}`);
+  const seen = ceilings.map((c) => c.seen());
+  say([legend(machine, loadavg()[0]!, seen), "", workLines(rows), "", verdictLines(judged)].join("\n"));
+  const changed = against(rows, last(model));
+  if (changed.length > 0) say(["", ...changed].join("\n"));
+  if (options.save) say(`\nkept: ${save({ model, machine, limits: seen, rows, verdicts: judged }).join(", ")}`);
 }
 
-/** Memory is everybody's: where it is what limits a workload, it is measured again beside it, and the better counts. */
-async function nearer(found: Limits | undefined, { bytes }: Workload, options: Options, folder: string) {
-  if (!found || bytes === undefined) return found;
-  const again = await phase<Limits>("limits", undefined, found.threads, options, folder);
-  return { ...found, memory: Math.max(found.memory, again.memory) };
-}
-
-/** The other side of `start` in turns.ts. */
+/** The other side of `start` in processes.ts. */
 async function measure([name, of, backend, threads, more, spawned]: string[]): Promise<number> {
   const on = backend as Options["backend"];
   const workload = workloads.find((w) => w.name === of)!;
   if (name === "warm") await warm(workload, on, Number(spawned));
+  else if (name === "limits") await limits(on, Number(threads));
   else {
-    const answer =
-      name === "limits"
-        ? limits(on, Number(threads))
-        : name === "cold"
-          ? cold(workload, on)
-          : given(workload, on, more!);
-    console.log(JSON.stringify({ bench: "answer", answer: await answer }));
+    const answer = await (name === "cold" ? cold(workload, on) : given(workload, on, more!));
+    console.log(JSON.stringify({ bench: "answer", answer }));
   }
   return 0;
 }

@@ -17,6 +17,7 @@ const matmulOf = (name: string, [m, n, k]: readonly [number, number, number], fo
     about: `a matrix product [${m}, ${k}] · [${k}, ${n}], ${forms[form]}`,
     steps: Math.max(1, Math.round(1e9 / flops)),
     flops,
+    bytes: 4 * (m * k + k * n + m * n),
     checked: { steps: 1, within: 1e-4 },
     numbers: () => ({
       params: { c: value([m, n], new Float32Array(m * n)) },

@@ -1,14 +1,14 @@
 /**
  * What a process of its own measures. They share a cache folder that was empty at first:
  *
- *   limits    the machine's ceilings; makes what is compiled once per machine and counts for nobody: binding, library
+ *   limits    samples the machine's limits; makes what is compiled once per machine and counts for nobody: binding, library
  *   cold      compiles a workload's program for the first time
  *   warm      finds that program in the cache, takes a first step, and then as many as it is asked for
  *   given     writes the workload's numbers to a folder, where peers find them, and what its first steps result in
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type BackendName, type Limits, Run, selectBackend, tree, type Value } from "downhill";
+import { type BackendName, Run, selectBackend, tree, type Value } from "downhill";
 import { noise } from "./noise.ts";
 import { serve } from "./protocol.ts";
 import type { Ready, Workload } from "./workload.ts";
@@ -22,10 +22,7 @@ export type Warm = Cold & {
   readonly about: string;
   /** From before the process began to the end of its first step, without making the numbers. */
   readonly startMs: number;
-  /**
-   * The largest resident set to be expected before the first step: what Node and the library take, the numbers on the
-   * host, and the program with its state, temporaries, data, feeds and outputs.
-   */
+  /** The largest resident set, asked for before the first step: what the process has, and what is still to be touched. */
   readonly predictedMb: number;
 };
 export type Times = { readonly us: readonly number[] };
@@ -34,12 +31,13 @@ export type End = { readonly peakRssMb: number; readonly usedMb: number };
 
 const MB = 1e6;
 
-/** The ceilings of `threads` threads, where the backend can tell. */
-export async function limits(backend: Backend, threads: number): Promise<Limits | null> {
+/** Samples the limits of `threads` threads as often as it is asked, where the backend can tell. */
+export async function limits(backend: Backend, threads: number): Promise<void> {
   const run = await Run.start({}, { backend });
   const data = { a: noise(1, [64, 64]) };
   await run.loop((_, __, { a }) => ({ output: { product: a.matmul(a) } }), { data }).take(1, {});
-  return (await selectBackend(backend)).backend.limits?.(threads) ?? null;
+  const limiter = (await selectBackend(backend)).backend.limiter?.(threads);
+  await serve({ known: limiter !== undefined }, async () => limiter?.sample() ?? {});
 }
 
 /** From the step's function to a program that can be called: trace, gradient, compile, print, C compiler, load. */
@@ -55,29 +53,27 @@ export async function cold(workload: Workload, backend: Backend): Promise<Cold> 
 export async function warm(workload: Workload, backend: Backend, spawned: number): Promise<void> {
   const base = process.memoryUsage.rss();
   const born = performance.timeOrigin + performance.now() - spawned;
-  const { run, loop, compiled, times, hostBytes } = await launch(workload, backend);
-  const startMs = born + times.startMs;
-  const { executable } = compiled;
-
   const { steps, restart, name } = workload;
   const many = workload.feeds(steps);
-  const first = restart ? run.snapshot() : undefined;
+  const { run, loop, first, compiled, compileMs, startMs, predictedBytes } = await launch(workload, backend, many);
+
+  let taken: Awaited<ReturnType<typeof loop.take>> | undefined;
   const call = async () => {
-    if (first) run.restore(first);
+    if (restart) run.restore(first);
     const t = performance.now();
-    const taken = await loop.take(steps, many);
+    taken = await loop.take(steps, many, taken);
     if (taken.steps !== steps) throw new Error(`${name}: step ${taken.steps} was not finite`);
     return ((performance.now() - t) * 1000) / steps;
   };
-  await call(); // room for so many steps is made here
+  await call(); // warm
 
   const ready: Warm = {
     backend: run.backend.name,
     about: run.backend.about,
-    compileMs: times.compileMs,
-    cached: executable.cached,
-    startMs,
-    predictedMb: (base + hostBytes + run.memory().predictedBytes) / MB,
+    compileMs,
+    cached: compiled.executable.cached,
+    startMs: born + startMs,
+    predictedMb: predictedBytes / MB,
   };
   await serve(ready, async (ask): Promise<Times | End> => {
     if ("end" in ask) {
@@ -95,17 +91,27 @@ export async function warm(workload: Workload, backend: Backend, spawned: number
 }
 
 /** A run that has taken its first step. What it was started from is in this frame alone, so that it can go. */
-async function launch(workload: Workload, backend: Backend) {
+async function launch(workload: Workload, backend: Backend, many: ReturnType<Workload["feeds"]>) {
   const numbers = workload.numbers();
-  const hostBytes = tree.leaves<Value>(numbers).reduce((sum, { data }) => sum + data.byteLength, 0);
   const once = workload.feeds(1);
   const begin = performance.now();
   const { run, loop } = await workload.start(numbers, backend);
   const started = performance.now();
-  const compiled = loop.compiled(once);
-  const compileMs = performance.now() - started;
+  const compiled = loop.compiled(many);
+  const ready = performance.now();
+  const first = workload.restart ? run.snapshot() : new ArrayBuffer(0);
+  const { predictedBytes, processBytes = process.memoryUsage.rss() + predictedBytes } = run.memory();
+  const stepping = performance.now();
   await loop.take(1, once);
-  return { run, loop, compiled, times: { compileMs, startMs: performance.now() - begin }, hostBytes };
+  return {
+    run,
+    loop,
+    first,
+    compiled,
+    compileMs: ready - started,
+    startMs: ready - begin + performance.now() - stepping,
+    predictedBytes: processBytes,
+  };
 }
 
 // ---- what peers are given ----------------------------------------------------------------------------------------------

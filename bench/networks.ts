@@ -17,7 +17,7 @@ import {
 } from "downhill/nn";
 import { adamW, chain, clipGlobalNorm, matrices, momentum, update } from "downhill/optim";
 import { counting, integers, noise } from "./noise.ts";
-import type { Numbers, Workload } from "./workload.ts";
+import { adamBytes, type Numbers, type Workload } from "./workload.ts";
 
 const images = sequential(
   conv2d(1, 16, 3, { padding: 1 }),
@@ -35,6 +35,8 @@ const images = sequential(
 const rows = 1024;
 /** One multiply-add per tap, channel and place of the output; the first layer has no gradient of its inputs. */
 const cnnFlops = 64 * (4 * 28 * 28 * 16 * 9 + 6 * 14 * 14 * 32 * 16 * 9 + 6 * 32 * 7 * 7 * 10);
+/** Images; parameters and momentum, read and written: of two convolutions, two batch norms and the last layer. */
+const cnnBytes = 4 * (64 * 28 * 28 + 4 * (16 * 9 + 16 + 32 * 16 * 9 + 32 + 2 * 16 + 2 * 32 + 32 * 7 * 7 * 10 + 10));
 
 type Images = Numbers<Params<typeof images>, { readonly x: Value<"f32">; readonly labels: Value<"i32"> }> & {
   readonly state: State<typeof images>;
@@ -46,6 +48,7 @@ export const cnn: Workload<Images> = {
   about: "2 × (3×3 convolution, batch norm, ReLU, pool) on 28×28, SGD with momentum, batches of 64",
   steps: 10,
   flops: cnnFlops,
+  bytes: cnnBytes,
   restart: true,
   checked: { steps: 8, within: 1e-3 },
   numbers: () => ({ ...init(images, 1), data: { x: noise(1, [rows, 1, 28, 28]), labels: integers(2, [rows], 10) } }),
@@ -83,6 +86,7 @@ function language(name: string, { batch, ...sizes }: Recipe, steps: number, rest
     about: `${layers} layers, ${heads} heads, width ${width}, context ${context}, AdamW, clipped, batches of ${batch}`,
     steps,
     flops: batch * context * (6 * weights + 12 * layers * width * context),
+    bytes: 4 * batch * (context + 1) + adamBytes(weights + (context + 2 * layers + 1) * width), // places, and norms
     restart,
     checked: { steps: Math.min(8, steps), within: 1e-4 },
     numbers: () => ({ params: init(net, 1).params, data: { tokens: integers(1, [length], vocabulary) } }),

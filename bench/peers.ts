@@ -26,7 +26,7 @@ const everything = /^(?!.*BF16)/; // ours in bf16 is compared with ours in f32
 const kinds: readonly Kind[] = [
   { name: "torch", script: "torch_peer.py", way: "eager", needs: "torch", workloads: everything },
   { name: "torch compiled", script: "torch_peer.py", way: "compiled", needs: "torch", workloads: /^(?!MATMUL|.*BF16)/ },
-  { name: "jax", script: "jax_peer.py", way: "step", needs: "jax", workloads: everything },
+  { name: "jax jit", script: "jax_peer.py", way: "step", needs: "jax", workloads: everything },
   { name: "jax scan", script: "jax_peer.py", way: "scan", needs: "jax", workloads: /^(?!MATMUL|ADAMW|.*BF16)/ },
   { name: "scikit-learn", script: "sklearn_peer.py", way: "", needs: "sklearn", workloads: /^SGD-1$/ },
   {

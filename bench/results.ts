@@ -1,14 +1,14 @@
-/** Results that stay: bench/results/<date>-<machine>.json, and the same as a short table in Markdown. */
-import { mkdirSync, writeFileSync } from "node:fs";
+/** Results that stay: bench/results/<date>-<machine>.json, the same as a short table in Markdown, and what has changed. */
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { Limits } from "downhill";
-import { type Row, short } from "./table.ts";
+import type { Ceiling } from "./processes.ts";
+import { ceilingLine, type Row, rate, short, summary } from "./table.ts";
 import { fastest, type Verdict } from "./targets.ts";
 
 export type Results = {
   readonly model: string;
   readonly machine: string;
-  readonly limits: readonly Limits[];
+  readonly limits: readonly Ceiling[];
   readonly rows: readonly Row[];
   readonly verdicts: readonly Verdict[];
 };
@@ -37,21 +37,22 @@ const slug = (model: string): string =>
     .replace(/^-|-$/g, "");
 
 function markdown(date: string, { machine, limits, rows, verdicts }: Omit<Results, "model">): string {
+  const part = (x: number | undefined) => (x === undefined ? "" : `${short(x)} %`);
   const cells = (row: Row): string[] => {
     const peer = fastest(row.peers ?? []);
-    const rate = row.gflops ? `${short(row.gflops)} GFLOP/s` : row.gbPerSecond ? `${short(row.gbPerSecond)} GB/s` : "";
     return [
       row.workload,
       `${row.threads}`,
       short(row.medianUsPerStep),
       short(row.minUsPerStep),
-      rate,
-      row.percentOfLimit === undefined ? "" : `${Math.round(row.percentOfLimit)} %`,
+      rate(row),
+      part(row.parts?.[row.limit]),
+      part(row.asked?.[row.limit]),
       short(row.startMs),
       short(row.compileColdMs),
       short(row.peakRssMb),
       peer ? `${peer.peer}: ${short(peer.medianUsPerStep)}` : "",
-      peer ? `${short(peer.medianUsPerStep / row.medianUsPerStep)} ×` : "",
+      peer ? `${short(peer.ratio)} ×` : "",
     ];
   };
   const table = [
@@ -62,33 +63,68 @@ function markdown(date: string, { machine, limits, rows, verdicts }: Omit<Result
       "fastest µs",
       "rate",
       "of limit",
+      "asked",
       "first step ms",
       "cold ms",
       "peak MB",
       "fastest peer µs",
       "ratio",
     ],
-    ["---", "--:", "--:", "--:", "--:", "--:", "--:", "--:", "--:", "---", "--:"],
+    ["---", "--:", "--:", "--:", "--:", "--:", "--:", "--:", "--:", "--:", "---", "--:"],
     ...rows.map(cells),
   ];
-  const g = (x: number) => short(x / 1e9);
+  const missed = verdicts.filter(({ asAsked, atLimits }) => !(asAsked.met && atLimits?.met !== false));
   return [
     `# ${date}`,
     "",
     machine,
     "",
-    ...limits.map(
-      (l) =>
-        `- limits of ${l.threads}: ${g(l.flops)} GFLOP/s, ${g(l.memory)} GB/s from memory, ${g(l.cache)} GB/s from cache`,
-    ),
+    ...limits.map((limit) => `- ${ceilingLine(limit)}`),
     "",
     ...table.map((row) => `| ${row.join(" | ")} |`),
     "",
-    `${verdicts.filter((v) => v.met).length} of ${verdicts.length} targets met; missed:`,
+    `${summary(verdicts)}. Missed, one way or both:`,
     "",
-    ...verdicts
-      .filter((v) => !v.met)
-      .map((v) => `- ${v.workload}, ${v.threads} threads, ${v.what}: ${v.found} (${v.target})`),
+    ...missed.map(({ workload, threads, what, asAsked, atLimits }) => {
+      const limits = atLimits
+        ? `; at limits ${atLimits.met ? "met" : "missed"}: ${atLimits.found} (${atLimits.target})`
+        : "";
+      const asked = `as asked ${asAsked.met ? "met" : "missed"}: ${asAsked.found} (${asAsked.target})`;
+      return `- ${workload}, ${threads} thread${threads > 1 ? "s" : ""}, ${what}: ${asked}${limits}`;
+    }),
     "",
   ].join("\n");
+}
+
+// ---- against the last ones ---------------------------------------------------------------------------------------------
+
+/** What is read of results that may be of an earlier form. */
+type Earlier = {
+  readonly date: string;
+  readonly rows: readonly Pick<Row, "workload" | "threads" | "medianUsPerStep" | "limit" | "parts">[];
+};
+
+/** The last results kept of a machine, if there are any. */
+export function last(model: string, from: URL = folder): Earlier | undefined {
+  const names = readdirSync(from).filter(
+    (name) => /^\d{4}-\d\d-\d\d-/.test(name) && name.slice(11) === `${slug(model)}.json`,
+  );
+  const name = names.sort().at(-1);
+  return name === undefined ? undefined : JSON.parse(readFileSync(new URL(name, from), "utf8"));
+}
+
+/** Times then and now, and parts of the limit where both were measured in turns with it; nothing where nothing is there. */
+export function against(rows: readonly Row[], earlier: Earlier | undefined): string[] {
+  const lines = rows.flatMap((row) => {
+    const then = earlier?.rows.find((r) => r.workload === row.workload && r.threads === row.threads);
+    if (!then) return [];
+    const [was, is] = [then.medianUsPerStep, row.medianUsPerStep];
+    const parts = then.parts && row.parts && [then, row].map((r) => `${short(r.parts![r.limit])} %`).join(" → ");
+    const times = `${short(was).padStart(9)} → ${short(is).padStart(9)}`;
+    const gain = `${short(was / is).padStart(6)} × as fast`;
+    return [
+      `  ${row.workload.padEnd(22)} ${`${row.threads}`.padStart(2)}  ${times}  ${gain}  ${parts ?? ""}`.trimEnd(),
+    ];
+  });
+  return lines.length === 0 ? [] : [`against ${earlier!.date} on this machine: µs/step, and of the limit`, ...lines];
 }

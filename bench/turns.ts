@@ -1,37 +1,53 @@
-/** Processes that measure, ours and the peers': started, compared in what they compute, and asked in turns. */
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+/**
+ * Ours, the peers and the machine's limits, compared in what they compute and measured in turns: a machine that is shared
+ * is another one a minute later, so a ratio is taken within each turn, and the median of the turns' ratios counts.
+ */
 import type { Limits } from "downhill";
 import type { Cold, End, Times, Warm } from "./measure.ts";
 import type { Options } from "./options.ts";
 import type { Peer } from "./peers.ts";
+import { type Ceilings, start } from "./processes.ts";
 import { Interrupted, Worker } from "./protocol.ts";
+import { middle, partsOf } from "./rates.ts";
 import type { PeerRow, Row } from "./table.ts";
+import { limitOf, partsAsked } from "./targets.ts";
 import type { Workload } from "./workload.ts";
 
-type Found = { readonly ours: Warm & Times & End; readonly peers: readonly PeerRow[] };
+/** What ours took in a turn, and what the machine's limits were in it. */
+type Turn = { readonly us: number; readonly limits?: Limits };
+type Found = {
+  readonly ours: Warm & Times & End;
+  readonly turns: readonly Turn[];
+  readonly peers: readonly PeerRow[];
+};
 type Comparison = {
+  readonly ceilings: Ceilings | undefined;
   readonly compared: readonly Peer[];
   readonly numbers: string;
   readonly check: readonly number[];
   readonly say: (line: string) => void;
 };
 
-/** Ours and the peers, ready at the same time, then in turns. */
+/** Odd, so that there is a turn in the middle. */
+const turnsOf = ({ quick }: Options) => (quick ? 3 : 7);
+/** ms of one of them: less with peers, of which there are up to seven. */
+const lengthOf = ({ quick, peers }: Options) => (quick ? 130 : peers ? 300 : 500);
+
+/** All are ready at the same time, and then take turns. */
 export async function rounds(
   workload: Workload,
   threads: number,
   options: Options,
   folder: string,
-  { compared, numbers, check, say }: Comparison,
+  { ceilings, compared, numbers, check, say }: Comparison,
 ): Promise<Found> {
   const workers: Worker[] = [];
   try {
-    const ours = start("warm", workload, threads, options, folder, `${threads}`);
+    const ours = start("warm", workload, threads, options, folder);
     workers.push(ours);
     const ready = await ours.answer<Warm>();
-    const others: { peer: Peer; worker: Worker; about: string; apart: number; us: number[] }[] = [];
+    type Other = { peer: Peer; worker: Worker; about: string; apart: number; us: number[]; ratios: number[] };
+    const others: Other[] = [];
     for (const peer of compared) {
       const worker = new Worker(`${peer.name}, ${workload.name}`, peer.command(numbers, threads), peer.env(threads));
       workers.push(worker);
@@ -41,27 +57,34 @@ export async function rounds(
         if (!(apart <= workload.checked.within)) {
           say(`  ${peer.name} computes something else: ${theirs.slice(0, 4)} …, ours ${check.slice(0, 4)} …`);
           worker.kill();
-        } else others.push({ peer, worker, about, apart, us: [] });
+        } else others.push({ peer, worker, about, apart, us: [], ratios: [] });
       } catch (problem) {
         if (problem instanceof Interrupted) throw problem;
         say(`  ${(problem as Error).message.split("\n").at(-1)} (${peer.name})`);
       }
     }
-    const budget = options.quick ? 400 : 4000; // ms
-    const turns = others.length === 0 ? 1 : options.quick ? 2 : 5;
-    const ask = { ms: budget / turns, least: options.quick ? 2 : Math.ceil(7 / turns) };
+    const ask = { ms: lengthOf(options), least: 1 };
     const us: number[] = [];
-    for (let turn = 0; turn < turns; turn++) {
-      us.push(...(await ours.ask<Times>(ask)).us);
-      for (const other of others) other.us.push(...(await other.worker.ask<Times>(ask)).us);
+    const turns: Turn[] = [];
+    for (let turn = 0; turn < turnsOf(options); turn++) {
+      const limits = await ceilings?.sample();
+      const mine = (await ours.ask<Times>(ask)).us;
+      us.push(...mine);
+      turns.push({ us: middle(mine), ...(limits && { limits }) });
+      for (const other of others) {
+        const theirs = (await other.worker.ask<Times>(ask)).us;
+        other.us.push(...theirs);
+        other.ratios.push(middle(theirs) / middle(mine));
+      }
     }
     const end = await ours.ask<End>({ end: true });
     const rows: PeerRow[] = [];
-    for (const { peer, worker, about, apart, us } of others) {
+    for (const { peer, worker, about, apart, us, ratios } of others) {
       const { peakRssMb } = await worker.ask<End>({ end: true });
-      rows.push({ peer: peer.name, about, ...middle(us), peakRssMb: round(peakRssMb), apart: round(apart) });
+      const ratio = round(middle(ratios));
+      rows.push({ peer: peer.name, about, ...times(us), ratio, peakRssMb: round(peakRssMb), apart: round(apart) });
     }
-    return { ours: { ...ready, ...end, us }, peers: rows };
+    return { ours: { ...ready, ...end, us }, turns, peers: rows };
   } finally {
     for (const worker of workers) worker.kill();
   }
@@ -75,35 +98,42 @@ function differ(ours: readonly number[], theirs: readonly number[]): number {
 
 const round = (x: number, digits = 4): number => +x.toPrecision(digits);
 
-function middle(us: readonly number[]) {
-  const sorted = [...us].sort((a, b) => a - b);
-  return {
-    medianUsPerStep: round(sorted[sorted.length >> 1]!),
-    minUsPerStep: round(sorted[0]!),
-    repetitions: sorted.length,
-  };
-}
+const times = (us: readonly number[]) => ({
+  medianUsPerStep: round(middle(us)),
+  minUsPerStep: round(Math.min(...us)),
+  repetitions: us.length,
+});
 
 export function rowFrom(
-  { name, bytes, flops }: Workload,
+  workload: Workload,
   threads: number,
   load: number,
   before: Cold,
-  { ours, peers }: Found,
-  limits: Limits | undefined,
+  { ours, turns, peers }: Found,
 ): Row {
-  const times = middle(ours.us);
-  const seconds = times.minUsPerStep * 1e-6;
-  const [work, most] = bytes ? [bytes, limits?.memory] : [flops, limits?.flops];
+  const { name, flops, bytes } = workload;
+  const seconds = middle(ours.us) * 1e-6;
+  const limit = limitOf(workload);
+  const beside = turns.flatMap(({ us, limits }) => (limits ? [{ limits, parts: partsOf(workload, us, limits) }] : []));
+  const of = (pick: (turn: (typeof beside)[number]) => number, digits = 3) => round(middle(beside.map(pick)), digits);
+  const { flops: ofFlops, memory: ofMemory } = threads === 1 ? partsAsked(workload) : {};
   return {
     workload: name,
     backend: ours.backend,
     threads,
-    ...times,
-    ...(bytes
-      ? { gbPerSecond: round(bytes / seconds / 1e9, 3) }
-      : flops && { gflops: round(flops / seconds / 1e9, 3) }),
-    ...(work && most && { percentOfLimit: round((100 * work) / seconds / most, 3) }),
+    ...times(ours.us),
+    flops,
+    bytes,
+    gflops: round(flops / seconds / 1e9, 3),
+    gbPerSecond: round(bytes / seconds / 1e9, 3),
+    limit,
+    ...(beside.length > 0 && {
+      limits: { flops: of((t) => t.limits.flops, 4), memory: of((t) => t.limits.memory, 4) },
+      parts: { flops: of((t) => t.parts.flops), memory: of((t) => t.parts.memory) },
+    }),
+    ...((ofFlops || ofMemory) && {
+      asked: { ...(ofFlops && { flops: round(ofFlops, 3) }), ...(ofMemory && { memory: round(ofMemory, 3) }) },
+    }),
     compileColdMs: round(before.compileMs),
     compileCachedMs: round(ours.compileMs),
     startMs: round(ours.startMs),
@@ -113,51 +143,4 @@ export function rowFrom(
     load,
     ...(peers.length > 0 && { peers }),
   };
-}
-
-// ---- processes of our own ----------------------------------------------------------------------------------------------
-
-/** What peers need of a workload, in a folder of its own. → what ours results in */
-export async function numbersFor(
-  workload: Workload,
-  numbers: string,
-  options: Options,
-  folder: string,
-): Promise<number[]> {
-  mkdirSync(numbers);
-  return phase("given", workload, 1, options, folder, numbers);
-}
-
-export async function phase<T>(
-  name: string,
-  workload: Workload | undefined,
-  threads: number,
-  options: Options,
-  folder: string,
-  more = "",
-): Promise<T> {
-  const worker = start(name, workload, threads, options, folder, more);
-  return (await worker.answer<{ answer: T }>()).answer;
-}
-
-const main = fileURLToPath(new URL(import.meta.url.replace(/turns(?=\.\w+$)/, "main")));
-
-function start(
-  name: string,
-  workload: Workload | undefined,
-  threads: number,
-  { backend }: Options,
-  folder: string,
-  more: string,
-): Worker {
-  const spawned = performance.timeOrigin + performance.now();
-  const words = ["measure", name, workload?.name ?? "", backend, `${threads}`, more, `${spawned}`];
-  const flags = ["--enable-source-maps", "--expose-gc"];
-  const env = {
-    ...process.env,
-    DOWNHILL_CACHE: join(folder, name === "given" ? "cache-given" : "cache"),
-    DOWNHILL_THREADS: `${threads}`,
-  };
-  const command = [process.execPath, ...flags, main, ...words] as const;
-  return new Worker(`${workload?.name ?? name}`, [...command], env);
 }

@@ -11,6 +11,7 @@ export const adamw25m: Workload<Numbers<Tensors, Tensors>> = {
   name: "ADAMW-25M",
   about: "AdamW's update alone, 5 tensors of 5,000,000",
   steps: 1,
+  flops: 16 * 25e6, // the moments 4 and 4, their quotient 5, the decay 1, the step 2
   bytes: 7 * 4 * 25e6, // reads p, g, m and v, writes p, m and v
   checked: { steps: 1, within: 1e-5 },
   numbers: () => ({ params: tensors(1), data: tensors(11) }),
@@ -38,6 +39,8 @@ export const valley: Workload<Numbers<{ readonly x: Value<"f32">; readonly y: Va
     name: "ROSENBROCK",
     about: "Adam on Rosenbrock's function of two numbers",
     steps: 10_000,
+    flops: 15 + 2 * 15, // the function and its slopes, and Adam's step of two numbers
+    bytes: 4, // the number of the step; all else stays in registers
     restart: true,
     checked: { steps: 100, within: 1e-4 },
     numbers: () => ({ params: { x: value([], [-1.2]), y: value([], [1]) }, data: {} }),

@@ -16,10 +16,10 @@ export type Workload<N extends Numbers = any> = {
   readonly about: string;
   /** Steps per call: the length of the loop that runs without leaving the program. */
   readonly steps: number;
-  /** Multiply-adds that a step needs, each as two operations of f32, where they are what it is made of. */
-  readonly flops?: number;
-  /** Bytes that a step has to read and write at least, where memory is what limits it. */
-  readonly bytes?: number;
+  /** Operations on f32 that a step needs: a multiply-add of its products is two. */
+  readonly flops: number;
+  /** Bytes that it has to read and write at least: what it changes, and what it is fed. */
+  readonly bytes: number;
   /** Take every call from the first state. Not where that would be a copy of hundreds of megabytes. */
   readonly restart?: boolean;
   /** Steps after which ours and a peer's results are compared, and how far they may be apart, relatively. */
@@ -37,3 +37,10 @@ export type Workload<N extends Numbers = any> = {
  */
 export const denseFlops = (batch: number, widths: readonly number[]): number =>
   widths.slice(1).reduce((sum, out, k) => sum + (k === 0 ? 4 : 6) * batch * widths[k]! * out, 0);
+
+/** Bytes of a dense network's step by Adam: its rows, and parameters with two moments, read and written. */
+export const denseBytes = (batch: number, widths: readonly number[]): number =>
+  4 * batch * widths[0]! + adamBytes(widths.slice(1).reduce((sum, out, k) => sum + (widths[k]! + 1) * out, 0));
+
+/** Of so many parameters and their two moments, each read and written. */
+export const adamBytes = (parameters: number): number => 6 * 4 * parameters;

@@ -1,10 +1,10 @@
-/** The bench's command line, its table and its targets. */
+/** The bench's command line and its workloads. */
 import { describe, expect, test } from "vitest";
 import { optionsOf, Usage, usage } from "../../bench/options.ts";
-import { head, type PeerRow, peerOf, type Row, rowOf, short } from "../../bench/table.ts";
-import { verdicts } from "../../bench/targets.ts";
-import { denseFlops } from "../../bench/workload.ts";
+import { denseBytes, denseFlops } from "../../bench/workload.ts";
 import { workloads } from "../../bench/workloads.ts";
+import type { Value } from "../../src/ir/value.ts";
+import * as tree from "../../src/tree.ts";
 
 describe("options", () => {
   test("all workloads unless some are named, in either case", () => {
@@ -46,86 +46,27 @@ describe("options", () => {
     for (const line of usage.split("\n")) expect(line.length).toBeLessThanOrEqual(120);
   });
 
-  test("operations of a dense network", () => {
+  test("operations and bytes of a dense network", () => {
     // By hand: forward and weights of 784 × 128, forward, weights and inputs of 128 × 10, for one example.
     expect(denseFlops(1, [784, 128, 10])).toBe(2 * 784 * 128 * 2 + 2 * 128 * 10 * 3);
-  });
-});
-
-const row: Row = {
-  workload: "MLP-32",
-  backend: "native",
-  threads: 1,
-  medianUsPerStep: 301.4,
-  minUsPerStep: 226,
-  repetitions: 7,
-  gflops: 57.4,
-  percentOfLimit: 32.1,
-  compileColdMs: 1605,
-  compileCachedMs: 44.7,
-  startMs: 275.51,
-  peakRssMb: 200,
-  predictedMb: 140,
-  usedMb: 90,
-  load: 0.5,
-};
-const peer = (name: string, us: number, mb: number): PeerRow => ({
-  peer: name,
-  about: name,
-  medianUsPerStep: us,
-  minUsPerStep: us,
-  repetitions: 5,
-  peakRssMb: mb,
-  apart: 1e-6,
-});
-
-describe("table", () => {
-  test("a column keeps its place", () => {
-    const [, titles] = head.split("\n") as [string, string];
-    const text = rowOf(row);
-    for (const [title, cell] of [
-      ["threads", " 1 "],
-      ["median", "301 "],
-      ["rate", "57.4 GFLOP/s "],
-      ["cached", "44.7 ms "],
-    ] as const) {
-      expect(text.indexOf(cell) + cell.length - 1, title).toBe(titles.indexOf(title) + title.length);
-    }
-    expect(text).toHaveLength(titles.length);
-    expect(titles.length).toBeLessThanOrEqual(120);
-    const [first, second] = [peer("jax", 150.7, 300), peer("torch", 500, 200)];
-    expect(peerOf(first, { ...row, peers: [first, second] })).toMatch(/jax .*0.5 × ours .*the fastest peer$/);
-    expect(peerOf(second, { ...row, peers: [first, second] })).not.toMatch(/fastest/);
+    // 32 rows of f32, and 784 × 128 + 128 + 128 × 10 + 10 parameters, each and two moments of it read and written.
+    expect(denseBytes(32, [784, 128, 10])).toBe(32 * 784 * 4 + 101_770 * 6 * 4);
   });
 
-  test("three digits", () => {
-    expect([0.026214, 1.2345, 99.95, 1605.4].map(short)).toEqual(["0.0262", "1.23", "100", "1,605"]);
-  });
-});
-
-describe("targets", () => {
-  const of = (rows: Row[], what: string) => verdicts(rows).find((v) => v.what.startsWith(what));
-
-  test("are met or missed by what was measured", () => {
-    expect(of([row], "time of a step")).toMatchObject({ met: false, target: "≤ 80 µs", found: "301 µs" });
-    expect(of([{ ...row, medianUsPerStep: 79 }], "time of a step")).toMatchObject({ met: true });
-    expect(of([row], "compiled, cache empty")).toMatchObject({ met: false });
-    expect(of([row], "memory as predicted")).toMatchObject({ met: false, found: "30 % off" });
-    expect(of([{ ...row, workload: "MATMUL-32x128x784-TN" }], "part of")).toMatchObject({
-      met: false,
-      target: "≥ 85 %",
-    });
+  // The network's matrices from its definition: a block has qkv, projection and two layers of 4 × width; no biases.
+  test("operations and bytes of GPT", () => {
+    const { flops, bytes, numbers } = workloads.find((w) => w.name === "GPT")!;
+    const [layers, width, context, batch] = [4, 128, 64, 12];
+    const matrices = layers * (width * 3 * width + width * width + 2 * width * 4 * width) + 65 * width;
+    const attention = 2 * 2 * context * width; // scores and their product with the values, of a token in a layer
+    expect(flops).toBe(batch * context * 3 * (2 * matrices + layers * attention));
+    const parameters = tree.leaves<Value>(numbers().params).reduce((sum, { data }) => sum + data.length, 0);
+    expect(bytes).toBe(6 * 4 * parameters + 4 * batch * (context + 1));
   });
 
-  test("of peers: the fastest of a family for its ratio, the fastest of all for memory", () => {
-    const peers = [peer("jax", 900, 300), peer("jax scan", 620, 310), peer("torch", 500, 150)];
-    expect(of([{ ...row, peers }], "against jax scan")).toMatchObject({ met: true, target: "≥ 2 ×", found: "2.06 ×" });
-    expect(of([{ ...row, peers }], "resident")).toMatchObject({ met: false, target: "≤ 150 MB" });
-  });
-
-  test("two threads are compared with one, where both were measured", () => {
-    const pair = { ...row, threads: 2, medianUsPerStep: 310 };
-    expect(of([pair], "two threads")).toBeUndefined();
-    expect(of([row, pair], "two threads")).toMatchObject({ met: false, target: "≥ 1 ×", found: "0.972 ×" });
+  test("parameters of the CNN", () => {
+    const { bytes, numbers } = workloads.find((w) => w.name === "CNN")!;
+    const parameters = tree.leaves<Value>(numbers().params).reduce((sum, { data }) => sum + data.length, 0);
+    expect(bytes).toBe(4 * 4 * parameters + 4 * 64 * 28 * 28);
   });
 });
