@@ -41,10 +41,10 @@ export function mapWithPath<T>(
 // `any`: a tree's leaves are typed where it is made; a walk over unknown trees cannot know them.
 function walk(path: string, tree: any, others: any[], f: (path: string, leaf: any, rest: any[]) => unknown): any {
   if (!isBranch(tree)) return f(path, tree, others);
-  const below = (key: string | number) => (path === "" ? `${key}` : `${path}.${key}`);
-  const at = (key: string | number) => others.map((o) => o?.[key]);
-  if (Array.isArray(tree)) return tree.map((x, k) => walk(below(k), x, at(k), f));
-  return Object.fromEntries(Object.entries(tree).map(([key, x]) => [key, walk(below(key), x, at(key), f)]));
+  const before = path === "" ? "" : `${path}.`;
+  const at = (key: string | number) => (others.length > 0 ? others.map((o) => o?.[key]) : others);
+  if (Array.isArray(tree)) return tree.map((x, k) => walk(before + k, x, at(k), f));
+  return Object.fromEntries(Object.entries(tree).map(([key, x]) => [key, walk(before + key, x, at(key), f)]));
 }
 
 /** Leaves in order. */

@@ -8,7 +8,7 @@ import { fail } from "./fail.ts";
 import { topo } from "./graph.ts";
 import { elementwise, isElementwise, isMovement, isReduce, movement, reduce } from "./ops.ts";
 import { size } from "./shape.ts";
-import { asGradientOf, full, Tensor } from "./tensor.ts";
+import { asGradientOf, asOne, full, Tensor } from "./tensor.ts";
 
 /**
  * Σ ∂y/∂x · cotangent for each x, shaped like it; zeros where y does not depend on x.
@@ -68,11 +68,12 @@ export function valueAndGrad<X, R extends unknown[], Y extends Tensor | readonly
 ): (x: X, ...rest: R) => [Y, X] {
   return (x, ...rest) => {
     // Each leaf becomes a node of its own: two leaves that are one tensor still get a gradient each.
-    const own = tree.mapWithPath((path, t) => {
+    const ownOf = (path: string, t: unknown) => {
       if (!(t instanceof Tensor)) return t;
       if (!t.isFloat) fail(`grad: ${path || "the argument"} is ${t}, not a float: nothing can be differentiated by it`);
       return t.own();
-    }, x) as X;
+    };
+    const own = asOne(() => tree.mapWithPath(ownOf, x)) as X;
     const y = f(own, ...rest);
     const loss = y instanceof Tensor ? y : y[0];
     const xs = tree.leaves<Tensor>(own).filter((t) => t instanceof Tensor && t.isFloat);

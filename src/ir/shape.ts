@@ -7,7 +7,12 @@ export const size = (s: Shape): number => s.reduce((a, b) => a * b, 1);
 /** 0, 1, … rank − 1. */
 export const axes = (s: Shape): number[] => s.map((_, k) => k);
 
-export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((n, k) => n === b[k]);
+export function sameShape(a: Shape, b: Shape): boolean {
+  if (a === b) return true;
+  if (a.length !== b.length) return false;
+  for (let k = 0; k < a.length; k++) if (a[k] !== b[k]) return false;
+  return true;
+}
 
 /** The axis counted from the front; −1 is the last. Undefined when there is no such axis. */
 export function axisOf(s: Shape, axis: number): number | undefined {

@@ -5,7 +5,7 @@
 import { fail } from "../ir/fail.ts";
 import { clip, norm } from "../ir/math.ts";
 import { checkOptions } from "../ir/options.ts";
-import { scalar, Tensor } from "../ir/tensor.ts";
+import { asOne, scalar, Tensor } from "../ir/tensor.ts";
 import { leaves, map } from "../tree.ts";
 import { type Dialect, show } from "./hyper.ts";
 import { leafwise, type Transform } from "./transform.ts";
@@ -35,8 +35,10 @@ export function clipGlobalNorm(limit: number, { dialect = "torch" }: { dialect?:
     describe: `clipGlobalNorm(${limit}; ${dialect})`,
     init: () => ({}),
     update(direction, state) {
-      const factor = coefficient(globalNorm(direction), limit, dialect);
-      return [map((g: Tensor) => g.mul(factor.cast(g.dtype)), direction), state];
+      return asOne(() => {
+        const factor = coefficient(globalNorm(direction), limit, dialect);
+        return [map((g: Tensor) => g.mul(factor.cast(g.dtype)), direction), state];
+      });
     },
   };
 }
@@ -78,10 +80,13 @@ export function globalNorm(tree: unknown): Tensor {
   if (list.some((g) => !(g instanceof Tensor))) fail("globalNorm: a leaf is not a tensor");
   if (list.length === 0) return scalar(0);
   const dtype = list.some((g) => g.dtype === "f64") ? "f64" : "f32";
-  return (list as Tensor[])
-    .map((g) => g.cast(dtype).square().sum())
-    .reduce((a, b) => a.add(b))
-    .sqrt();
+  const squares = (g: Tensor) => g.cast(dtype).square().sum();
+  return asOne(() =>
+    (list as Tensor[])
+      .map(squares)
+      .reduce((a, b) => a.add(b))
+      .sqrt(),
+  );
 }
 
 function coefficient(length: Tensor, limit: number, dialect: Dialect): Tensor {

@@ -6,7 +6,7 @@
 import { dtypes } from "../ir/dtype.ts";
 import { entering, fail, shown } from "../ir/fail.ts";
 import { type Shape, sameShape, size } from "../ir/shape.ts";
-import { Tensor } from "../ir/tensor.ts";
+import { asOne, Tensor } from "../ir/tensor.ts";
 import { Value } from "../ir/value.ts";
 import { type Mapped, map, mapWithPath } from "../tree.ts";
 import type { Where } from "./combine.ts";
@@ -125,16 +125,12 @@ export function update<P>(rule: Optimizer, gradients: P, state: TracedState, con
   return entering(() => {
     const [u, next] = rule.update(gradients, state, context);
     const minusLr = context.lr.neg();
-    const moved = mapWithPath(
-      (path, p: Tensor, d: Tensor) => {
-        if (rule.moves && !rule.moves(path, p)) return p;
-        fits(path, p, d);
-        return p.add(rule.gives === "direction" ? d.mul(minusLr.cast(p.dtype)) : d.neg());
-      },
-      context.params,
-      u,
-    );
-    return [moved, next];
+    const moved = (path: string, p: Tensor, d: Tensor) => {
+      if (rule.moves && !rule.moves(path, p)) return p;
+      fits(path, p, d);
+      return p.add(rule.gives === "direction" ? d.mul(minusLr.cast(p.dtype)) : d.neg());
+    };
+    return [asOne(() => mapWithPath(moved, context.params, u)), next];
   });
 }
 
