@@ -1,4 +1,5 @@
 /** What a backend is: memory it can reach, and programs made executable. */
+import type { Outline } from "../compile/identity.ts";
 import type { Program } from "../compile/program.ts";
 
 export type BackendName = "native" | "js";
@@ -49,6 +50,25 @@ export type Spent = {
   readonly packing: number;
 };
 
+/** A program that need not be made where its backend knows what it became. */
+export type Known = {
+  /** All that decides which program it is. */
+  readonly name: string;
+  readonly program: () => Program;
+  /** What a caller has to know of it; kept with it. */
+  readonly outline: () => Outline;
+};
+
+export interface Load {
+  /**
+   * `threads` is how many it may use; unless given, as many as there are processors for this process, and 1 where the
+   * backend has no threads. How many it does use changes no bit of what it computes.
+   */
+  (program: Program, threads?: number): Executable;
+  /** The same by name. Missing where nothing is kept; a property of `load`, so that who replaces one replaces both. */
+  readonly recall?: (known: Known, threads?: number) => { readonly executable: Executable; readonly outline: Outline };
+}
+
 /** What a machine can do at most, measured: nothing that a program does can be faster. */
 export type Limits = {
   /** How many threads did it together. */
@@ -76,11 +96,7 @@ export interface Backend {
   allocate(bytes: number): Memory;
   /** How much memory this process takes now. Missing where nobody knows. */
   residentBytes?(): number;
-  /**
-   * `threads` is how many it may use; unless given, as many as there are processors for this process, and 1 where the
-   * backend has no threads. How many it does use changes no bit of what it computes.
-   */
-  load(program: Program, threads?: number): Executable;
+  readonly load: Load;
   /**
    * The same with a clock beside each kernel, for a profile: always on so many threads, 1 unless given or where there is
    * nothing to share. Missing where there is no such clock.

@@ -2,19 +2,20 @@
  * A Run owns state (parameters, optimizer state, running statistics) and steps that change it. Steps are traced once per
  * signature, compiled, and taken many at a time; nobody outside holds a buffer, so there is nothing to dispose.
  */
-import { compile, type Trace } from "../compile/compile.ts";
+import type { Trace } from "../compile/compile.ts";
 import { align } from "../compile/memory.ts";
-import { inPrecision, type Precision, precisions } from "../compile/precision.ts";
+import { type Precision, precisions } from "../compile/precision.ts";
 import type { Check, Program } from "../compile/program.ts";
 import { type DType, dtypes } from "../ir/dtype.ts";
 import { entering, fail, shown } from "../ir/fail.ts";
 import { checkOptions } from "../ir/options.ts";
 import { type Shape, sameShape, size } from "../ir/shape.ts";
-import { input, Tensor } from "../ir/tensor.ts";
+import { asOne, input, Tensor } from "../ir/tensor.ts";
 import { bytesOf, Value } from "../ir/value.ts";
 import * as tree from "../tree.ts";
 import type { Backend, BackendName, Executable, Memory, Places } from "./backend.ts";
 import { explain, type Finding } from "./explain.ts";
+import { type Loaded, load } from "./load.ts";
 import { selectBackend } from "./select.ts";
 import { checkThreads } from "./threads.ts";
 
@@ -207,7 +208,7 @@ export class Run<S> {
 
   /** @internal Fresh inputs for a trace, in the order of the slots. */
   traced(): { tree: Traced<S>; inputs: Tensor[] } {
-    const inputs = this.slots.map((s) => input(s.shape, s.dtype, s.path));
+    const inputs = asOne(() => this.slots.map((s) => input(s.shape, s.dtype, s.path)));
     let k = 0;
     return { tree: tree.map(() => inputs[k++], this.skeleton), inputs };
   }
@@ -239,10 +240,9 @@ export type Footprint = {
 type Slot = { readonly path: string; readonly dtype: DType; readonly shape: Shape; readonly at: number };
 
 /** One signature of feeds, compiled. */
-type Variant<O> = {
-  readonly trace: Trace;
-  readonly program: Program;
-  readonly executable: Executable;
+type Variant<O> = Loaded & {
+  readonly feeds: readonly Tensor[];
+  readonly outputs: readonly Tensor[];
   readonly output: O;
   capacity: number;
   places: Places;
@@ -289,11 +289,11 @@ export class Loop<S, F, D, O> {
     values: [string, Value][],
     earlier: unknown,
   ): Promise<Taken<O>> {
-    const { program, executable } = variant;
+    const { checks, feeds, executable } = variant;
     this.reserve(variant, steps);
     check(
-      program,
-      variant.trace.feeds,
+      checks,
+      feeds,
       values.map(([, v]) => v),
     );
     values.forEach(([, v], k) => copyIn(variant.places.feeds[k]!, v, 0));
@@ -315,7 +315,12 @@ export class Loop<S, F, D, O> {
     readonly executable: Executable;
   } {
     const { program, executable } = this.variant(feeds);
-    return { program, executable };
+    return {
+      executable,
+      get program() {
+        return program();
+      },
+    };
   }
 
   /** @internal What this loop takes beside the run's state and workspace. */
@@ -332,7 +337,7 @@ export class Loop<S, F, D, O> {
    */
   explain(state: ArrayBuffer, feeds: Values<F>): Finding | undefined {
     const moment = { state, data: tree.leaves<Value>(this.data), feeds: tree.leaves<Value>(feeds) };
-    return explain(this.variant(feeds).trace, moment);
+    return explain(this.variant(feeds).trace(), moment);
   }
 
   private variant(feeds: Values<F>): Variant<O> {
@@ -377,19 +382,17 @@ export class Loop<S, F, D, O> {
       outputs,
       ...(watch && { watch }),
     };
-    const trace = inPrecision(traced, this.precision);
-    const { backend } = this.run;
-    const program = compile(trace, { banded: backend.banded });
+    const { backend, threads } = this.run;
+    const loaded = load(traced, this.precision, backend, threads);
+    const { executable, checks, literals } = loaded;
     const given = tree.leaves<Value>(this.data);
-    const literals = program.resident.slice(data.inputs.length).map((b) => b.tensor);
     const constants = literals.map((t) => t.arg as Value);
-    check(program, [...data.inputs, ...literals], [...given, ...constants]);
-    const executable = backend.load(program, this.run.threads);
+    check(checks, [...data.inputs, ...literals], [...given, ...constants]);
     this.resident ??= this.settle(given);
     const resident = [...this.resident, ...constants.map((v) => residentOf(backend, v))];
     const workspace = this.run.workspace(executable.bytes);
     const places = { state: this.run.place, workspace, resident, feeds: [], outputs: [] };
-    const variant = { trace, program, executable, output: result.output, capacity: 0, places };
+    const variant = { ...loaded, feeds: feed.inputs, outputs, output: result.output, capacity: 0, places };
     this.reserve(variant, tree.leaves<Value>(feeds)[0]?.shape[0] || 1);
     return variant;
   }
@@ -412,7 +415,7 @@ export class Loop<S, F, D, O> {
     if (workspace !== v.places.workspace) v.places = { ...v.places, workspace }; // a larger program has come
     if (steps <= v.capacity) return;
     const room = (b: { dtype: DType; shape: Shape }) => backend.allocate(steps * bytesOf(b));
-    v.places = { ...v.places, feeds: v.program.feeds.map(room), outputs: v.program.outputs.map(room) };
+    v.places = { ...v.places, feeds: v.feeds.map(room), outputs: v.outputs.map(room) };
     v.capacity = steps;
   }
 }
@@ -439,8 +442,8 @@ function nextState(now: unknown, next: unknown): Tensor[] {
 }
 
 /** Indices among these inputs must lie in range before native code uses them. */
-function check(program: Program, inputs: readonly Tensor[], values: readonly Value[]): void {
-  for (const { input: t, part, n, what, except } of program.checks) {
+function check(checks: readonly Check[], inputs: readonly Tensor[], values: readonly Value[]): void {
+  for (const { input: t, part, n, what, except } of checks) {
     const v = values[inputs.indexOf(t)];
     if (!v) continue;
     for (let at = 0; at < v.data.length; at++) {

@@ -4,6 +4,7 @@
  *   <cache>/objects/<key>/<sum>.so     key: what was asked (text or its name, flags, compiler, CPU); sum: what came out
  *   <cache>/failed/<key>-0.c           the text of a program that did not compile
  *   <cache>/compilers/<key>.json       what a compiler said about itself
+ *   <cache>/programs/<key>.json        what a traced program became (programs.ts)
  *
  * An object's name is its own checksum. One rename puts it in place, so there is no moment at which object and checksum
  * disagree, two processes that compile the same thing cannot harm each other, and a file that a crash, a full disk or a
@@ -51,6 +52,7 @@ export interface Named {
 
 export interface CompiledObject {
   readonly path: string;
+  readonly key: string;
   /** True when the compiler did not have to run. */
   readonly cached: boolean;
   readonly milliseconds: number;
@@ -78,20 +80,30 @@ export function compileToObject(
   const what =
     typeof program === "string" ? unitsOf([{ text: program }]) : "name" in program ? program : unitsOf(program);
   const key = keyOf(compiler, "name" in what ? [what.name, optimize] : what, link);
-  const done = (path: string, cached: boolean) => ({ path, cached, milliseconds: performance.now() - start });
+  const done = (path: string, cached: boolean) => ({ path, key, cached, milliseconds: performance.now() - start });
 
+  const path = storedObject(key);
+  if (path) return done(path, true);
+  return done(create(compiler, "name" in what ? unitsOf(what.print()) : what, link, key), false);
+}
+
+/** The path of what was compiled under that key; undefined where it is no more. */
+export function storedObject(key: string): string | undefined {
   for (const folder of [cacheFolder(), existingPrivateFolder()]) {
     const path = folder && find(folder, key);
-    if (path) return done(path, true);
+    if (path) return path;
   }
-  return done(create(compiler, "name" in what ? unitsOf(what.print()) : what, link, key), false);
+  return undefined;
 }
 
 type What = readonly Unit[] | readonly [name: string, optimize: string];
 
-function keyOf({ flags, words, fullVersion, cpu }: Compiler, what: What, link: readonly string[]): string {
-  // -march=native makes an object specific to the CPU, and a home directory may be shared by many.
-  const asked = ["object 1", what, link, flags, words, fullVersion, cpu, process.arch, process.platform];
+/** What turns text into objects. -march=native makes them specific to the CPU, and many may share a home directory. */
+export const machineOf = ({ flags, words, fullVersion, cpu }: Compiler) =>
+  [flags, words, fullVersion, cpu, process.arch, process.platform] as const;
+
+function keyOf(compiler: Compiler, what: What, link: readonly string[]): string {
+  const asked = ["object 1", what, link, ...machineOf(compiler)];
   return createHash("sha256").update(JSON.stringify(asked)).digest("hex").slice(0, 40);
 }
 
@@ -117,8 +129,8 @@ function find(folder: string, key: string): string | undefined {
   return undefined;
 }
 
-/** Marks an object as used today. */
-function touch(path: string): void {
+/** Marks a file of the cache as used today. */
+export function touch(path: string): void {
   const now = Date.now();
   if (now - statSync(path).mtimeMs < DAY) return;
   try {
@@ -186,7 +198,7 @@ function prune(folder: string): void {
       for (const name of list(home)) removeOlder(join(home, name), now - KEPT);
       if (list(home).length === 0) rmdirSync(home);
     }
-    for (const kind of ["failed", "compilers"]) {
+    for (const kind of ["failed", "compilers", "programs"]) {
       for (const name of list(join(folder, kind))) removeOlder(join(folder, kind, name), now - KEPT);
     }
     for (const name of list(folder)) if (name.startsWith(workPrefix)) removeOlder(join(folder, name), now - DAY);

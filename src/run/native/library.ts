@@ -21,35 +21,35 @@ export const libraryModules: readonly string[] = ["library", "kernels", "vector"
 /** What a program is compiled with: a comment for its text, so that the cache tells programs of two libraries apart. */
 export type Linked = { readonly note: string; readonly link: readonly string[] };
 
+/** There is one library per dtype. */
+export type Called = "f32" | "f64";
+
 const opened = new Map<string, string>();
 
-/**
- * Opens the libraries that the C text of a program calls, one per dtype.
- *
- * Throws what compileToObject throws, and a DownhillError when a library cannot be loaded.
- */
+/** The libraries that the C text of a program calls. */
+export const calledBy = (texts: readonly string[], { lanes }: Compiler): Called[] =>
+  (["f32", "f64"] as const).filter((dtype) => texts.some((text) => callsKernels(text, dtype, lanes)));
+
+/** Opens libraries. Throws what compileToObject throws, and a DownhillError when one cannot be loaded. */
 export function openLibraries(
   { lanes, flags, command }: Compiler,
-  texts: readonly string[],
+  called: readonly Called[],
   printer = printerOf,
 ): Linked {
-  const sums = (["f32", "f64"] as const)
-    .filter((dtype) => texts.some((text) => callsKernels(text, dtype, lanes)))
-    .map((dtype) => {
-      const key = JSON.stringify([dtype, lanes, command, flags]);
-      const before = opened.get(key);
-      if (before) return before;
-      const print = () => kernelLibrary(dtype, lanes, PARTS).map((text) => ({ text }));
-      const known = printer(import.meta.url);
-      const { path } = compileToObject(
-        known ? { name: `kernels ${known} ${dtype} ${lanes} ${PARTS}`, print } : print(),
-        { optimize: "-O2" },
-      );
-      loadBinding().open(path, true);
-      const sum = path.slice(path.lastIndexOf("/") + 1);
-      opened.set(key, sum);
-      return sum;
+  const sums = called.map((dtype) => {
+    const key = JSON.stringify([dtype, lanes, command, flags]);
+    const before = opened.get(key);
+    if (before) return before;
+    const print = () => kernelLibrary(dtype, lanes, PARTS).map((text) => ({ text }));
+    const known = printer(import.meta.url);
+    const { path } = compileToObject(known ? { name: `kernels ${known} ${dtype} ${lanes} ${PARTS}`, print } : print(), {
+      optimize: "-O2",
     });
+    loadBinding().open(path, true);
+    const sum = path.slice(path.lastIndexOf("/") + 1);
+    opened.set(key, sum);
+    return sum;
+  });
   return {
     note: sums.map((sum) => `/* kernels: ${sum} */\n`).join(""),
     // Mach-O has to be told that symbols are found when the object is loaded.

@@ -6,7 +6,7 @@ import { pathToFileURL } from "node:url";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { printGemm } from "../../../src/print/c/gemm.ts";
 import { probeCompiler } from "../../../src/run/native/compiler.ts";
-import { libraryModules, openLibraries, printerOf } from "../../../src/run/native/library.ts";
+import { calledBy, libraryModules, openLibraries, printerOf } from "../../../src/run/native/library.ts";
 
 const compiler = probeCompiler();
 
@@ -26,16 +26,17 @@ describe.skipIf(!compiler.found)("the library of kernels (needs a C compiler)", 
     }).text;
 
   test("a program is told by the libraries it calls, and equal ones alike", () => {
-    const single = openLibraries(compiler, [product("f32")]);
+    expect(calledBy(["", product("f32")], compiler)).toEqual(["f32"]);
+    const single = openLibraries(compiler, ["f32"]);
     expect(single.note).toMatch(/^\/\* kernels: [0-9a-f]{64}\.so \*\/\n$/);
-    expect(openLibraries(compiler, ["", product("f32")])).toEqual(single);
-    const both = openLibraries(compiler, [product("f32"), product("f64")]);
+    expect(openLibraries(compiler, ["f32"])).toEqual(single);
+    const both = openLibraries(compiler, calledBy([product("f32"), product("f64")], compiler));
     expect(both.note.startsWith(single.note)).toBe(true);
     expect(both.note.split("\n")).toHaveLength(3);
   }, 60_000);
 
   test("a program without products needs none", () => {
-    expect(openLibraries(compiler, ["void dh_run(void) {}"])).toEqual({ note: "", link: [] });
+    expect(openLibraries(compiler, calledBy(["void dh_run(void) {}"], compiler))).toEqual({ note: "", link: [] });
   });
 });
 
@@ -55,14 +56,13 @@ describe.skipIf(!compiler.found)("an open library (needs a C compiler)", () => {
   test("is printed once per cache where the modules that print it are known, and found without", async () => {
     vi.stubEnv("DOWNHILL_CACHE", folder);
     const kernelLibrary = vi.fn(() => ["int dh_kernel(void) { return 1; }"]);
-    const callsKernels = (_: string, dtype: string) => dtype === "f32";
-    vi.doMock("../../../src/print/c/gemm/library.ts", () => ({ kernelLibrary, callsKernels }));
+    vi.doMock("../../../src/print/c/gemm/library.ts", () => ({ kernelLibrary }));
     /** As a new process would. */
     const opened = async (printer: string | undefined) => {
       vi.resetModules();
       const library = await import("../../../src/run/native/library.ts");
       if (!compiler.found) return "";
-      return library.openLibraries(compiler, [""], () => printer).note;
+      return library.openLibraries(compiler, ["f32"], () => printer).note;
     };
     const note = await opened("one printer");
     expect(kernelLibrary).toHaveBeenCalledTimes(1);

@@ -1,0 +1,261 @@
+/** A program that was made before runs without being made again, and gives the same bits. */
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { iota, literal, scalar, type Tensor, type Value, value, valueAndGrad } from "../../../src/ir/index.ts";
+import { apply, checkpoint, crossEntropy, gpt, init, linear, relu, sequential } from "../../../src/nn/index.ts";
+import { accumulator, adamW, chain, clipGlobalNorm, update } from "../../../src/optim/index.ts";
+import type { Known, Load } from "../../../src/run/backend.ts";
+import { jit } from "../../../src/run/jit.ts";
+import { nativeBackend } from "../../../src/run/native/backend.ts";
+import { storedObject } from "../../../src/run/native/cache.ts";
+import { probeCompiler } from "../../../src/run/native/compiler.ts";
+import { cacheFolder } from "../../../src/run/native/folder.ts";
+import { modulesOf } from "../../../src/run/native/modules.ts";
+import { programKey, storedProgram } from "../../../src/run/native/programs.ts";
+import { alwaysThreads } from "../../../src/run/native/threads.ts";
+import { type LoopOptions, Run } from "../../../src/run/run.ts";
+import * as tree from "../../../src/tree.ts";
+
+const compiler = probeCompiler();
+
+/** A native backend that says how many programs it had to make, and forgets first what is kept of them where `cold`. */
+function watched({ cold = false, threads = 1 } = {}) {
+  if (!compiler.found) throw new Error(compiler.reason);
+  const native = nativeBackend(compiler, () => alwaysThreads(threads));
+  const seen = { asked: 0, made: 0, names: [] as string[] };
+  const recall: Load["recall"] = (known: Known, most) => {
+    seen.asked++;
+    seen.names.push(known.name);
+    if (cold) rmSync(fileOf(known.name), { force: true });
+    const program = () => {
+      seen.made++;
+      return known.program();
+    };
+    return native.load.recall!({ ...known, program }, most);
+  };
+  const load = Object.assign((...given: Parameters<Load>) => native.load(...given), { recall });
+  return { seen, backend: { ...native, load } };
+}
+
+const keyOf = (name: string) =>
+  (compiler.found && programKey(name, compiler)) || expect.fail("the modules are unknown");
+const fileOf = (name: string) => join(cacheFolder(), "programs", `${keyOf(name)}.json`);
+
+const noise = (shape: number[], seed: number) => {
+  const n = shape.reduce((a, b) => a * b, 1);
+  return value(
+    shape,
+    Float32Array.from({ length: n }, (_, k) => Math.sin(12.9898 * (k + 1) + seed)),
+  );
+};
+const integers = (shape: number[], below: number) => {
+  const n = shape.reduce((a, b) => a * b, 1);
+  return value(
+    shape,
+    Int32Array.from({ length: n }, (_, k) => (k * 7919) % below),
+    "i32",
+  );
+};
+const bitsOf = (t: unknown) =>
+  tree.leaves<Value>(t).map(({ data }) => Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("hex"));
+
+type Backend = ReturnType<typeof watched>["backend"];
+const rule = chain(clipGlobalNorm(1), adamW({ weightDecay: 0.1 }));
+const data = { x: noise([40, 12], 1), labels: integers([40], 5) };
+
+/** Some steps of a net, and a program that evaluates it. → all bits that come of it */
+async function training(backend: Backend, options: LoopOptions & { parts?: boolean; threads?: number } = {}) {
+  const { parts = false, threads = 1, ...loopOptions } = options;
+  const hidden = sequential(linear(12, 32), relu, linear(32, 32), relu);
+  const net = sequential(parts ? checkpoint(hidden) : hidden, linear(32, 5));
+  const { params } = init(net, 1);
+  const run = await Run.start({ params, opt: rule.init(params) }, { backend, threads });
+  const lossOf = (params: any, rows: Tensor, d: { x: Tensor; labels: Tensor }) =>
+    crossEntropy(apply(net, { params }, d.x.gather(rows))[0], d.labels.gather(rows));
+  const loop = run.loop(
+    (s, { rows, step }: { rows: Tensor; step: Tensor }, d) => {
+      const [loss, gradients] = valueAndGrad(lossOf)(s.params, rows, d);
+      const [params, opt] = update(rule, gradients, s.opt, { params: s.params, step, lr: scalar(0.01) });
+      return { state: { params, opt }, output: { loss }, watch: loss };
+    },
+    { data, ...loopOptions },
+  );
+  const evaluate = run.loop((s, _: Record<string, never>, d) => ({ output: lossOf(s.params, iota(40), d) }), { data });
+  const feeds = (n: number) => ({
+    rows: integers([n, 16], 40),
+    step: value(
+      [n],
+      Array.from({ length: n }, (_, k) => k + 1),
+    ),
+  });
+  const { output } = await loop.take(4, feeds(4));
+  const after = await evaluate.take(1, {});
+  const { predictedBytes } = run.memory();
+  return {
+    bits: bitsOf([output, after.output, run.state()]),
+    predictedBytes,
+    source: loop.compiled(feeds(1)).executable.source,
+  };
+}
+
+describe.skipIf(!compiler.found)("a program that was made before (needs a C compiler)", () => {
+  test.each<[string, Parameters<typeof training>[1]]>([
+    ["an MLP", {}],
+    ["parts computed again", { parts: true }],
+    ["bf16", { precision: "bf16" }],
+    ["f64", { precision: "f64" }],
+    ["two threads", { threads: 2 }],
+  ])("%s: the same bits, memory and text without making it", async (_, options) => {
+    const first = watched({ cold: true, ...options });
+    const made = await training(first.backend, options);
+    expect(first.seen).toMatchObject({ asked: 2, made: 2 });
+    const second = watched(options);
+    const recalled = await training(second.backend, options);
+    expect(second.seen).toMatchObject({ asked: 2, made: 1 }); // for the text alone
+    expect(recalled).toEqual(made);
+  });
+
+  test("a GPT, and gradients that are added up before an update", async () => {
+    const net = gpt({ vocabulary: 11, layers: 1, heads: 2, width: 16, context: 8 });
+    const tokens = integers([4, 3, 9], 11);
+    const train = async (backend: Backend) => {
+      const { params } = init(net, 2);
+      const run = await Run.start(
+        { params, opt: rule.init(params), so: accumulator.init(params) },
+        { backend, threads: 1 },
+      );
+      const add = run.loop((s, { tokens }: { tokens: Tensor }) => {
+        const lossOf = (params: typeof s.params) =>
+          crossEntropy(apply(net, { params }, tokens.slice(1, 0, 8))[0], tokens.slice(1, 1), { reduction: "sum" });
+        const [loss, gradients] = valueAndGrad(lossOf)(s.params);
+        return { state: { ...s, so: accumulator.add(s.so, gradients, 24) }, output: { loss } };
+      });
+      const move = run.loop((s, { step }: { step: Tensor }) => {
+        const at = { params: s.params, step, lr: scalar(0.01) };
+        const [params, opt] = update(rule, accumulator.mean(s.so), s.opt, at);
+        return { state: { params, opt, so: accumulator.clear(s.so) }, output: {} };
+      });
+      const { output } = await add.take(4, { tokens });
+      await move.take(1, { step: value([1], [1]) });
+      return bitsOf([output, run.state()]);
+    };
+    const bits = await train(watched({ cold: true }).backend);
+    const { seen, backend } = watched();
+    expect(await train(backend)).toEqual(bits);
+    expect(seen).toMatchObject({ asked: 2, made: 0 });
+  });
+
+  test("new numbers of a literal are new data of the same program; a new constant is another program", async () => {
+    const rows = noise([7, 3], 5);
+    const sumOf = async (numbers: number[], factor = 2, cold = false) => {
+      const { seen, backend } = watched({ cold });
+      const picked = jit(
+        (x: Tensor) =>
+          x
+            .gather(literal(value([2], numbers, "i32")))
+            .mul(factor)
+            .sum(),
+        { backend },
+      );
+      const { data } = await picked(rows);
+      return { sum: data[0]!, made: seen.made };
+    };
+    const naive = (numbers: number[], factor: number) =>
+      numbers.reduce((sum, r) => sum + [0, 1, 2].reduce((a, c) => a + rows.data[3 * r + c]! * factor, 0), 0);
+    await sumOf([1, 2], 2, true);
+    const { sum, made } = await sumOf([4, 6]);
+    expect(made).toBe(0);
+    expect(sum).toBeCloseTo(naive([4, 6], 2), 5);
+    await sumOf([1, 2], 3, true);
+    expect((await sumOf([1, 2], 3)).sum).toBeCloseTo(naive([1, 2], 3), 5);
+    await expect(sumOf([1, 7])).rejects.toThrow("gather from f32[7,3]: i32[2] holds 7 at position 1");
+  });
+
+  const pair = value([2], [1, 2]);
+
+  test("what is not a program is refused as ever", async () => {
+    const { backend } = watched();
+    const elsewhere: Tensor[] = [];
+    await jit((x: Tensor) => elsewhere.push(x) && x, { backend })(pair);
+    await expect(jit((x: Tensor) => x.add(elsewhere[0]!), { backend })(pair)).rejects.toThrow(
+      "depends on an input f32[2] that is not among its arguments",
+    );
+  });
+  describe("of which the entry", () => {
+    const run = async (cold = false) => {
+      const { seen, backend } = watched({ cold });
+      const { data } = await jit((x: Tensor) => x.mul(3).add(1), { backend })(pair);
+      expect([...data]).toEqual([4, 7]);
+      return { made: seen.made, name: seen.names[0]! };
+    };
+    const other = async () => {
+      const { seen, backend } = watched({ cold: true });
+      await jit((x: Tensor) => x.mul(5), { backend })(pair);
+      return seen.names[0]!;
+    };
+    const edit = (name: string, by: (text: Buffer) => Uint8Array) =>
+      writeFileSync(fileOf(name), by(readFileSync(fileOf(name))));
+
+    test.each<[string, (name: string) => unknown]>([
+      [
+        "has a flipped bit",
+        (name) => edit(name, (text) => text.with(text.length >> 1, text.at(text.length >> 1)! ^ 1)),
+      ],
+      ["is cut short", (name) => edit(name, (text) => text.subarray(0, text.length - 9))],
+      ["is empty", (name) => edit(name, (text) => text.subarray(0, 0))],
+      ["is not text", (name) => edit(name, (text) => text.map((b) => b ^ 0xff))],
+      ["is another program's", async (name) => copyFileSync(fileOf(await other()), fileOf(name))],
+      ["names an object that is gone", (name) => rmSync(storedObject(storedProgram(keyOf(name))!.object)!)],
+    ])("%s is made again", async (_, spoil) => {
+      const { name, made } = await run(true);
+      expect(made).toBe(1);
+      expect((await run()).made).toBe(0);
+      await spoil(name);
+      expect((await run()).made).toBe(1);
+      expect((await run()).made).toBe(0);
+    });
+  });
+});
+
+describe("the modules that are running", () => {
+  let folder = "";
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "downhill-modules-"));
+    for (const [name, text] of Object.entries(files)) write(name, text);
+  });
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+  const files = {
+    "ir/tensor.js": "1",
+    "compile/compile.js": "2",
+    "print/c/gemm.js": "3",
+    "run/native/programs.js": "4",
+  };
+  const write = (name: string, text: string) => {
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    writeFileSync(join(folder, name), text);
+  };
+  const known = (began = Date.now() + 1000) =>
+    modulesOf(pathToFileURL(join(folder, "run/native/programs.js")).href, began);
+
+  test("are told from those before a change, in whichever folder", () => {
+    const seen = new Set([known()]);
+    for (const name of [...Object.keys(files), "print/new.js"]) {
+      write(name, "another text");
+      expect(known()).toBe(known());
+      seen.add(known());
+    }
+    expect(seen.size).toBe(6);
+    write("ir/tensor.js.map", "not a module");
+    expect(seen).toContain(known());
+  });
+
+  test("are unknown where one was touched since the process began, and where they do not lie", () => {
+    expect(known(Date.now() - 1000)).toBeUndefined();
+    rmSync(join(folder, "print"), { recursive: true });
+    expect(known()).toBeUndefined();
+    expect(modulesOf("file:///bundle.js")).toBeUndefined();
+  });
+});
