@@ -43,9 +43,9 @@ describe("how many threads", () => {
 
   test("one where all are no faster, at a cost of 2 %", () => {
     for (const together of [950, 1000, 3000]) {
-      const { usPerStep, last } = simulate(constant(1000, together), 10 * second);
-      expect(last.threads).toBe(1);
-      expect(usPerStep).toBeLessThan(1.04 * 1000);
+      const { usPerStep, spent } = simulate(constant(1000, together), 10 * second);
+      expect(spent.together).toBeLessThan(0.02 * spent.alone);
+      expect(usPerStep).toBeLessThan(1.02 * 1000);
     }
   });
 
@@ -57,6 +57,53 @@ describe("how many threads", () => {
   test("small steps are never shared, even if their first one was slow", () => {
     const { spent } = simulate(constant(12, 5), second, { first: 5000 });
     expect(spent.together).toBe(0);
+  });
+
+  test("500 short steps are as fast as on one thread, whatever all would take", () => {
+    for (const alone of [25, 100, 200]) {
+      const { usPerStep } = simulate(constant(alone, 100 * alone), 500 * alone, { perCall: 500 });
+      expect(usPerStep).toBeLessThan(1.01 * alone);
+    }
+    expect(simulate(constant(450, 900), 500 * 450).usPerStep).toBeLessThan(1.02 * 450);
+  });
+
+  test("short steps that all take faster are shared after a tenth of a second", () => {
+    const { shares } = simulate(constant(100, 60), second);
+    expect(shares.find((s) => s.threads === 2)!.at).toBeGreaterThan(100_000);
+    const later = shares.filter((s) => s.at > 150_000);
+    const steps = (list: typeof later) => list.reduce((sum, s) => sum + s.steps, 0);
+    expect(steps(later.filter((s) => s.threads === 2))).toBeGreaterThan(0.95 * steps(later));
+  });
+
+  test("a trial that is lost is over soon, and comes rarely", () => {
+    const { spent, shares } = simulate(constant(300, 3000), 10 * second);
+    expect(spent.together).toBeLessThan(0.01 * spent.alone);
+    const tries = shares.filter((s, k) => s.threads === 2 && shares[k - 1]!.threads === 1).map((s) => s.at);
+    const gaps = tries
+      .slice(1)
+      .map((at, k) => at - tries[k]!)
+      .filter((us) => us > 100_000);
+    expect(gaps.at(-1)).toBeGreaterThan(2 * gaps[0]!);
+  });
+
+  test("threads that are slow to wake, or lose a moment to somebody else, are not given up", () => {
+    const choice = new MeasuredThreads(2);
+    let shared = 0;
+    for (let now = 0; now < second; ) {
+      const share = choice.next(1000);
+      if (share.threads === 2) shared++;
+      // The first share on all takes five times as long, and so does the third.
+      const us = share.steps * (share.threads === 1 ? 1000 : shared === 1 || shared === 3 ? 5000 : 600);
+      choice.took(share, us);
+      now += us;
+    }
+    expect(choice.next(1).threads).toBe(2);
+  });
+
+  test("a choice that turns out wrong stands some milliseconds", () => {
+    const { shares } = simulate((us) => ({ alone: 100, together: us < 120_000 ? 50 : 300 }), 250_000);
+    const last = shares.findLast((s) => s.threads === 2 && s.at < 200_000)!;
+    expect(last.at).toBeLessThan(160_000);
   });
 
   test("a slow first step decides nothing", () => {
