@@ -47,16 +47,24 @@ function walk(path: string, tree: any, others: any[], f: (path: string, leaf: an
   return Object.fromEntries(Object.entries(tree).map(([key, x]) => [key, walk(before + key, x, at(key), f)]));
 }
 
+/** `walk` that only looks: every call of a program does, and leaves no garbage. */
+function visit(path: string, tree: any, f: (path: string, leaf: any) => void): void {
+  if (!isBranch(tree)) return f(path, tree);
+  const below = path === "" ? "" : `${path}.`;
+  if (Array.isArray(tree)) for (let k = 0; k < tree.length; k++) visit(`${below}${k}`, tree[k], f);
+  else for (const key of Object.keys(tree)) visit(below + key, (tree as Record<string, unknown>)[key], f);
+}
+
 /** Leaves in order. */
 export function leaves<L = any>(tree: unknown): L[] {
   const out: L[] = [];
-  walk("", tree, [], (_, leaf) => out.push(leaf));
+  visit("", tree, (_, leaf) => out.push(leaf));
   return out;
 }
 
 /** [path, leaf] in order; paths are unique. */
 export function paths<L = any>(tree: unknown): [string, L][] {
   const out: [string, L][] = [];
-  walk("", tree, [], (path, leaf) => out.push([path, leaf]));
+  visit("", tree, (path, leaf) => out.push([path, leaf]));
   return out;
 }
