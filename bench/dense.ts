@@ -29,7 +29,7 @@ type Labelled = { readonly x: Value<"f32">; readonly y: Value<"f32"> };
 export const sgd1: Workload<Numbers<Params<typeof logistic>, Labelled>> = {
   name: "SGD-1",
   about: "logistic regression, 100 features, plain SGD, one example per step",
-  steps: 10_000,
+  steps: 50_000,
   flops: 4 * 100, // the score, and the weights' step
   bytes: 4 * 101, // a row and its answer; the weights stay in the nearest cache
   restart: true,

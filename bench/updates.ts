@@ -38,7 +38,7 @@ export const valley: Workload<Numbers<{ readonly x: Value<"f32">; readonly y: Va
   {
     name: "ROSENBROCK",
     about: "Adam on Rosenbrock's function of two numbers",
-    steps: 10_000,
+    steps: 200_000,
     flops: 15 + 2 * 15, // the function and its slopes, and Adam's step of two numbers
     bytes: 4, // the number of the step; all else stays in registers
     restart: true,
