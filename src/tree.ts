@@ -47,12 +47,12 @@ function walk(path: string, tree: any, others: any[], f: (path: string, leaf: an
   return Object.fromEntries(Object.entries(tree).map(([key, x]) => [key, walk(before + key, x, at(key), f)]));
 }
 
-/** `walk` that only looks: every call of a program does, and leaves no garbage. */
+/** `walk` that only looks: every call of a program does, so it leaves little garbage. */
 function visit(path: string, tree: any, f: (path: string, leaf: any) => void): void {
-  if (!isBranch(tree)) return f(path, tree);
   const below = path === "" ? "" : `${path}.`;
-  if (Array.isArray(tree)) for (let k = 0; k < tree.length; k++) visit(`${below}${k}`, tree[k], f);
-  else for (const key of Object.keys(tree)) visit(below + key, (tree as Record<string, unknown>)[key], f);
+  if (!isBranch(tree)) f(path, tree);
+  else if (Array.isArray(tree)) for (let k = 0; k < tree.length; k++) visit(`${below}${k}`, tree[k], f);
+  else for (const [key, x] of Object.entries(tree)) visit(below + key, x, f);
 }
 
 /** Leaves in order. */
