@@ -32,6 +32,9 @@ type Comparison = {
 const turnsOf = ({ quick }: Options) => (quick ? 3 : 7);
 /** ms of one of them: less with peers, of which there are up to seven. */
 const lengthOf = ({ quick, peers }: Options) => (quick ? 130 : peers ? 300 : 500);
+/** A peer whose turn takes longer than so many ms, for a call of its own is so long, has so many turns alone. */
+const longest = 3000;
+const fewest = 3;
 
 /** All are ready at the same time, and then take turns. */
 export async function rounds(
@@ -46,7 +49,15 @@ export async function rounds(
     const ours = start("warm", workload, threads, options, folder);
     workers.push(ours);
     const ready = await ours.answer<Warm>();
-    type Other = { peer: Peer; worker: Worker; about: string; apart: number; us: number[]; ratios: number[] };
+    type Other = {
+      peer: Peer;
+      worker: Worker;
+      about: string;
+      apart: number;
+      us: number[];
+      ratios: number[];
+      ms: number;
+    };
     const others: Other[] = [];
     for (const peer of compared) {
       const worker = new Worker(`${peer.name}, ${workload.name}`, peer.command(numbers, threads), peer.env(threads));
@@ -57,7 +68,7 @@ export async function rounds(
         if (!(apart <= workload.checked.within)) {
           say(`  ${peer.name} computes something else: ${theirs.slice(0, 4)} …, ours ${check.slice(0, 4)} …`);
           worker.kill();
-        } else others.push({ peer, worker, about, apart, us: [], ratios: [] });
+        } else others.push({ peer, worker, about, apart, us: [], ratios: [], ms: 0 });
       } catch (problem) {
         if (problem instanceof Interrupted) throw problem;
         say(`  ${(problem as Error).message.split("\n").at(-1)} (${peer.name})`);
@@ -72,7 +83,10 @@ export async function rounds(
       us.push(...mine);
       turns.push({ us: middle(mine), ...(limits && { limits }) });
       for (const other of others) {
+        if (turn >= fewest && other.ms > longest) continue;
+        const begin = performance.now();
         const theirs = (await other.worker.ask<Times>(ask)).us;
+        other.ms = performance.now() - begin;
         other.us.push(...theirs);
         other.ratios.push(middle(theirs) / middle(mine));
       }
