@@ -97,8 +97,9 @@ async function carriedOut(
       watch.onEntry(entry);
       board.onEntry(entry);
     };
-    const onStart: Watched["onStart"] = ({ predictedBytes }) => {
-      say(`${facts([["memory", `${bytes(predictedBytes)} for the training, beside Node`]], colors, width)}\n`);
+    const onStart: Watched["onStart"] = ({ predictedBytes, processBytes }) => {
+      const all = processBytes === undefined ? "beside Node" : `${bytes(processBytes)} with Node and the data`;
+      say(`${facts([["memory", `${bytes(predictedBytes)} for the training, ${all}`]], colors, width)}\n`);
     };
     const result = await job.fit({ store, resume: resumed, signal, threads, onStart, onProgress, onEntry });
     watch.end();
