@@ -63,21 +63,16 @@ async function all(options: Options, folder: string, ceilings: readonly Ceilings
     const before = await phase<Cold>("cold", workload, options.threads[0]!, options, folder);
     for (const threads of options.threads) {
       const load = loadavg()[0]!;
-      const beside = ceilings.find((c) => c.threads === threads);
-      const found = await rounds(workload, threads, options, folder, {
-        ceilings: beside,
-        compared,
-        numbers,
-        check,
-        say,
-      });
+      const beside = { ceilings: ceilings.find((c) => c.threads === threads), compared, numbers, check, say };
+      const found = await rounds(workload, threads, options, folder, beside);
       if (found.ours.backend === "native" && (before.cached || !found.ours.cached)) {
         throw new Error(`${workload.name}: the cache was not as expected`);
       }
       about = found.ours.about;
       const row = rowFrom(workload, threads, load, before, found);
       rows.push(row);
-      if (options.json) console.log(JSON.stringify(row));
+      const judged = verdicts(rows).filter((v) => v.workload === workload.name && v.threads === threads);
+      if (options.json) console.log(JSON.stringify({ ...row, verdicts: judged }));
       else for (const line of [rowOf(row), ...(row.peers ?? []).map((peer) => peerOf(peer, row))]) say(line);
     }
     rmSync(numbers, { recursive: true, force: true });

@@ -3,7 +3,7 @@ import type { Ceiling, Range } from "./processes.ts";
 import type { Limit, Parts } from "./rates.ts";
 import { fastest, type Judged, limitNames, type Verdict } from "./targets.ts";
 
-/** What --json prints, in this order. Times are in µs per step and ms, memory in millions of bytes. */
+/** What --json prints, in this order, followed by its verdicts. Times are in µs per step and ms, memory in millions of bytes. */
 export type Row = {
   readonly workload: string;
   readonly backend: string;
