@@ -92,6 +92,7 @@ function target(used: Set<MathFunction>, lanes: number): Target {
     // Only here may the compiler reorder: with -fassociative-math it would also undo (x − 1000) − log 3.
     freeOrder: (clauses) => `#pragma omp simd ${clauses.join(" ")}`,
     multiplyAdd: (d, a, b, c) => `dh_fma_${d}(${a}, ${b}, ${c})`,
+    rolled: "#pragma GCC unroll 1",
     strips: lanes === 16 ? strips : undefined,
   };
   return c;
@@ -164,8 +165,9 @@ static inline void dh_restore(dh_mode m) { (void)m; }
  * steps[0] is how many to take, steps[1] becomes how many were taken: fewer when *stop becomes non-zero or the watched
  * output is not finite; steps[2] is how many threads to ask the team for. A program that is not `shared` has nothing to
  * give to a second one. With `clocks`, of so many threads, it tells what each kernel takes on each: see c/clock.ts.
+ * `processes` of the compiler can run side by side.
  */
-export function printC(program: Program, lanes: number, bf16: Bf16 = "none", { clocks = 0 } = {}) {
+export function printC(program: Program, lanes: number, bf16: Bf16 = "none", { clocks = 0, processes = 2 } = {}) {
   const used = new Set<MathFunction>();
   const products = new Products(lanes, bf16);
   const clock = clocks ? new Clock(program, clocks) : undefined;
@@ -177,8 +179,14 @@ export function printC(program: Program, lanes: number, bf16: Bf16 = "none", { c
     units: [
       ...(kernels.declarations
         ? [
-            ...inTwo(kernels.texts).map((texts) => unit("-O3", [helpers, halves, ...math, ...texts])),
-            unit("-O1", [helpers, mode, ...around, ...kernels.declarations, ...main.lines]),
+            ...inParts(kernels.texts, processes).map((texts) => unit("-O3", [helpers, halves, ...math, ...texts])),
+            unit(kernels.called.size > MANY ? "-O0" : "-O1", [
+              helpers,
+              mode,
+              ...around,
+              ...kernels.declarations,
+              ...main.lines,
+            ]),
           ]
         : [unit("-O3", [helpers, halves, mode, ...math, ...around, ...kernels.texts, ...main.lines])]),
       ...(products.text ? [unit("-O2", [products.text])] : []),
@@ -189,11 +197,29 @@ export function printC(program: Program, lanes: number, bf16: Bf16 = "none", { c
   };
 }
 
-/** For two processes of the compiler: neighbours cost about the same, so every second one goes to the other. */
-const inTwo = (texts: readonly string[]) =>
-  [0, 1].map((half) => texts.filter((_, k) => k % 2 === half)).filter((list) => list.length > 0);
+/** The steps of so many kernels are a long list of calls: to optimise it takes three times as long and gains nothing. */
+const MANY = 40;
 
-const unit = (optimize: "-O1" | "-O2" | "-O3", parts: readonly string[]) => ({
+/**
+ * What it costs to compile a kernel, in characters of its text: gcc takes 15 ms for one of few, and 7 for a thousand more.
+ * A unit has so much that starting the compiler for it, some 10 ms, is little.
+ */
+const [KERNEL, UNIT] = [2000, 10_000];
+
+/** For so many processes of the compiler, which are done at about the same time. */
+function inParts(texts: readonly string[], processes: number): string[][] {
+  const cost = (text: string) => KERNEL + text.length;
+  const most = Math.ceil(texts.reduce((sum, text) => sum + cost(text), 0) / UNIT);
+  const parts = Array.from({ length: Math.min(processes, most) }, () => ({ cost: 0, texts: [] as string[] }));
+  for (const text of [...texts].sort((a, b) => b.length - a.length)) {
+    const part = parts.reduce((least, p) => (p.cost < least.cost ? p : least));
+    part.cost += cost(text);
+    part.texts.push(text);
+  }
+  return parts.filter((p) => p.cost > 0).map((p) => p.texts);
+}
+
+const unit = (optimize: "-O0" | "-O1" | "-O2" | "-O3", parts: readonly string[]) => ({
   text: `${parts.join("\n")}\n`,
   optimize,
 });

@@ -68,6 +68,7 @@ const js: Target = {
   }),
   freeOrder: () => undefined,
   multiplyAdd: undefined,
+  rolled: undefined,
   strips: undefined,
 };
 

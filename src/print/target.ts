@@ -2,7 +2,15 @@
  * Kernels → source text, by one walk. A target is a table of spellings and a few small templates; every table is whole,
  * so what a target lacks is a type error and never another target's text.
  */
-import type { Accumulate, Buffer, Loop, Nest, Reduction, Store } from "../compile/program.ts";
+import {
+  type Accumulate,
+  type Buffer,
+  type Loop,
+  loadsIn,
+  type Nest,
+  type Reduction,
+  type Store,
+} from "../compile/program.ts";
 import { type DType, isFloat, type Storage, storages } from "../ir/dtype.ts";
 import { type Expr, fresh, linear } from "../ir/expr.ts";
 import type { Elementwise } from "../ir/ops.ts";
@@ -28,6 +36,8 @@ export type Target = {
    * has two cases: where it has the choice, the target says which.
    */
   readonly multiplyAdd: ((d: DType, a: string, b: string, c: string) => string) | undefined;
+  /** The line above a loop that is not to be unrolled, where the target wants to be told. */
+  readonly rolled: string | undefined;
   /** How loops are walked in strips, where that is faster. */
   readonly strips: Strips | undefined;
 };
@@ -126,10 +136,18 @@ function mapping(k: Nest, writer: () => Writer, t: Target, pointer: Pointers, pa
     const rest = inStrips(last, stores, range, n, t, writer(), alone);
     body.push(...(rest?.lines ?? []));
     if (rest?.all) continue;
+    if (t.rolled && isAcross(last, stores)) body.push(t.rolled);
     body.push(t.loop(rest?.range ?? range), ...alone(stores), "}");
   }
   return [...body, ...outer.map(() => "}")];
 }
+
+/**
+ * Whether a loop reads across memory. gcc, which unrolls a short one and makes vectors of the next, moves element by element
+ * then: no faster, and a third of a second to compile.
+ */
+const isAcross = (loop: Loop, stores: readonly Store[]): boolean =>
+  loadsIn(stores.map((s) => s.value)).some((e) => Math.abs(linear(e.src[0]!)?.of.get(loop.name) ?? 0) > 1);
 
 /** The strips of a loop, where it gains by them, and the range that is left. `n`: what its length is a multiple of. */
 function inStrips(

@@ -29,7 +29,19 @@ describe.each(backends)("%s", (backend) => {
 test("are one function, called fifty times from a unit of its own", async () => {
   const { program } = (await Run.start({}, { backend: "js" })).loop(norms).compiled(feeds);
   const { units } = printC(program, 16);
-  expect(units.map((u) => u.optimize)).toEqual(["-O3", "-O1"]);
+  expect(units.map((u) => u.optimize)).toEqual(["-O3", "-O0"]);
   expect(units[0]!.text.match(/^void dh_k\d+/gm)).toEqual(["void dh_k0"]);
   expect(units[1]!.text.match(/ dh_k0\(\(/g)).toHaveLength(count);
+});
+
+test("different kernels are dealt out to as many units as the compiler has processes", async () => {
+  const lengths = Array.from({ length: 24 }, (_, k) => value([1, 16 + k], new Float32Array(16 + k)));
+  const { program } = (await Run.start({}, { backend: "js" })).loop(norms).compiled(lengths);
+  for (const processes of [1, 2, 3, 4]) {
+    const kernels = printC(program, 16, "none", { processes })
+      .units.filter((u) => u.optimize === "-O3")
+      .map((u) => u.text.match(/^void dh_k\d+/gm)!);
+    expect(kernels.map((names) => names.length)).toEqual(Array(processes).fill(24 / processes));
+    expect(new Set(kernels.flat()).size).toBe(24);
+  }
 });

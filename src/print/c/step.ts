@@ -17,10 +17,10 @@ import { types } from "./types.ts";
 
 /**
  * A program of so few kernels is compiled as one function, which saves a step of nanoseconds its calls. In a larger one
- * calls cost nothing that could be measured, and compiling it whole takes two to three times as long: its kernels are a
- * unit, and its steps, a long list of calls that no optimisation makes shorter, another.
+ * calls cost nothing that could be measured, and compiling it whole takes two to three times as long: its kernels are
+ * units, and its steps, a list of calls that no optimisation makes shorter, another.
  */
-const FEW = 40;
+const FEW = 8;
 
 /** The kernels of a program as functions of C, and the statements that call them. */
 export class Kernels {
@@ -32,7 +32,7 @@ export class Kernels {
   private readonly products: Products;
   /** What is packed when a step begins. */
   readonly packs: Packs;
-  private readonly called = new Map<Member, { readonly name: string; readonly printed: Printed }>();
+  readonly called = new Map<Member, { readonly name: string; readonly printed: Printed }>();
 
   /** `apart`: each in a function of its own, however few there are. */
   constructor(program: Program, target: Target, products: Products, apart: boolean) {

@@ -90,7 +90,7 @@ function objectOf({ object, called, note, unit }: Compiled, compiler: Compiler):
 function printed(program: Program, compiler: Compiler, clocks = 0) {
   const rounded = [...program.named.values()].some((b) => b.storage === "bf16");
   const unit = rounded ? unitFor(compiler) : "none";
-  const c = printC(program, compiler.lanes, unit, { clocks });
+  const c = printC(program, compiler.lanes, unit, { clocks, processes: availableParallelism() });
   return { ...c, unit, source: c.units.map((u) => u.text).join("\n") };
 }
 

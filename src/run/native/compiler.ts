@@ -76,7 +76,7 @@ export interface Flags {
 /** A translation unit. */
 export interface Unit {
   readonly text: string;
-  readonly optimize: "-O1" | "-O2" | "-O3";
+  readonly optimize: "-O0" | "-O1" | "-O2" | "-O3";
 }
 
 const darwin = process.platform === "darwin";

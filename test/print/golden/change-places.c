@@ -1,6 +1,7 @@
 // 128 bytes of state, 64 of temporaries, 2 kernels
 static void dh_k0(const float *restrict p0, float *restrict p1, float *restrict p2) {
   for (int i0 = 0; i0 < 4; i0++) {
+    #pragma GCC unroll 1
     for (int i1 = 0; i1 < 4; i1++) {
       const float v0 = p0[((i1 * 4) + i0)];
       const int v1 = ((i0 * 4) + i1);

@@ -7,6 +7,7 @@ void dh_product1(const float *a, const float *b, float *c, float *scratch);
 void dh_product2(const float *a, const float *b, float *c, float *scratch);
 static void dh_k0(const float *restrict p0, float *restrict p1) {
   for (int i4 = 0; i4 < 27; i4++) {
+    #pragma GCC unroll 1
     for (int i1 = 0; i1 < 8; i1++) {
       const float v0 = p0[((i1 * 27) + i4)];
       p1[(i1 + (i4 * 8))] = v0;
@@ -28,6 +29,7 @@ static void dh_k1(const float *restrict p0, float *restrict p1) {
 static void dh_k2(const float *restrict p0, const float *restrict p1, float *restrict p2, float *restrict p3) {
   for (int i0 = 0; i0 < 2; i0++) {
     for (int i3 = 0; i3 < 42; i3++) {
+      #pragma GCC unroll 1
       for (int i1 = 0; i1 < 8; i1++) {
         const int v0 = (i0 * 336);
         const int v1 = ((v0 + i1) + (i3 * 8));
@@ -80,6 +82,7 @@ static void dh_k5(const float *restrict p0, float *restrict p1) {
 }
 static void dh_k6(float *restrict p0, const float *restrict p1) {
   for (int i0 = 0; i0 < 8; i0++) {
+    #pragma GCC unroll 1
     for (int i3 = 0; i3 < 27; i3++) {
       const int v0 = ((i0 * 27) + i3);
       const float v1 = p0[v0];

@@ -1,48 +1,7 @@
 // 704 bytes of state, 1088 of temporaries, 11 kernels
 // 8×16 · 16×10: temporary 0 = feed 0 · state 0
 // 10×8 · 8×16: temporary 0 = temporary 640 · feed 0
-void dh_product0(const float *a, const float *b, float *c, float *scratch);
-void dh_product1(const float *a, const float *b, float *c, float *scratch);
-static void dh_k0(const float *restrict p0, const float *restrict p1, float *restrict p2) {
-  for (int i0 = 0; i0 < 8; i0++) {
-    float acc0 = -__builtin_inff();
-    int nan_acc0 = 0;
-    #pragma omp simd reduction(max : acc0) reduction(| : nan_acc0)
-    for (int r1 = 0; r1 < 10; r1++) {
-      const float v0 = p0[((i0 * 10) + r1)];
-      const float v1 = p1[r1];
-      const float v2 = (v0 + v1);
-      acc0 = acc0 > v2 ? acc0 : v2; nan_acc0 |= v2 != v2;
-    }
-    acc0 = nan_acc0 ? __builtin_nanf("") : acc0;
-    const float v3 = (((dh_max_f32(acc0, (acc0 * -1e+0f)) == __builtin_inff()) ? 0e+0f : acc0) * -1e+0f);
-    p2[i0] = v3;
-  }
-}
-static void dh_k1(const float *restrict p0, const float *restrict p1, const float *restrict p2, float *restrict p3) {
-  for (int i0 = 0; i0 < 8; i0++) {
-    for (int i1 = 0; i1 < 10; i1++) {
-      const int v0 = ((i0 * 10) + i1);
-      const float v1 = p0[v0];
-      const float v2 = p1[i1];
-      const float v3 = p2[i0];
-      const float v4 = dh_exp_f32(((v1 + v2) + v3));
-      p3[v0] = v4;
-    }
-  }
-}
-static void dh_k2(float *restrict p0, const int *restrict p1) {
-  for (int z = 0; z < 8; z++) {
-    p0[z] = 0e+0f;
-  }
-  for (int r1 = 0; r1 < 10; r1++) {
-    for (int i0 = 0; i0 < 8; i0++) {
-      const int v0 = p1[i0];
-      p0[i0] = (p0[i0] + ((v0 == r1) ? -1.25e-1f : 0e+0f));
-    }
-  }
-}
-static void dh_k3(const float *restrict p0, const int *restrict p1, const float *restrict p2, const float *restrict p3, const float *restrict p4, const float *restrict p5, float *restrict p6, float *restrict p7) {
+void dh_k3(const float *restrict p0, const int *restrict p1, const float *restrict p2, const float *restrict p3, const float *restrict p4, const float *restrict p5, float *restrict p6, float *restrict p7) {
   for (int i0 = 0; i0 < 8; i0++) {
     float acc0 = 0e+0f;
     #pragma omp simd reduction(+ : acc0)
@@ -68,7 +27,7 @@ static void dh_k3(const float *restrict p0, const int *restrict p1, const float 
     p7[i0] = v9;
   }
 }
-static void dh_k4(const float *restrict p0, const float *restrict p1, const int *restrict p2, float *restrict p3) {
+void dh_k4(const float *restrict p0, const float *restrict p1, const int *restrict p2, float *restrict p3) {
   for (int i0 = 0; i0 < 8; i0++) {
     for (int i1 = 0; i1 < 10; i1++) {
       const float v0 = p0[i0];
@@ -80,17 +39,18 @@ static void dh_k4(const float *restrict p0, const float *restrict p1, const int 
     }
   }
 }
-static void dh_k5(const float *restrict p0, float *restrict p1) {
-  float acc0 = 0e+0f;
-  #pragma omp simd reduction(+ : acc0)
-  for (int r0 = 0; r0 < 8; r0++) {
-    const float v0 = p0[r0];
-    acc0 += v0;
+void dh_k2(float *restrict p0, const int *restrict p1) {
+  for (int z = 0; z < 8; z++) {
+    p0[z] = 0e+0f;
   }
-  const float v1 = ((acc0 * 1.25e-1f) * -1e+0f);
-  p1[0] = v1;
+  for (int r1 = 0; r1 < 10; r1++) {
+    for (int i0 = 0; i0 < 8; i0++) {
+      const int v0 = p1[i0];
+      p0[i0] = (p0[i0] + ((v0 == r1) ? -1.25e-1f : 0e+0f));
+    }
+  }
 }
-static void dh_k6(float *restrict p0, const float *restrict p1) {
+void dh_k6(float *restrict p0, const float *restrict p1) {
   for (int i1 = 0; i1 < 160; i1++) {
     const float v0 = p0[i1];
     const float v1 = p1[i1];
@@ -98,7 +58,23 @@ static void dh_k6(float *restrict p0, const float *restrict p1) {
     p0[i1] = v2;
   }
 }
-static void dh_k7(const float *restrict p0, float *restrict p1) {
+void dh_k0(const float *restrict p0, const float *restrict p1, float *restrict p2) {
+  for (int i0 = 0; i0 < 8; i0++) {
+    float acc0 = -__builtin_inff();
+    int nan_acc0 = 0;
+    #pragma omp simd reduction(max : acc0) reduction(| : nan_acc0)
+    for (int r1 = 0; r1 < 10; r1++) {
+      const float v0 = p0[((i0 * 10) + r1)];
+      const float v1 = p1[r1];
+      const float v2 = (v0 + v1);
+      acc0 = acc0 > v2 ? acc0 : v2; nan_acc0 |= v2 != v2;
+    }
+    acc0 = nan_acc0 ? __builtin_nanf("") : acc0;
+    const float v3 = (((dh_max_f32(acc0, (acc0 * -1e+0f)) == __builtin_inff()) ? 0e+0f : acc0) * -1e+0f);
+    p2[i0] = v3;
+  }
+}
+void dh_k7(const float *restrict p0, float *restrict p1) {
   for (int i1 = 0; i1 < 10; i1++) {
     const float v0 = p0[i1];
     const float v1 = p0[(10 + i1)];
@@ -112,7 +88,29 @@ static void dh_k7(const float *restrict p0, float *restrict p1) {
     p1[i1] = v8;
   }
 }
-static void dh_k8(float *restrict p0, const float *restrict p1) {
+void dh_k1(const float *restrict p0, const float *restrict p1, const float *restrict p2, float *restrict p3) {
+  for (int i0 = 0; i0 < 8; i0++) {
+    for (int i1 = 0; i1 < 10; i1++) {
+      const int v0 = ((i0 * 10) + i1);
+      const float v1 = p0[v0];
+      const float v2 = p1[i1];
+      const float v3 = p2[i0];
+      const float v4 = dh_exp_f32(((v1 + v2) + v3));
+      p3[v0] = v4;
+    }
+  }
+}
+void dh_k5(const float *restrict p0, float *restrict p1) {
+  float acc0 = 0e+0f;
+  #pragma omp simd reduction(+ : acc0)
+  for (int r0 = 0; r0 < 8; r0++) {
+    const float v0 = p0[r0];
+    acc0 += v0;
+  }
+  const float v1 = ((acc0 * 1.25e-1f) * -1e+0f);
+  p1[0] = v1;
+}
+void dh_k8(float *restrict p0, const float *restrict p1) {
   for (int i0 = 0; i0 < 10; i0++) {
     const float v0 = p0[i0];
     const float v1 = p1[i0];
@@ -120,6 +118,17 @@ static void dh_k8(float *restrict p0, const float *restrict p1) {
     p0[i0] = v2;
   }
 }
+void dh_product0(const float *a, const float *b, float *c, float *scratch);
+void dh_product1(const float *a, const float *b, float *c, float *scratch);
+void dh_k0(const float *restrict p0, const float *restrict p1, float *restrict p2);
+void dh_k1(const float *restrict p0, const float *restrict p1, const float *restrict p2, float *restrict p3);
+void dh_k2(float *restrict p0, const int *restrict p1);
+void dh_k3(const float *restrict p0, const int *restrict p1, const float *restrict p2, const float *restrict p3, const float *restrict p4, const float *restrict p5, float *restrict p6, float *restrict p7);
+void dh_k4(const float *restrict p0, const float *restrict p1, const int *restrict p2, float *restrict p3);
+void dh_k5(const float *restrict p0, float *restrict p1);
+void dh_k6(float *restrict p0, const float *restrict p1);
+void dh_k7(const float *restrict p0, float *restrict p1);
+void dh_k8(float *restrict p0, const float *restrict p1);
 void dh_run(char **memory, double *steps, volatile int *stop) {
   const long n = (long)steps[0];
   long s = 0;
