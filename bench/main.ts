@@ -7,10 +7,10 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, cpus, loadavg, release, tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Cold, cold, given, limits, warm } from "./measure.ts";
+import { cold, given, limits, warm } from "./measure.ts";
 import { type Options, optionsOf, Usage, usage } from "./options.ts";
 import { installed } from "./peers.ts";
-import { Ceilings, numbersFor, phase } from "./processes.ts";
+import { Ceilings, firstCompiled, numbersFor } from "./processes.ts";
 import { Interrupted } from "./protocol.ts";
 import { against, last, save } from "./results.ts";
 import { head, legend, peerOf, type Row, rowOf, verdictLines, workLines } from "./table.ts";
@@ -60,7 +60,7 @@ async function all(options: Options, folder: string, ceilings: readonly Ceilings
     const compared = peers.filter((peer) => peer.takes(workload.name));
     const check = compared.length > 0 ? await numbersFor(workload, numbers, options, folder) : [];
     // The program is the same for any number of threads.
-    const before = await phase<Cold>("cold", workload, options.threads[0]!, options, folder);
+    const before = await firstCompiled(workload, options.threads[0]!, options, folder);
     for (const threads of options.threads) {
       const load = loadavg()[0]!;
       const beside = { ceilings: ceilings.find((c) => c.threads === threads), compared, numbers, check, say };

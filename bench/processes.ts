@@ -1,8 +1,9 @@
 /** Processes of our own that measure: each a fresh start, all on one cache folder that was empty when the bench began. */
-import { mkdirSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Limits } from "downhill";
+import type { Cold, Warm } from "./measure.ts";
 import type { Options } from "./options.ts";
 import { Worker } from "./protocol.ts";
 import { middle } from "./rates.ts";
@@ -33,6 +34,35 @@ export function start(
 /** One that answers once. */
 export async function phase<T>(...of: Parameters<typeof start>): Promise<T> {
   return (await start(...of).answer<{ answer: T }>()).answer;
+}
+
+const starts = ({ quick }: Options) => (quick ? 1 : 3);
+
+/** The first compilation: the middle one of some, each on a cache that never saw the program. */
+export async function firstCompiled(workload: Workload, threads: number, options: Options, folder: string) {
+  const found: Cold[] = [];
+  while (found.length < starts(options) - 1) {
+    const own = mkdtempSync(join(folder, "cold-"));
+    if (existsSync(join(folder, "cache"))) cpSync(join(folder, "cache"), join(own, "cache"), { recursive: true });
+    found.push(await phase<Cold>("cold", workload, threads, options, own));
+    rmSync(own, { recursive: true });
+  }
+  found.push(await phase<Cold>("cold", workload, threads, options, folder)); // whose program all that follow find
+  return { compileMs: middle(found.map((f) => f.compileMs)), cached: found.some((f) => f.cached) };
+}
+
+/** A process that is ready to take steps, and how long that took: the middle one of some. */
+export async function started(workload: Workload, threads: number, options: Options, folder: string) {
+  const one = () => start("warm", workload, threads, options, folder);
+  let worker = one();
+  const found = [await worker.answer<Warm>()];
+  while (found.length < starts(options)) {
+    worker.kill();
+    worker = one();
+    found.push(await worker.answer<Warm>());
+  }
+  const of = (pick: (ready: Warm) => number) => middle(found.map(pick));
+  return { worker, ready: { ...found.at(-1)!, compileMs: of((r) => r.compileMs), startMs: of((r) => r.startMs) } };
 }
 
 /** What peers need of a workload, in a folder of its own. → what ours results in */

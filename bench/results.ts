@@ -101,7 +101,7 @@ function markdown(date: string, { machine, limits, rows, verdicts }: Omit<Result
 /** What is read of results that may be of an earlier form. */
 type Earlier = {
   readonly date: string;
-  readonly rows: readonly Pick<Row, "workload" | "threads" | "medianUsPerStep" | "limit" | "parts">[];
+  readonly rows: readonly Pick<Row, "workload" | "backend" | "threads" | "medianUsPerStep" | "limit" | "parts">[];
 };
 
 /** The last results kept of a machine, if there are any. */
@@ -113,10 +113,12 @@ export function last(model: string, from: URL = folder): Earlier | undefined {
   return name === undefined ? undefined : JSON.parse(readFileSync(new URL(name, from), "utf8"));
 }
 
+const kindOf = ({ backend, threads }: Pick<Row, "backend" | "threads">) => `${backend} ${threads}`;
+
 /** Times then and now, and parts of the limit where both were measured in turns with it; nothing where nothing is there. */
 export function against(rows: readonly Row[], earlier: Earlier | undefined): string[] {
   const lines = rows.flatMap((row) => {
-    const then = earlier?.rows.find((r) => r.workload === row.workload && r.threads === row.threads);
+    const then = earlier?.rows.find((r) => r.workload === row.workload && kindOf(r) === kindOf(row));
     if (!then) return [];
     const [was, is] = [then.medianUsPerStep, row.medianUsPerStep];
     const parts = then.parts && row.parts && [then, row].map((r) => `${short(r.parts![r.limit])} %`).join(" → ");

@@ -147,7 +147,9 @@ export function summary(found: readonly Verdict[]): string {
   const limited = found.flatMap(({ atLimits }) => atLimits ?? []);
   const met = (judged: readonly Judged[]) => judged.filter((j) => j.met).length;
   const asked = met(found.map((v) => v.asAsked));
-  return `targets: ${asked} of ${found.length} met as asked; of the ${limited.length} that limits decide, ${met(limited)} met at this machine's`;
+  const beside =
+    limited.length > 0 ? `; of the ${limited.length} that limits decide, ${met(limited)} met at this machine's` : "";
+  return `targets: ${asked} of ${found.length} met as asked${beside}`;
 }
 
 export const legend = (machine: string, load: number, ceilings: readonly Ceiling[]): string => `
@@ -158,7 +160,8 @@ ${ceilings.map((c) => `${ceilingLine(c)}\n`).join("")}load ${load.toFixed(2)} at
 of the limit, asked   the rate at the median, of the limit measured in turns with it: of multiply-adds of f32 in
            registers, or of Adam's memory pattern without its arithmetic; and what the target is of its machine's limit
 first step from before the process starts to the end of its first step, program in the cache; without making the data
-compiled   from a function to a loaded program: trace, gradient, plan, C text, C compiler; cache empty, and filled
+compiled   from a function to a loaded program: trace, gradient, plan, C text, C compiler; cache empty, and filled; as
+           the first step the middle one of three, of one with --quick
 MB         resident set: at most, and as predicted before the first step`;
 
 /** Medians, and between what they were. */

@@ -6,7 +6,7 @@ import type { Limits } from "downhill";
 import type { Cold, End, Times, Warm } from "./measure.ts";
 import type { Options } from "./options.ts";
 import type { Peer } from "./peers.ts";
-import { type Ceilings, start } from "./processes.ts";
+import { type Ceilings, started } from "./processes.ts";
 import { Interrupted, Worker } from "./protocol.ts";
 import { middle, partsOf } from "./rates.ts";
 import type { PeerRow, Row } from "./table.ts";
@@ -46,9 +46,8 @@ export async function rounds(
 ): Promise<Found> {
   const workers: Worker[] = [];
   try {
-    const ours = start("warm", workload, threads, options, folder);
+    const { worker: ours, ready } = await started(workload, threads, options, folder);
     workers.push(ours);
-    const ready = await ours.answer<Warm>();
     type Other = {
       peer: Peer;
       worker: Worker;

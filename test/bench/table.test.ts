@@ -175,7 +175,10 @@ test("against the last results of the same machine", () => {
     keep("2026-01-02-intel-xeon-processor", [{ ...row, medianUsPerStep: 602.8, parts: { flops: 12.5, memory: 14 } }]);
     keep("2026-01-01-intel-xeon-processor", [{ ...row, medianUsPerStep: 1 }]);
     keep("2026-01-03-another-processor", [{ ...row, medianUsPerStep: 1 }]);
-    const lines = against([row, { ...row, threads: 2 }], last("Intel(R) Xeon(R) Processor", from));
+    const lines = against(
+      [row, { ...row, threads: 2 }, { ...row, backend: "js" }],
+      last("Intel(R) Xeon(R) Processor", from),
+    );
     expect(lines).toHaveLength(2);
     expect(lines[0]).toContain("against 2026-01-02");
     expect(lines[1]).toMatch(/MLP-32 +1 +603 → +301 +2 × as fast +12.5 % → 25 %$/);
