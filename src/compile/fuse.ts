@@ -31,13 +31,22 @@ export function stored(
     if (computed && isElementwise(computed.op)) keep.add(computed);
   }
 
-  // 2. Work that two kernels share, unless it is as cheap to repeat as to load. home: the one kernel that reads t.
+  // 2. Work that two kernels share, unless it is as cheap to repeat as to load. home: the one kernel that reads t. What
+  // looked long on the way back may be cheap once what it is made of is kept.
+  const shared: Tensor[] = [];
   const home = new Map<Tensor, Tensor | "many">();
   for (const t of [...order].reverse()) {
-    if (home.get(t) === "many" && isElementwise(t.op) && !keep.has(t) && !cheap(t, keep)) keep.add(t);
+    if (home.get(t) === "many" && isElementwise(t.op) && !keep.has(t) && !cheap(t, keep)) {
+      keep.add(t);
+      shared.push(t);
+    }
     const mine = keep.has(t) ? t : home.get(t);
     if (mine === undefined) continue;
     for (const s of t.src) home.set(s, home.has(s) && home.get(s) !== mine ? "many" : mine);
+  }
+  for (const t of shared.reverse()) {
+    keep.delete(t);
+    if (!cheap(t, keep)) keep.add(t);
   }
 
   // 3. Slow or long work that an expand, a gather or a window would repeat.

@@ -177,9 +177,20 @@ function reduction(t: Tensor, out: Buffer, at: At, layouts: Layouts): Kernel {
   const step = (l: Loop) => Math.max(0, ...forms.map((of) => Math.abs(of.get(l.name) ?? 0)));
   inner.sort((a, b) => step(b) - step(a));
   if (alongRows(made.value, loops, inner)) {
-    const store = { buffer: out, ...made };
+    const rows = inner.at(-1)!;
+    const by = TOGETHER.find((n) => rows.n % n === 0)!;
+    const fewer = inner.with(-1, { ...rows, n: rows.n / by });
+    const place = new Map(fewer.map((l) => [l.name, Expr.index(l.name, l.n).mul(l.name === rows.name ? by : 1)]));
+    const together = Array.from({ length: by }, (_, n) =>
+      over.map((k) => place.get(`r${k}`)!.add(`r${k}` === rows.name ? n : 0)),
+    );
+    const { loops, made } = split(all, order, (i) => ({
+      at: position(t, i, layouts),
+      value: together.map((r) => value(i, r)).reduce((a, b) => Expr.make(join, [a, b], null, t.dtype)),
+    }));
     const row = rowOf(loops, [made.at, ...loadsIn([made.value]).map((e) => e.src[0]!)]);
-    return { kind: "accumulate", loops: [...loops.slice(0, row), ...inner, ...loops.slice(row)], store, zero, join };
+    const store = { buffer: out, ...made };
+    return { kind: "accumulate", loops: [...loops.slice(0, row), ...fewer, ...loops.slice(row)], store, zero, join };
   }
   const name = `acc_${out.name}`;
   return {
@@ -200,6 +211,9 @@ function rowOf(loops: readonly Loop[], places: readonly Expr[]): number {
   return row;
 }
 
+/** Rows that are added up before they go to the sum: it would otherwise wait for each. The first that divides them. */
+const TOGETHER = [4, 7, 5, 3, 2, 1];
+
 /** As many taps of a window are written out, one after the other. */
 const FEW = 16;
 
@@ -210,12 +224,16 @@ function closeBy(value: Expr, last: Loop | undefined): boolean {
   return steps.every((step) => step <= 4) && steps.some((step) => step > 0);
 }
 
-/** Whether memory runs along an output axis and across the reduced ones: then whole rows are added up at a time. */
+/**
+ * Whether memory runs along an output axis and across the reduced ones: then whole rows are added up at a time. A number
+ * for each row, such as its mean, may lie as it likes.
+ */
 function alongRows(value: Expr, loops: readonly Loop[], inner: readonly Loop[]): boolean {
   const last = loops.at(-1);
   if (!last || last.n < 4) return false;
   const forms = loadsIn([value]).map((e) => linear(e.src[0]!)?.of);
-  const unit = (l: Loop) => forms.some((of) => of?.get(l.name) === 1);
+  const across = forms.filter((of) => of?.get(last.name));
+  const unit = (l: Loop) => across.some((of) => of?.get(l.name) === 1);
   return unit(last) && !inner.some(unit);
 }
 

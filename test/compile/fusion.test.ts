@@ -294,3 +294,41 @@ test("outputs that are one tensor, an input, a movement of an input, a constant"
     expect(got).toEqual(naive(outputs, given([x], [v])));
   }
 });
+
+test("sums of any number of rows, added up several at a time", async () => {
+  for (const backend of native ? [js, native] : [js]) {
+    const rows = [1, 2, 3, 4, 5, 6, 7, 9, 11, 14, 25, 28];
+    const xs = rows.flatMap((n) => [input([n, 3, 16]), input([n, 3])]);
+    const args = rows.flatMap((n) => [draw([n, 3, 16], "f32", -1, 1, n), draw([n, 3], "f32", -1, 1, -n)]);
+    const sums = rows.flatMap((_, k) => {
+      const [x, scale] = [xs[2 * k]!, xs[2 * k + 1]!];
+      return [x.mul(scale.unsqueeze(-1)).sum([0, 1]), x.amax([0, 1])];
+    });
+    const got = await run(backend, xs, sums, args);
+    rows.forEach((n, k) => {
+      const [x, scale] = [args[2 * k]!.data, args[2 * k + 1]!.data];
+      for (let i = 0; i < 16; i++) {
+        let sum = 0;
+        let top = -Infinity;
+        for (let j = 0; j < 3 * n; j++) {
+          sum += x[16 * j + i]! * scale[j]!;
+          top = Math.max(top, x[16 * j + i]!);
+        }
+        expect(Math.abs(got[2 * k]![i]! - sum), `sum of ${n}`).toBeLessThan(1e-5);
+        expect(got[2 * k + 1]![i], `largest of ${n}`).toBe(top);
+      }
+    });
+  }
+});
+
+test("what is cheap to make again of what is kept is not kept: of a layer norm neither centred nor scaled rows", () => {
+  const [x, residual, w] = [input([8, 64]), input([8, 64]), input([64])];
+  const h = x.add(residual);
+  const centred = h.sub(h.mean(-1, { keep: true }));
+  const scaled = centred.div(centred.square().mean(-1, { keep: true }).add(1e-5).sqrt());
+  const y = scaled.mul(w).square().sum();
+  const program = compile({ state: [], resident: [], feeds: [x, residual, w], outputs: gradients(y, [x, w]) });
+  const written = new Set(program.kernels.flatMap((k) => (k.kind === "nest" ? k.stores.map((s) => s.buffer) : [])));
+  const rows = [...written].filter((b) => size(b.shape) === 8 * 64 && b.tensor.origin.of === undefined);
+  expect(rows.map((b) => b.tensor.op)).toEqual(["add"]);
+});

@@ -27,26 +27,29 @@ void dh_k3(const float *restrict p0, const int *restrict p1, const float *restri
     p7[i0] = v9;
   }
 }
-void dh_k4(const float *restrict p0, const float *restrict p1, const int *restrict p2, float *restrict p3) {
-  for (int i0 = 0; i0 < 8; i0++) {
-    for (int i1 = 0; i1 < 10; i1++) {
-      const float v0 = p0[i0];
-      const int v1 = ((i0 * 10) + i1);
-      const float v2 = p1[v1];
-      const int v3 = p2[i0];
-      const float v4 = dh_fma_f32(v0, v2, ((v3 == i1) ? -1.25e-1f : 0e+0f));
-      p3[v1] = v4;
-    }
+void dh_k7(const float *restrict p0, float *restrict p1) {
+  for (int i1 = 0; i1 < 10; i1++) {
+    const float v0 = p0[i1];
+    const float v1 = p0[(10 + i1)];
+    const float v2 = p0[(20 + i1)];
+    const float v3 = p0[(30 + i1)];
+    const float v4 = p0[(40 + i1)];
+    const float v5 = p0[(50 + i1)];
+    const float v6 = p0[(60 + i1)];
+    const float v7 = p0[(70 + i1)];
+    const float v8 = (((((((v0 + v1) + v2) + v3) + v4) + v5) + v6) + v7);
+    p1[i1] = v8;
   }
 }
-void dh_k2(float *restrict p0, const int *restrict p1) {
-  for (int z = 0; z < 8; z++) {
-    p0[z] = 0e+0f;
-  }
-  for (int r1 = 0; r1 < 10; r1++) {
-    for (int i0 = 0; i0 < 8; i0++) {
-      const int v0 = p1[i0];
-      p0[i0] = (p0[i0] + ((v0 == r1) ? -1.25e-1f : 0e+0f));
+void dh_k1(const float *restrict p0, const float *restrict p1, const float *restrict p2, float *restrict p3) {
+  for (int i0 = 0; i0 < 8; i0++) {
+    for (int i1 = 0; i1 < 10; i1++) {
+      const int v0 = ((i0 * 10) + i1);
+      const float v1 = p0[v0];
+      const float v2 = p1[i1];
+      const float v3 = p2[i0];
+      const float v4 = dh_exp_f32(((v1 + v2) + v3));
+      p3[v0] = v4;
     }
   }
 }
@@ -74,29 +77,27 @@ void dh_k0(const float *restrict p0, const float *restrict p1, float *restrict p
     p2[i0] = v3;
   }
 }
-void dh_k7(const float *restrict p0, float *restrict p1) {
-  for (int i1 = 0; i1 < 10; i1++) {
-    const float v0 = p0[i1];
-    const float v1 = p0[(10 + i1)];
-    const float v2 = p0[(20 + i1)];
-    const float v3 = p0[(30 + i1)];
-    const float v4 = p0[(40 + i1)];
-    const float v5 = p0[(50 + i1)];
-    const float v6 = p0[(60 + i1)];
-    const float v7 = p0[(70 + i1)];
-    const float v8 = (((((((v0 + v1) + v2) + v3) + v4) + v5) + v6) + v7);
-    p1[i1] = v8;
+void dh_k2(float *restrict p0, const int *restrict p1) {
+  for (int z = 0; z < 8; z++) {
+    p0[z] = 0e+0f;
+  }
+  for (int r1 = 0; r1 < 2; r1++) {
+    for (int i0 = 0; i0 < 8; i0++) {
+      const int v0 = p1[i0];
+      const int v1 = (r1 * 5);
+      p0[i0] = (p0[i0] + ((((((v0 == v1) ? -1.25e-1f : 0e+0f) + ((v0 == (v1 + 1)) ? -1.25e-1f : 0e+0f)) + ((v0 == (v1 + 2)) ? -1.25e-1f : 0e+0f)) + ((v0 == (v1 + 3)) ? -1.25e-1f : 0e+0f)) + ((v0 == (v1 + 4)) ? -1.25e-1f : 0e+0f)));
+    }
   }
 }
-void dh_k1(const float *restrict p0, const float *restrict p1, const float *restrict p2, float *restrict p3) {
+void dh_k4(const float *restrict p0, const float *restrict p1, const int *restrict p2, float *restrict p3) {
   for (int i0 = 0; i0 < 8; i0++) {
     for (int i1 = 0; i1 < 10; i1++) {
-      const int v0 = ((i0 * 10) + i1);
-      const float v1 = p0[v0];
-      const float v2 = p1[i1];
-      const float v3 = p2[i0];
-      const float v4 = dh_exp_f32(((v1 + v2) + v3));
-      p3[v0] = v4;
+      const float v0 = p0[i0];
+      const int v1 = ((i0 * 10) + i1);
+      const float v2 = p1[v1];
+      const int v3 = p2[i0];
+      const float v4 = dh_fma_f32(v0, v2, ((v3 == i1) ? -1.25e-1f : 0e+0f));
+      p3[v1] = v4;
     }
   }
 }

@@ -15,10 +15,14 @@ static void dh_k1(float *restrict p0, const float *restrict p1) {
   for (int z = 0; z < 100; z++) {
     p0[z] = 0e+0f;
   }
-  for (int r0 = 0; r0 < 64; r0++) {
+  for (int r0 = 0; r0 < 16; r0++) {
     for (int i1 = 0; i1 < 100; i1++) {
-      const float v0 = p1[((r0 * 100) + i1)];
-      p0[i1] = (p0[i1] + v0);
+      const int v0 = (r0 * 400);
+      const float v1 = p1[(v0 + i1)];
+      const float v2 = p1[((v0 + 100) + i1)];
+      const float v3 = p1[((v0 + 200) + i1)];
+      const float v4 = p1[((v0 + 300) + i1)];
+      p0[i1] = (p0[i1] + (((v1 + v2) + v3) + v4));
     }
   }
 }

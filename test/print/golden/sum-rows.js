@@ -15,10 +15,14 @@ function dh_k1(p0, p1) {
   for (let z = 0; z < 100; z++) {
     p0[z] = 0;
   }
-  for (let r0 = 0; r0 < 64; r0++) {
+  for (let r0 = 0; r0 < 16; r0++) {
     for (let i1 = 0; i1 < 100; i1++) {
-      const v0 = p1[((Math.imul(r0, 100) + i1) | 0)];
-      p0[i1] = (p0[i1] + v0);
+      const v0 = Math.imul(r0, 400);
+      const v1 = p1[((v0 + i1) | 0)];
+      const v2 = p1[((((v0 + 100) | 0) + i1) | 0)];
+      const v3 = p1[((((v0 + 200) | 0) + i1) | 0)];
+      const v4 = p1[((((v0 + 300) | 0) + i1) | 0)];
+      p0[i1] = (p0[i1] + (((v1 + v2) + v3) + v4));
     }
   }
 }
