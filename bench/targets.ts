@@ -112,7 +112,11 @@ export function verdicts(rows: readonly Row[]): Verdict[] {
       if (alone) {
         const gain = alone.medianUsPerStep / row.medianUsPerStep;
         const possible = row.limits && alone.limits && row.limits[row.limit] / alone.limits[row.limit];
-        const part = target.pair && possible ? atLeast((100 * pair) / 2, (100 * gain) / possible, "%") : undefined;
+        // Where others have the second processor, its limits are no witness.
+        const part =
+          target.pair && possible && possible > 1.5
+            ? atLeast((100 * pair) / 2, (100 * gain) / possible, "%")
+            : undefined;
         judge("two threads against one", atLeast(pair, gain, "×"), part);
       }
     }

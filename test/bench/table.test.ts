@@ -152,6 +152,8 @@ describe("targets", () => {
       asAsked: { met: false, target: "≥ 1.75 ×", found: "1.6 ×" },
       atLimits: { met: true, target: "≥ 87.5 %", found: "88.9 %" },
     });
+    const busy = { ...two, limits: { flops: 174e9 * 1.1, memory: 30e9 } };
+    expect(of([one, busy], "two threads")!.atLimits).toBeUndefined();
   });
 
   test("are counted both ways", () => {
