@@ -84,59 +84,77 @@ const atLeast = (least: number, found: number, unit: string): Judged => ({
   found: `${digits(found)} ${unit}`,
 });
 
+type Judgement = readonly [what: string, asAsked: Judged, atLimits?: Judged | undefined];
+
 /** Rows of one run, with those of their peers. What was not measured has no verdict. */
 export function verdicts(rows: readonly Row[]): Verdict[] {
   return rows.flatMap((row) => {
     const { workload, threads } = row;
-    const out: Verdict[] = [];
-    const judge = (what: string, asAsked: Judged, atLimits?: Judged) =>
-      out.push({ workload, threads, what, asAsked, ...(atLimits && { atLimits }) });
-    const target = targetOf(workload);
-    if (threads === 1) {
-      const { limit, parts, asked } = row;
-      const least = asked?.[limit];
-      const part = least && parts ? atLeast(least, parts[limit], "%") : undefined;
-      if (target.us) judge("time of a step", atMost(target.us, row.medianUsPerStep, "µs"), part);
-      else if (part) judge(`part of the limit of ${limitNames[limit]}`, part, part);
-      if (target.coldMs) judge("compiled, cache empty", atMost(target.coldMs, row.compileColdMs, "ms"));
-      judge("compiled, from the cache", atMost(all.cachedMs, row.compileCachedMs, "ms"));
-      judge("process to first step", atMost(all.startMs, row.startMs, "ms"));
-      const off = 100 * (row.predictedMb / row.peakRssMb - 1);
-      const within = Math.abs(off) <= 100 * all.predicted;
-      const [wanted, by] = [`± ${100 * all.predicted} %`, `${off > 0 ? "+" : ""}${digits(off)} %`];
-      judge("memory as predicted", { met: within, target: wanted, found: by });
-    }
-    if (threads === 2) {
-      const alone = rows.find((other) => other.workload === workload && other.threads === 1);
-      const { pair = 1 } = target;
-      if (alone) {
-        const gain = alone.medianUsPerStep / row.medianUsPerStep;
-        const possible = row.limits && alone.limits && row.limits[row.limit] / alone.limits[row.limit];
-        // Where others have the second processor, its limits are no witness.
-        const part =
-          target.pair && possible && possible > 1.5
-            ? atLeast((100 * pair) / 2, (100 * gain) / possible, "%")
-            : undefined;
-        judge("two threads against one", atLeast(pair, gain, "×"), part);
-      }
-    }
-    const full =
+    const with1 = rows.find((other) => other.workload === workload && other.threads === 1);
+    const inF32 =
       workload.endsWith("-BF16") && rows.find((r) => `${r.workload}-BF16` === workload && r.threads === threads);
-    if (full) judge("bf16 against f32", atLeast(1.4, full.medianUsPerStep / row.medianUsPerStep, "×"));
-    const { peers = [] } = row;
-    if (target.than && threads === 1) {
-      const [family, ratio] = target.than;
-      const those = peers.filter((p) => `${p.peer} `.startsWith(`${family} `));
-      const judged = family === "jax" ? those : [fastest(those)].flatMap((p) => p ?? []);
-      for (const { peer, ratio: found } of judged) judge(`against ${peer}`, atLeast(ratio, found, "×"));
-    }
-    const first = fastest(peers);
-    if (first) {
-      judge(`fastest peer, ${first.peer}`, atLeast(1, first.ratio, "×"));
-      judge(`resident set, ${first.peer}`, atMost(first.peakRssMb, row.peakRssMb, "MB"));
-    }
-    return out;
+    const judged: Judgement[] = [
+      ...(threads === 1 ? alone(row) : []),
+      ...(threads === 2 && with1 ? pair(row, with1) : []),
+      ...(inF32 ? [["bf16 against f32", atLeast(1.4, inF32.medianUsPerStep / row.medianUsPerStep, "×")] as const] : []),
+      ...besidePeers(row),
+    ];
+    return judged.map(([what, asAsked, atLimits]) => ({
+      workload,
+      threads,
+      what,
+      asAsked,
+      ...(atLimits && { atLimits }),
+    }));
   });
+}
+
+/** One thread, against what was asked of it. */
+function alone({ workload, limit, parts, asked, ...row }: Row): Judgement[] {
+  const { us, coldMs } = targetOf(workload);
+  const least = asked?.[limit];
+  const part = least && parts ? atLeast(least, parts[limit], "%") : undefined;
+  const off = 100 * (row.predictedMb / row.peakRssMb - 1);
+  const predicted: Judged = {
+    met: Math.abs(off) <= 100 * all.predicted,
+    target: `± ${100 * all.predicted} %`,
+    found: `${off > 0 ? "+" : ""}${digits(off)} %`,
+  };
+  return [
+    ...(us ? [["time of a step", atMost(us, row.medianUsPerStep, "µs"), part] as const] : []),
+    ...(!us && part ? [[`part of the limit of ${limitNames[limit]}`, part, part] as const] : []),
+    ...(coldMs ? [["compiled, cache empty", atMost(coldMs, row.compileColdMs, "ms")] as const] : []),
+    ["compiled, from the cache", atMost(all.cachedMs, row.compileCachedMs, "ms")],
+    ["process to first step", atMost(all.startMs, row.startMs, "ms")],
+    ["memory as predicted", predicted],
+  ];
+}
+
+/** Two threads against one: by their times, and by what the machine's limits are with two. */
+function pair(two: Row, one: Row): Judgement[] {
+  const { pair: asked } = targetOf(two.workload);
+  const gain = one.medianUsPerStep / two.medianUsPerStep;
+  const possible = two.limits && one.limits ? two.limits[two.limit] / one.limits[two.limit] : 0;
+  // Where others have the second processor, its limits are no witness.
+  const part = asked && possible > 1.5 ? atLeast((100 * asked) / 2, (100 * gain) / possible, "%") : undefined;
+  return [["two threads against one", atLeast(asked ?? 1, gain, "×"), part]];
+}
+
+function besidePeers({ workload, threads, peakRssMb, peers = [] }: Row): Judgement[] {
+  const { than } = targetOf(workload);
+  const out: Judgement[] = [];
+  if (than && threads === 1) {
+    const [family, least] = than;
+    const those = peers.filter((p) => `${p.peer} `.startsWith(`${family} `));
+    const named = family === "jax" ? those : [fastest(those)].flatMap((p) => p ?? []);
+    for (const { peer, ratio } of named) out.push([`against ${peer}`, atLeast(least, ratio, "×")]);
+  }
+  const first = fastest(peers);
+  if (first) {
+    out.push([`fastest peer, ${first.peer}`, atLeast(1, first.ratio, "×")]);
+    out.push([`resident set, ${first.peer}`, atMost(first.peakRssMb, peakRssMb, "MB")]);
+  }
+  return out;
 }
 
 export const fastest = (peers: readonly PeerRow[]): PeerRow | undefined =>
