@@ -23,12 +23,12 @@ export class Usage extends Error {}
 export const usage = `npm run bench -- [options]      how fast training steps are on this machine
 
   --only NAME,…     these workloads alone; MATMUL is all whose names begin so
-  --quick           less of everything: under two minutes for all workloads, instead of seven
+  --quick           less of everything: under two minutes for all workloads, instead of eight
   --threads N,…     numbers of threads, one row for each   (default: 1, and without --quick 2)
   --backend NAME    ${backendNames.join(" or ")}                          (default: the fastest that works)
   --peers           compare with PyTorch, JAX, scikit-learn, TensorFlow.js and jax-js, taking turns with them: those
                     that bench/peers/README.md has installed. DOWNHILL_PEERS_PYTHON names the Python to use.
-                    Takes half an hour, and a quarter with --quick
+                    Takes 35 minutes instead of eight, 10 with --quick
   --save            keep what was measured in bench/results, under today's date and this machine's name
   --json            a line of JSON per row, and nothing else
   --help            this text
