@@ -12,7 +12,7 @@ import { isElementwise, isMovement, isReduce, type Op, type Range } from "../ir/
 import { axes, type Shape } from "../ir/shape.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { type Factor, factorsOf } from "./contraction.ts";
-import type { Layouts } from "./layout.ts";
+import type { Layout, Layouts } from "./layout.ts";
 
 /** Fewer channels fill no vector: rows are as good. */
 const CHANNELS = 8;
@@ -31,7 +31,7 @@ export function layouts(order: readonly Tensor[], results: ReadonlySet<Tensor>):
   }
   const orders = new Map<Tensor, Order>();
   const images = new Set<Tensor>(); // those that lie as convolutions like it, not as a permutation reads them
-  const out = new Map<Tensor, readonly number[]>();
+  const out = new Map<Tensor, Layout>();
   for (const t of order) {
     if (results.has(t)) continue;
     const made = convolved(t, out, images, () => mergedNext(t, users, results));
@@ -43,7 +43,8 @@ export function layouts(order: readonly Tensor[], results: ReadonlySet<Tensor>):
     if (!lies || isRowMajor(lies, t.shape)) continue;
     orders.set(t, lies);
     if (made || frame || (from && images.has(from))) images.add(t);
-    if (isReduce(t.op) || isElementwise(t.op) || (t.op === "pad" && slides(t, users))) out.set(t, steps(lies, t.shape));
+    if (isReduce(t.op) || isElementwise(t.op) || (t.op === "pad" && slides(t, users)))
+      out.set(t, inOrder(lies, t.shape));
   }
   return out;
 }
@@ -53,13 +54,13 @@ const isRowMajor = (order: Order, s: Shape) => {
   return long.every((axis, k) => k === 0 || axis > long[k - 1]!);
 };
 
-function steps(order: Order, s: Shape): number[] {
-  const out = s.map(() => 0);
+function inOrder(order: Order, s: Shape): Layout {
+  const steps = s.map(() => 0);
   order.reduceRight((step, axis) => {
-    out[axis] = step;
+    steps[axis] = step;
     return step * s[axis]!;
   }, 1);
-  return out;
+  return { steps, start: 0 };
 }
 
 // ---- convolutions ----------------------------------------------------------------------------------------------------
@@ -73,7 +74,7 @@ function steps(order: Order, s: Shape): number[] {
  */
 function convolved(
   t: Tensor,
-  out: Map<Tensor, readonly number[]>,
+  out: Map<Tensor, Layout>,
   images: ReadonlySet<Tensor>,
   mergedNext: () => Order[],
 ): Order | undefined {
@@ -119,7 +120,7 @@ function convolved(
     ...lies,
   ];
   if (last !== undefined && step(b, last) !== 1 && isMovement(weight.op) && !out.has(weight)) {
-    out.set(weight, steps(whole([...behind.values(), ...falling(b, over), ...both, ...other]), weight.shape));
+    out.set(weight, inOrder(whole([...behind.values(), ...falling(b, over), ...both, ...other]), weight.shape));
   }
   // The gradient of a weight: its own rows, each as the windows lie, where those fill vectors too.
   const inner = alone.at(-1);
@@ -213,7 +214,7 @@ function regrouped(order: Order, s: Shape, to: Shape): Order | undefined {
 }
 
 /** Which axes longer than 1 of s become which of `to`, in the fewest that make up the same elements. */
-function regroup(s: Shape, to: Shape): { from: number[]; to: number[] }[] {
+export function regroup(s: Shape, to: Shape): { from: number[]; to: number[] }[] {
   if (s.includes(0)) return [];
   const groups: { from: number[]; to: number[] }[] = [];
   let [j, k] = [0, 0];

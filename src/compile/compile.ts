@@ -14,6 +14,7 @@ import { bands, uncut } from "./band.ts";
 import { collapse } from "./collapse.ts";
 import { type Product, product } from "./contraction.ts";
 import { stored } from "./fuse.ts";
+import { joins } from "./join.ts";
 import { lower } from "./lower.ts";
 import { simplifyMasks } from "./masks.ts";
 import { align, plan } from "./memory.ts";
@@ -83,6 +84,9 @@ function build(trace: Trace, { everything = false, banded = false, grain }: Opti
     if (p) products.set(t, p);
   }
   const keep = stored(results, order, products, lying);
+  const { wholes, layouts: placed } = everything
+    ? { wholes: new Map<Tensor, Tensor>(), layouts: lying }
+    : joins(order, keep, new Set(results), products, lying);
   if (everything) {
     // Of a sum of products only the sum: the products of a matrix product are more than anybody could hold.
     const factors = new Set(order.flatMap((t) => (t.op === "sum" && t.src[0]!.op === "mul" ? [t.src[0]!] : [])));
@@ -111,11 +115,14 @@ function build(trace: Trace, { everything = false, banded = false, grain }: Opti
   const feeds = trace.feeds.map((t, k) => give(t, "feed", k));
   const outs = outputs.map((t, k) => give(t, "output", k));
   const made = order.filter((t) => keep.has(t) && t.op !== "input" && t.op !== "literal");
-  for (const t of made) if (!buffers.has(t)) give(t, "temporary", 0);
+  for (const t of made) if (!buffers.has(t) && !wholes.has(t)) give(t, "temporary", 0);
+  for (const [part, whole] of wholes) buffers.set(part, buffers.get(whole)!);
+  const joined = new Set(wholes.values());
 
   const named = new Map<string, Buffer>([...buffers.values()].map((b) => [b.name, b]));
-  const lowered = made.map((t) => {
-    const kernel = lower(buffers.get(t)!, buffers, lying, products.get(t));
+  const lowered = made.flatMap((t) => {
+    if (joined.has(t)) return [];
+    const kernel = lower(t, buffers.get(t)!, buffers, placed, products.get(t));
     if (farthest(kernel) > LARGEST) tooLarge(t);
     return kernel;
   });

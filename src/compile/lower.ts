@@ -11,14 +11,14 @@ import type { Product } from "./contraction.ts";
 import { axesInMemory, type Layouts, position } from "./layout.ts";
 import { type Buffer, type Kernel, type Loop, loadsIn } from "./program.ts";
 
-/** The kernel that computes `out.tensor`. `buffers` are all tensors that have memory. */
+/** The kernel that computes t into `out`. `buffers` are all tensors that have memory. */
 export function lower(
+  t: Tensor,
   out: Buffer,
   buffers: ReadonlyMap<Tensor, Buffer>,
   layouts: Layouts,
   product: Product | undefined,
 ): Kernel {
-  const t = out.tensor;
   if (product) {
     const matrix = ({ tensor, at, stride }: Product["a"]) => ({ buffer: buffers.get(tensor)!, at, stride });
     const { loops, m, n, sum, a, b, c } = product;

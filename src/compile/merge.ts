@@ -10,10 +10,10 @@ import { apart, before } from "./schedule.ts";
 export function merge(kernels: readonly Kernel[], named: ReadonlyMap<string, Buffer>): Kernel[] {
   const groups: Group[] = [];
   const touching = new Map<Buffer, Group[]>();
-  const writer = new Map<Buffer, Group>();
+  const writers = new Map<Buffer, Group[]>(); // of a buffer that is made in parts, several
   for (const k of kernels) {
     const { reads, writes } = buffersOf(k, named);
-    const needs = new Set(reads.flatMap((b) => writer.get(b) ?? []));
+    const needs = new Set(reads.flatMap((b) => writers.get(b) ?? []));
     const joined = k.kind === "nest" ? joinable(k, reads, needs, touching) : undefined;
     const home: Group = joined ?? { at: groups.length, kernel: k, needs: new Set() };
     for (const b of [...reads, ...writes]) {
@@ -21,7 +21,7 @@ export function merge(kernels: readonly Kernel[], named: ReadonlyMap<string, Buf
       if (!by) touching.set(b, [home]);
       else if (!by.includes(home)) by.push(home);
     }
-    for (const b of writes) writer.set(b, home);
+    for (const b of writes) writers.set(b, [...(writers.get(b) ?? []), home]);
     for (const need of needs) if (need !== home) home.needs.add(need);
     if (!joined) groups.push(home);
   }

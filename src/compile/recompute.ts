@@ -60,25 +60,25 @@ function again(part: object, list: readonly Kernel[], named: ReadonlyMap<string,
   const end = plain.lastIndexOf(true);
   const replacedBy = (k: number) => touches[k]!.writes.flatMap((b) => (b.role === "state" ? [placeIn(b)] : []));
   const changed = new Set(list.slice(0, end).flatMap((_, k) => replacedBy(k)));
-  const writer = new Map<Buffer, number>();
-  touches.forEach(({ reads, writes }, k) => {
-    if (plain[k] && !reads.some((b) => changed.has(placeIn(b)))) for (const b of writes) writer.set(b, k);
+  const writers = new Map<Buffer, number[]>(); // of a buffer that is made in parts, several
+  touches.forEach(({ writes }, k) => {
+    for (const b of writes) writers.set(b, [...(writers.get(b) ?? []), k]);
   });
-  touches.forEach(({ reads }, k) => {
-    if (!isOwn[k] && !isLate[k]) for (const b of reads) writer.delete(b);
+  touches.forEach(({ reads, writes }, k) => {
+    if (!plain[k] || reads.some((b) => changed.has(placeIn(b)))) for (const b of writes) writers.delete(b);
+    if (!isOwn[k] && !isLate[k]) for (const b of reads) writers.delete(b);
   });
 
   // The kernels that make what gradients want of it, and what those want in turn. A gradient that is taken while the part
   // is still being computed, such as that of a mask, finds what it wants there.
   const late = list.flatMap((_, k) =>
-    k > end && isLate[k] && touches[k]!.reads.some((b) => writer.has(b)) ? [k] : [],
+    k > end && isLate[k] && touches[k]!.reads.some((b) => writers.has(b)) ? [k] : [],
   );
   const twice = new Set<number>();
   const stack = [...late];
   for (let k = stack.pop(); k !== undefined; k = stack.pop()) {
-    for (const b of touches[k]!.reads) {
-      const by = writer.get(b);
-      if (by === undefined || twice.has(by)) continue;
+    for (const by of touches[k]!.reads.flatMap((b) => writers.get(b) ?? [])) {
+      if (twice.has(by)) continue;
       twice.add(by);
       stack.push(by);
     }
@@ -90,7 +90,7 @@ function again(part: object, list: readonly Kernel[], named: ReadonlyMap<string,
   const read = new Set(order.flatMap((k) => touches[k]!.reads.map(placeIn)));
   const replaced = list.findIndex((_, k) => k > end && replacedBy(k).some((place) => read.has(place)));
   const at = replaced < 0 ? late[0]! : Math.min(late[0]!, replaced);
-  const to = new Map(order.flatMap((k) => touches[k]!.writes.map((b) => [b, twin(b)] as const)));
+  const to = new Map([...new Set(order.flatMap((k) => touches[k]!.writes))].map((b) => [b, twin(b)]));
   const copies = order.map((k) => renamed(list[k]!, to));
   const wanting = new Set(late);
   const rest = list.map((k, n) => (wanting.has(n) ? renamed(k, to) : k));

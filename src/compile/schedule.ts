@@ -16,15 +16,15 @@ export function schedule(
   named: ReadonlyMap<string, Buffer>,
 ): { kernels: Kernel[]; inPlace: Set<Update> } {
   const touches = kernels.map((k) => buffersOf(k, named));
-  const writer = new Map<Buffer, number>();
+  const writers = new Map<Buffer, number[]>(); // of a buffer that is made in parts, several
   const readers = new Map<Buffer, number[]>();
   touches.forEach(({ reads, writes }, k) => {
-    for (const b of writes) writer.set(b, k);
+    for (const b of writes) writers.set(b, [...(writers.get(b) ?? []), k]);
     for (const b of reads) readers.set(b, [...(readers.get(b) ?? []), k]);
   });
   const after: Set<number>[] = kernels.map(() => new Set());
   touches.forEach(({ reads }, k) => {
-    for (const b of reads) if (writer.has(b) && writer.get(b) !== k) after[writer.get(b)!]!.add(k);
+    for (const w of reads.flatMap((b) => writers.get(b) ?? [])) if (w !== k) after[w]!.add(k);
   });
   const reaches = (from: number, to: ReadonlySet<number>): boolean => {
     const seen = new Set<number>([from]);
@@ -39,7 +39,7 @@ export function schedule(
   const inPlace = new Set<Update>();
   const copies: Kernel[] = [];
   for (const u of updates) {
-    const p = writer.get(u.next)!;
+    const p = writers.get(u.next)![0]!;
     const others = new Set((readers.get(u.now) ?? []).filter((k) => k !== p));
     if (sameIndex(kernels[p]!, u) && !(others.size && reaches(p, others))) {
       for (const k of others) after[k]!.add(p);

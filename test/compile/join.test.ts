@@ -1,0 +1,122 @@
+/** Joined tensors: which parts are written in their place, and that the numbers are those of plain loops over the graph. */
+import { describe, expect, test } from "vitest";
+import { compile } from "../../src/compile/compile.ts";
+import { concat, gradients, input, split, stack, type Tensor } from "../../src/ir/index.ts";
+import type { Shape } from "../../src/ir/shape.ts";
+import { recompute } from "../../src/ir/tensor.ts";
+import { jit } from "../../src/run/jit.ts";
+import { backends } from "../backends.ts";
+import { naive } from "../ir/naive.ts";
+import { distance, draw } from "../ir/numbers.ts";
+
+type Case = {
+  readonly shapes: readonly Shape[];
+  readonly of: (...xs: Tensor[]) => Tensor[];
+  /** Parts that are written beside another one, in memory that the whole has. */
+  readonly beside: number;
+};
+
+const [x, w, v] = [
+  [4, 6, 8],
+  [8, 12],
+  [8, 10],
+];
+/** Attention without its softmax: the gradient of what was split into heads' queries, keys and values. */
+const attend = (x: Tensor, w: Tensor) => {
+  const heads = split(x.matmul(w), [4, 4, 4], -1).map((t) => t.reshape([4, 6, 2, 2]).permute([0, 2, 1, 3]));
+  const [q, k, values] = heads as [Tensor, Tensor, Tensor];
+  return q.matmul(k.transpose()).exp().matmul(values);
+};
+
+const cases: Record<string, Case> = {
+  "products along the last axis": {
+    shapes: [x!, w!, v!, [22, 5]],
+    of: (x, w, v, u) => [concat([x.matmul(w), x.matmul(v)], -1).matmul(u)],
+    beside: 1,
+  },
+  "products along the first axis, one of them read elsewhere too": {
+    shapes: [x!, w!],
+    of: (x, w) => {
+      const y = x.matmul(w);
+      const both = concat([y, x.square().matmul(w)]);
+      return [both.matmul(w.transpose()), y.square().sum([0])];
+    },
+    beside: 1,
+  },
+  "the gradients of what was split": {
+    shapes: [x!, w!, [4, 2, 6, 2]],
+    of: (x, w, c) => gradients(attend(x, w).mul(c).sum(), [x, w]),
+    beside: 2,
+  },
+  "one that is joined twice": {
+    shapes: [x!, w!],
+    of: (x, w) => {
+      const y = x.matmul(w);
+      return [concat([y, y], 1).matmul(w.transpose())];
+    },
+    beside: 0,
+  },
+  "an output": {
+    shapes: [x!, w!, v!, [22, 5]],
+    of: (x, w, v, u) => {
+      const y = x.matmul(w).exp();
+      return [concat([y, x.matmul(v)], -1).matmul(u), y];
+    },
+    beside: 0,
+  },
+  "joined ones": {
+    shapes: [x!, w!, v!, [22, 5], [34, 5]],
+    of: (x, w, v, u, all) => {
+      const inner = concat([x.matmul(w), x.matmul(v)], -1);
+      return [inner.matmul(u), concat([inner, x.matmul(w.mul(2))], -1).matmul(all)];
+    },
+    beside: 1,
+  },
+  "steps along time, each made of the one before": {
+    shapes: [
+      [5, 8],
+      [8, 8],
+      [5, 3, 8],
+    ],
+    of: (h, w, c) => {
+      const steps: Tensor[] = [];
+      for (let t = 0; t < 3; t++) {
+        const inflow = c.slice(1, t, t + 1).squeeze(1);
+        steps.push((steps.at(-1) ?? h).matmul(w).add(inflow).tanh());
+      }
+      const y = stack(steps, 1).matmul(w);
+      return [y, ...gradients(y.square().sum(), [h, w])];
+    },
+    beside: 0,
+  },
+  "what is computed again": {
+    shapes: [x!, w!, v!, [22, 8]],
+    of: (x, w, v, u) => {
+      const part = recompute(() =>
+        concat([x.matmul(w), x.matmul(v)], -1)
+          .matmul(u)
+          .tanh(),
+      );
+      return gradients(part.matmul(w).square().sum(), [w, v, u]);
+    },
+    beside: 2,
+  },
+};
+
+describe.each(Object.entries(cases))("%s", (_, { shapes, of, beside }) => {
+  const args = shapes.map((s, k) => draw(s, "f64", -1, 1, 7 * k + 1));
+  const inputs = args.map((a) => input(a.shape, "f64"));
+  const want = naive(of(...inputs), new Map(inputs.map((t, k) => [t, [...args[k]!.data]])));
+
+  test.each(backends)("on %s is what plain loops give", async (backend) => {
+    const got = await jit((...xs: Tensor[]) => of(...xs), { backend })(...args);
+    got.forEach((y, k) => expect(distance(y.data, want[k]!), `output ${k}`).toBeLessThan(1e-12));
+  });
+  test("its parts are written into the whole where that is possible", () => {
+    const { kernels } = compile({ state: [], resident: inputs, feeds: [], outputs: of(...inputs) }, { banded: true });
+    const writes = kernels.flatMap((k) =>
+      k.kind === "nest" ? k.stores.map((s) => s.buffer) : [k.kind === "contraction" ? k.c.buffer : k.store.buffer],
+    );
+    expect(writes.length - new Set(writes).size).toBe(beside);
+  });
+});
