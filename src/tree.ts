@@ -41,10 +41,13 @@ export function mapWithPath<T>(
 // `any`: a tree's leaves are typed where it is made; a walk over unknown trees cannot know them.
 function walk(path: string, tree: any, others: any[], f: (path: string, leaf: any, rest: any[]) => unknown): any {
   if (!isBranch(tree)) return f(path, tree, others);
-  const before = path === "" ? "" : `${path}.`;
-  const at = (key: string | number) => (others.length > 0 ? others.map((o) => o?.[key]) : others);
-  if (Array.isArray(tree)) return tree.map((x, k) => walk(before + k, x, at(k), f));
-  return Object.fromEntries(Object.entries(tree).map(([key, x]) => [key, walk(before + key, x, at(key), f)]));
+  const list: unknown[] = [];
+  const keys = Array.isArray(tree) ? Array.from(tree, (_, k) => `${k}`) : Object.keys(tree);
+  for (const key of keys) {
+    const at = others.length > 0 ? others.map((o) => o?.[key]) : others;
+    list.push(walk(path === "" ? key : `${path}.${key}`, (tree as any)[key], at, f));
+  }
+  return Array.isArray(tree) ? list : Object.fromEntries(keys.map((key, k) => [key, list[k]]));
 }
 
 /** `walk` that only looks: every call of a program does, so it leaves little garbage. */

@@ -30,12 +30,16 @@ export function identityOf(trace: Trace): Identity | undefined {
   const literals: Tensor[] = [];
   const parts = new Map<object, number>();
   const roots = [...outputs, ...state.map((s) => s.next)];
-  for (const t of topo(roots)) {
-    if (number.has(t)) continue;
-    if (t.op === "input") return undefined;
+  const order = topo(roots);
+  for (let k = 0; k < order.length; k++) {
+    const t = order[k]!;
     const { op, src, arg, dtype, shape, origin } = t;
+    if (op === "input") {
+      if (number.has(t)) continue;
+      return undefined;
+    }
     let line = `${op} ${dtype}`;
-    for (const s of src) line += ` ${number.get(s)}`;
+    for (let j = 0; j < src.length; j++) line += ` ${number.get(src[j]!)}`;
     if (op === "literal") {
       literals.push(t);
       line += ` ${shape}`;

@@ -4,7 +4,7 @@
  */
 import { fail, shown } from "./fail.ts";
 import type { Range } from "./ops.ts";
-import { type Axes, axesOf, full, iota, type Like, lift, Tensor } from "./tensor.ts";
+import { type Axes, asOne, axesOf, full, iota, type Like, lift, Tensor } from "./tensor.ts";
 
 // ---- activations -----------------------------------------------------------------------------------------------------
 
@@ -52,7 +52,7 @@ export function gelu(x: Tensor, { approximate = "none" }: { approximate?: "none"
     const inner = x.add(x.mul(x).mul(x).mul(0.044715)).mul(Math.sqrt(2 / Math.PI));
     return x.mul(0.5).mul(inner.tanh().add(1));
   }
-  return x.mul(0.5).mul(x.mul(Math.SQRT1_2).erf().add(1));
+  return asOne(() => x.mul(0.5).mul(x.mul(Math.SQRT1_2).erf().add(1)));
 }
 
 // ---- along an axis -----------------------------------------------------------------------------------------------------

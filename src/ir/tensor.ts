@@ -548,17 +548,33 @@ export function constant(t: Tensor): number | undefined {
 
 /** The tensors in one common shape. Throws with both shapes and the axis where they do not fit. */
 export function broadcast(op: string, ...ts: Tensor[]): Tensor[] {
-  if (ts.every((t) => sameShape(t.shape, ts[0]!.shape))) return ts;
-  const rank = Math.max(...ts.map((t) => t.rank));
-  const shapes = ts.map((t) => [...Array<number>(rank - t.rank).fill(1), ...t.shape]);
-  const to = Array.from({ length: rank }, (_, k) => shapes.map((s) => s[k]!).find((n) => n !== 1) ?? 1);
-  for (const k of to.keys()) {
-    const sizes = shapes.map((s) => s[k]!);
-    if (sizes.some((n) => n !== 1 && n !== to[k])) {
-      fail(`${op}: ${ts.join(" and ")} do not broadcast on axis ${k - rank} (${sizes.join(" against ")})`);
+  let rank = 0;
+  let same = true;
+  for (const t of ts) {
+    rank = Math.max(rank, t.rank);
+    same &&= sameShape(t.shape, ts[0]!.shape);
+  }
+  if (same) return ts;
+  const to = Array<number>(rank).fill(1);
+  for (const t of ts) {
+    const from = rank - t.rank;
+    for (let k = from; k < rank; k++) {
+      const n = t.shape[k - from]!;
+      if (n === 1 || n === to[k]) continue;
+      if (to[k] !== 1) unlike(op, ts, k - rank);
+      to[k] = n;
     }
   }
-  return ts.map((t, j) => moved("expand", moved("reshape", t, shapes[j]!), to));
+  return ts.map((t) => moved("expand", widened(t, rank), to));
+}
+
+/** With axes of length 1 in front. */
+const widened = (t: Tensor, rank: number): Tensor =>
+  t.rank === rank ? t : moved("reshape", t, [...Array<number>(rank - t.rank).fill(1), ...t.shape]);
+
+function unlike(op: string, ts: readonly Tensor[], axis: number): never {
+  const sizes = ts.map((t) => t.shape.at(t.rank + axis < 0 ? t.rank : axis) ?? 1);
+  fail(`${op}: ${ts.join(" and ")} do not broadcast on axis ${axis} (${sizes.join(" against ")})`);
 }
 
 function moved<M extends Movement>(op: M, x: Tensor, arg: MovementArgs[M]): Tensor {

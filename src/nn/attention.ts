@@ -5,7 +5,7 @@
 import { fail, shown } from "../ir/fail.ts";
 import { split } from "../ir/math.ts";
 import { checkOptions } from "../ir/options.ts";
-import { iota, type Tensor } from "../ir/tensor.ts";
+import { asOne, iota, type Tensor } from "../ir/tensor.ts";
 import { dropout } from "./dropout.ts";
 import { xavierUniform, zeros } from "./init.ts";
 import { linear, product } from "./linear.ts";
@@ -55,12 +55,13 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOpt
 }
 
 /** Softmax over the last axis, and zeros where all scores are −∞: no NaN, neither in value nor in slope. */
-function softmaxOrZeros(scores: Tensor): Tensor {
-  const top = scores.detach().amax(-1, { keep: true });
-  const none = top.eq(Number.NEGATIVE_INFINITY);
-  const e = scores.sub(none.where(0, top)).exp();
-  return e.div(none.where(1, e.sum(-1, { keep: true })));
-}
+const softmaxOrZeros = (scores: Tensor): Tensor =>
+  asOne(() => {
+    const top = scores.detach().amax(-1, { keep: true });
+    const none = top.eq(Number.NEGATIVE_INFINITY);
+    const e = scores.sub(none.where(0, top)).exp();
+    return e.div(none.where(1, e.sum(-1, { keep: true })));
+  });
 
 function requireFit(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | undefined): void {
   const all = `attention: q ${q}, k ${k}, v ${v}`;

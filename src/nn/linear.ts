@@ -1,7 +1,7 @@
 /** The dense layer. */
 import { fail } from "../ir/fail.ts";
 import { checkOptions } from "../ir/options.ts";
-import type { Tensor } from "../ir/tensor.ts";
+import { asOne, type Tensor } from "../ir/tensor.ts";
 import { uniform } from "./init.ts";
 import { type Init, type Module, module, type ParamSpec, param } from "./module.ts";
 
@@ -55,9 +55,11 @@ export function product(x: Tensor, w: Tensor): Tensor {
   }
   if (x.dtype !== w.dtype)
     fail(`linear: input ${x} and weight ${w} differ in dtype`, `cast it first: x.cast("${w.dtype}")`);
-  const rows = x.rank === 2 ? x : x.reshape([x.shape.slice(0, -1).reduce((a, b) => a * b, 1), inputs]);
-  const y = rows.matmul(w.transpose());
-  return x.rank === 2 ? y : y.reshape([...x.shape.slice(0, -1), outputs]);
+  return asOne(() => {
+    const rows = x.rank === 2 ? x : x.reshape([x.shape.slice(0, -1).reduce((a, b) => a * b, 1), inputs]);
+    const y = rows.matmul(w.transpose());
+    return x.rank === 2 ? y : y.reshape([...x.shape.slice(0, -1), outputs]);
+  });
 }
 
 function remedy(x: Tensor, inputs: number, outputs: number): string | undefined {

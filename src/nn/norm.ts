@@ -9,7 +9,7 @@ import { fail, shown } from "../ir/fail.ts";
 import { variance } from "../ir/math.ts";
 import { checkOptions } from "../ir/options.ts";
 import { axes, type Shape, sameShape, size } from "../ir/shape.ts";
-import { scalar, type Tensor } from "../ir/tensor.ts";
+import { asOne, scalar, type Tensor } from "../ir/tensor.ts";
 import { ones, zeros } from "./init.ts";
 import { type Module, module, type ParamSpec, param } from "./module.ts";
 
@@ -52,9 +52,11 @@ export function layerNorm(shape: number | Shape, options: LayerNormOptions = {})
   return module(children, (m, x) => {
     checkDtype("layerNorm", x, m.weight);
     const over = lastAxes("layerNorm", x, last);
-    const mean = x.mean(over, { keep: true });
-    const y = standardised(x, mean, variance(x, over, { keep: true }), epsilon);
-    return affineOf(y, m.weight, m.bias);
+    return asOne(() => {
+      const mean = x.mean(over, { keep: true });
+      const y = standardised(x, mean, variance(x, over, { keep: true }), epsilon);
+      return affineOf(y, m.weight, m.bias);
+    });
   });
 }
 

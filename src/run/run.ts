@@ -392,7 +392,7 @@ export class Loop<S, F, D, O> {
     const { executable, checks, literals } = loaded;
     const given = tree.leaves<Value>(this.data);
     const constants = literals.map((t) => t.arg as Value);
-    check(checks, [...data.inputs, ...literals], [...given, ...constants]);
+    check(checks, [...data.inputs, ...literals], [...given, ...constants], true);
     this.resident ??= this.settle(given);
     const resident = [...this.resident, ...constants.map((v) => residentOf(backend, v))];
     const workspace = this.run.workspace(executable.bytes);
@@ -446,18 +446,29 @@ function nextState(now: unknown, next: unknown): Tensor[] {
   return list;
 }
 
-/** Indices among these inputs must lie in range before native code uses them. */
-function check(checks: readonly Check[], inputs: readonly Tensor[], values: readonly Value[]): void {
-  for (const { input: t, part, n, what, except } of checks) {
-    const v = values[inputs.indexOf(t)];
-    if (!v) continue;
-    for (let at = 0; at < v.data.length; at++) {
-      const x = v.data[at]!;
-      if (!(x >= 0 && x < n) && x !== except && within(at, t.shape, part)) {
-        fail(`${what}: ${t.arg || "an index"} holds ${x} at ${placeOf(at, t.shape)}; it must lie in 0 … ${n - 1}`);
-      }
-    }
+/** Indices among these inputs must lie in range before native code uses them; `once` is said of what is not fed. */
+function check(checks: readonly Check[], inputs: readonly Tensor[], values: readonly Value[], once = false): void {
+  for (const c of checks) {
+    const { data } = values[inputs.indexOf(c.input)] ?? {};
+    if (!data) continue;
+    // The host's own search is the faster one where it comes first, and a loop where it has run often.
+    const at = once ? data.findIndex((x, at) => outside(x, at, c)) : firstOutside(data, c);
+    if (at < 0) continue;
+    const { input: t, n, what } = c;
+    fail(`${what}: ${t.arg || "an index"} holds ${data[at]} at ${placeOf(at, t.shape)}; it must lie in 0 … ${n - 1}`);
   }
+}
+
+const outside = (x: number, at: number, { input, part, n, except }: Check): boolean =>
+  !(x >= 0 && x < n) && x !== except && within(at, input.shape, part);
+
+function firstOutside(data: Value["data"], c: Check): number {
+  const { n } = c;
+  for (let at = 0; at < data.length; at++) {
+    const x = data[at]!;
+    if (!(x >= 0 && x < n) && outside(x, at, c)) return at;
+  }
+  return -1;
 }
 
 /** Whether element `at`, of a tensor of this shape or of several in a row, lies in [from, to) on each axis. */
