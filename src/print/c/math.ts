@@ -1,7 +1,7 @@
 /**
  * Elementary functions in C. In f32 they are branch-free plain text that -O3 turns into full-width vectors, with no libm
  * and no headers: a range reduction, a polynomial, and selects for the special inputs. In f64 they are libm's, declared by
- * hand, so the file is linked with -lm.
+ * hand, and found in the process.
  *
  * Two rules keep them right under `-fassociative-math`. What must not be reassociated is a fused multiply-add, `DH_EXACT`
  * where a range reduction rests on it and `DH_FMA` elsewhere; machines without the instruction take the first in f64 and the
