@@ -42,49 +42,24 @@ export async function rounds(
   threads: number,
   options: Options,
   folder: string,
-  { ceilings, compared, numbers, check, say }: Comparison,
+  comparison: Comparison,
 ): Promise<Found> {
   const workers: Worker[] = [];
   try {
     const { worker: ours, ready } = await started(workload, threads, options, folder);
     workers.push(ours);
-    type Other = {
-      peer: Peer;
-      worker: Worker;
-      about: string;
-      apart: number;
-      us: number[];
-      ratios: number[];
-      ms: number;
-    };
-    const others: Other[] = [];
-    for (const peer of compared) {
-      const worker = new Worker(`${peer.name}, ${workload.name}`, peer.command(numbers, threads), peer.env(threads));
-      workers.push(worker);
-      try {
-        const { about, check: theirs } = await worker.answer<{ about: string; check: number[] }>();
-        const apart = differ(check, theirs);
-        if (!(apart <= workload.checked.within)) {
-          say(`  ${peer.name} computes something else: ${theirs.slice(0, 4)} …, ours ${check.slice(0, 4)} …`);
-          worker.kill();
-        } else others.push({ peer, worker, about, apart, us: [], ratios: [], ms: 0 });
-      } catch (problem) {
-        if (problem instanceof Interrupted) throw problem;
-        say(`  ${(problem as Error).message.split("\n").at(-1)} (${peer.name})`);
-      }
-    }
-    const ask = { ms: lengthOf(options), least: 1 };
+    const others = await joined(workload, threads, comparison, workers);
     const us: number[] = [];
     const turns: Turn[] = [];
     for (let turn = 0; turn < turnsOf(options); turn++) {
-      const limits = await ceilings?.sample();
-      const mine = (await ours.ask<Times>(ask)).us;
+      const limits = await comparison.ceilings?.sample();
+      const mine = await taken(ours, options);
       us.push(...mine);
       turns.push({ us: middle(mine), ...(limits && { limits }) });
       for (const other of others) {
         if (turn >= fewest && other.ms > longest) continue;
         const begin = performance.now();
-        const theirs = (await other.worker.ask<Times>(ask)).us;
+        const theirs = await taken(other.worker, options);
         other.ms = performance.now() - begin;
         other.us.push(...theirs);
         other.ratios.push(middle(theirs) / middle(mine));
@@ -101,6 +76,51 @@ export async function rounds(
   } finally {
     for (const worker of workers) worker.kill();
   }
+}
+
+/** A turn's calls. The first one warms up what the others' turns have cooled down. */
+async function taken(worker: Worker, options: Options): Promise<readonly number[]> {
+  const { us } = await worker.ask<Times>({ ms: lengthOf(options), least: 1 });
+  return us.length > 1 ? us.slice(1) : us;
+}
+
+/** A peer that takes part, and what its calls have taken. */
+type Other = {
+  readonly peer: Peer;
+  readonly worker: Worker;
+  readonly about: string;
+  readonly apart: number;
+  readonly us: number[];
+  readonly ratios: number[];
+  /** Its last turn's. */
+  ms: number;
+};
+
+/** The peers that compute what ours computes, ready; whatever was started is among the workers. */
+async function joined(
+  { name, checked }: Workload,
+  threads: number,
+  { compared, numbers, check, say }: Comparison,
+  workers: Worker[],
+): Promise<Other[]> {
+  const others: Other[] = [];
+  for (const peer of compared) {
+    const worker = new Worker(`${peer.name}, ${name}`, peer.command(numbers, threads), peer.env(threads));
+    workers.push(worker);
+    try {
+      const { about, check: theirs } = await worker.answer<{ about: string; check: number[] }>();
+      const apart = differ(check, theirs);
+      if (apart <= checked.within) others.push({ peer, worker, about, apart, us: [], ratios: [], ms: 0 });
+      else {
+        say(`  ${peer.name} computes something else: ${theirs.slice(0, 4)} …, ours ${check.slice(0, 4)} …`);
+        worker.kill();
+      }
+    } catch (problem) {
+      if (problem instanceof Interrupted) throw problem;
+      say(`  ${(problem as Error).message.split("\n").at(-1)} (${peer.name})`);
+    }
+  }
+  return others;
 }
 
 /** The largest |a − b| / max(1, |a|) of the two lists; infinite where one is longer. */
