@@ -93,7 +93,7 @@ function target(used: Set<MathFunction>, lanes: number): Target {
     freeOrder: (clauses) => `#pragma omp simd ${clauses.join(" ")}`,
     multiplyAdd: (d, a, b, c) => `dh_fma_${d}(${a}, ${b}, ${c})`,
     rolled: "#pragma GCC unroll 1",
-    strips: lanes === 16 ? strips : undefined,
+    strips: lanes === 16 ? strips : { ...strips, roots: undefined },
   };
   return c;
 }
@@ -104,6 +104,7 @@ const strips: Strips = {
   inner: ["#pragma omp simd", `for (int ${LANE} = 0; ${LANE} < 16; ${LANE}++) {`],
   array: (name) => `float ${name}[16];`,
   roots: (name) => `dh_roots(${name});`,
+  ahead: (p, at) => `DH_AHEAD(${p} + ${at});`,
 };
 
 /** The nearest float, so that no compiler has to round; beyond the range it is an infinity. */
@@ -123,6 +124,7 @@ const helpers = `#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
 #define dh_fma_f32(a, b, c) ((a) * (b) + (c))
 #define dh_fma_f64(a, b, c) ((a) * (b) + (c))
 #endif
+#define DH_AHEAD(p) __builtin_prefetch((const void *)((__UINTPTR_TYPE__)(p) + 1024))
 static inline float dh_max_f32(float a, float b) { const float m = a > b ? a : b; return a != a ? a : m; }
 static inline double dh_max_f64(double a, double b) { const double m = a > b ? a : b; return a != a ? a : m; }
 static inline int dh_div_i32(int a, int b) { return b == 0 ? 0 : b == -1 ? (int)-(unsigned)a : a / b; }

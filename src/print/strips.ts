@@ -1,7 +1,8 @@
 /**
- * Square roots beside divisions. A processor has one unit for both, and takes several times as long in it as for all else
- * that an optimizer's update does to an element. A loop with both is therefore walked in strips of as many elements as a
- * vector has: the numbers under the roots first, then all roots of the strip by multiplications, then the rest.
+ * A loop in strips of as many elements as a line of memory has, for two reasons. Lines can be asked for early, each once
+ * (streams.ts). And square roots beside divisions: a processor has one unit for both, and takes several times as long in it
+ * as for all else that an optimizer's update does to an element. There come the numbers under the roots first, then all roots
+ * of the strip by multiplications, then the rest.
  */
 import type { Loop, Store } from "../compile/program.ts";
 import { Expr } from "../ir/expr.ts";
@@ -9,14 +10,14 @@ import { Expr } from "../ir/expr.ts";
 /** The index within a strip. */
 export const LANE = "lane";
 
-/** What a strip does: the numbers under its roots, and what it stores once array k holds the roots of the k-th. */
+/** What a strip does: the numbers under the roots apart, and what it stores once array k holds the roots of the k-th. */
 export type Strip = { readonly under: readonly Expr[]; readonly stores: readonly Store[] };
 
 /** A root among the lanes of array k. */
 export const array = (k: number): string => `roots${k}`;
 
-/** The strip at the index of the loop, or undefined where it has no root beside a division in f32. */
-export function strip(loop: Loop, stores: readonly Store[]): Strip | undefined {
+/** The strip at the index of the loop. Its roots are taken apart where they stand beside a division in f32, if `apart`. */
+export function strip(loop: Loop, stores: readonly Store[], apart: boolean): Strip {
   const varies = memoized<boolean>((e, below) => (e.op === "var" ? e.arg === loop.name : e.src.some(below)));
   const slow = (op: string) => (e: Expr) => e.op === op && e.dtype === "f32" && varies(e);
   const seen = new Set<Expr>();
@@ -27,8 +28,8 @@ export function strip(loop: Loop, stores: readonly Store[]): Strip | undefined {
   };
   for (const s of stores) visit(s.value);
   const below = memoized<boolean>((e, deeper) => e.src.some((s) => s.op === "sqrt" || deeper(s)));
-  const roots = [...seen].filter((e) => slow("sqrt")(e) && !below(e));
-  if (roots.length === 0 || ![...seen].some((e) => slow("div")(e) && varies(e.src[1]!))) return undefined;
+  const divides = apart && [...seen].some((e) => slow("div")(e) && varies(e.src[1]!));
+  const roots = divides ? [...seen].filter((e) => slow("sqrt")(e) && !below(e)) : [];
 
   const at = Expr.index(loop.name, loop.n).add(Expr.make("var", [], LANE, "i32", 0, 15));
   const places = new Map(roots.map((e, k) => [e, Expr.make("var", [], `${array(k)}[${LANE}]`, "f32")]));

@@ -15,6 +15,7 @@ import { type DType, isFloat, type Storage, storages } from "../ir/dtype.ts";
 import { type Expr, fresh, linear } from "../ir/expr.ts";
 import type { Elementwise } from "../ir/ops.ts";
 import { runs, steady } from "./innermost.ts";
+import { streams } from "./streams.ts";
 import { array, LANE, strip } from "./strips.ts";
 
 /** `d` is the type of the operands: of the result too, but for comparisons and casts. `to` is the type of the result. */
@@ -49,8 +50,10 @@ export type Strips = {
   /** Opens the loop over the lanes of one. */
   readonly inner: readonly string[];
   array(name: string): string;
-  /** Every number of an array by its square root. */
-  roots(name: string): string;
+  /** Every number of an array by its square root; undefined where the instruction is as fast. */
+  readonly roots: ((name: string) => string) | undefined;
+  /** Ask for the line of memory that the walk comes to some strips after this element. */
+  ahead(pointer: string, at: string): string;
 };
 
 /** How a reduction is written: how it starts, what it does with a named value, and how it ends. */
@@ -100,7 +103,7 @@ export function printKernel(
     if (k.kind === "accumulate") return accumulate(k, writer(), target, pointer, part);
     return k.reductions.length > 0 || k.loops.length === 0
       ? reducing(k, writer(), target, pointer, part)
-      : mapping(k, writer, target, pointer, part);
+      : mapping(k, named, writer, target, pointer, part);
   });
   return { body: indent(lines).join("\n"), pointers: [...pointers.values()] };
 }
@@ -115,7 +118,14 @@ const between = ({ count }: Part, name: string, times = 1): Range => {
 };
 
 /** A nest without reductions: its innermost loop is what vectorises, in as many pieces as make it simple. */
-function mapping(k: Nest, writer: () => Writer, t: Target, pointer: Pointers, part: Part | undefined): string[] {
+function mapping(
+  k: Nest,
+  named: ReadonlyMap<string, Buffer>,
+  writer: () => Writer,
+  t: Target,
+  pointer: Pointers,
+  part: Part | undefined,
+): string[] {
   const outer = k.loops.slice(0, -1);
   const last = k.loops.at(-1)!;
   const cut = last.name === part?.loop;
@@ -133,10 +143,13 @@ function mapping(k: Nest, writer: () => Writer, t: Target, pointer: Pointers, pa
     const whole = cut || (from === 0 && to === last.n);
     const range = whole ? within(last, part) : { name: last.name, from: `${from}`, to: `${to}` };
     const n = cut ? (part.count ?? 1) : to - from;
-    const rest = inStrips(last, stores, range, n, t, writer(), alone);
+    const across = isAcross(last, stores);
+    const walks = across ? [] : streams(last, stores, named);
+    const far = walks.map(({ buffer, at }) => ({ p: pointer(buffer, false), at }));
+    const rest = inStrips(last, stores, range, n, t, writer, far, alone);
     body.push(...(rest?.lines ?? []));
     if (rest?.all) continue;
-    if (t.rolled && isAcross(last, stores)) body.push(t.rolled);
+    if (t.rolled && across) body.push(t.rolled);
     body.push(t.loop(rest?.range ?? range), ...alone(stores), "}");
   }
   return [...body, ...outer.map(() => "}")];
@@ -149,30 +162,45 @@ function mapping(k: Nest, writer: () => Writer, t: Target, pointer: Pointers, pa
 const isAcross = (loop: Loop, stores: readonly Store[]): boolean =>
   loadsIn(stores.map((s) => s.value)).some((e) => Math.abs(linear(e.src[0]!)?.of.get(loop.name) ?? 0) > 1);
 
-/** The strips of a loop, where it gains by them, and the range that is left. `n`: what its length is a multiple of. */
+/**
+ * The strips of a loop, where it gains by them, and the range that is left. `n`: what its length is a multiple of;
+ * `far`: where it walks along memory that is asked for early.
+ */
 function inStrips(
   loop: Loop,
   stores: readonly Store[],
   range: Range,
   n: number,
   t: Target,
-  w: Writer,
+  writer: () => Writer,
+  far: readonly { readonly p: string; readonly at: Expr }[],
   storing: (stores: readonly Store[]) => string[],
 ) {
   const { strips } = t;
-  const s = strips && loop.n >= 2 * strips.lanes ? strip(loop, stores) : undefined;
-  if (!s || !strips) return undefined;
+  if (!strips || loop.n < 2 * strips.lanes) return undefined;
+  const { roots } = strips;
+  const s = strip(loop, stores, roots !== undefined);
+  if (s.under.length === 0 && far.length === 0) return undefined;
   const { from, to } = "n" in range ? { from: "0", to: `${range.n}` } : range;
+  const early = writer();
+  early.count(far.map(({ at }) => at));
+  const ahead = far.map(({ p, at }) => strips.ahead(p, early.text(at)));
+  const w = writer();
   w.count(s.under);
   const under = s.under.map((e) => w.text(e));
-  const lines = [
-    strips.loop(from, to, loop.name),
-    ...s.under.map((_, k) => strips.array(array(k))),
+  const rooted = (spell: (name: string) => string) => [
+    ...under.map((_, k) => strips.array(array(k))),
     ...strips.inner,
     ...w.flush(),
     ...under.map((value, k) => t.store(array(k), LANE, value, "f32")),
     "}",
-    ...s.under.map((_, k) => strips.roots(array(k))),
+    ...under.map((_, k) => spell(array(k))),
+  ];
+  const lines = [
+    strips.loop(from, to, loop.name),
+    ...early.flush(),
+    ...ahead,
+    ...(roots && under.length > 0 ? rooted(roots) : []),
     ...strips.inner,
     ...storing(s.stores),
     "}",

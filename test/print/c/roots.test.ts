@@ -27,7 +27,7 @@ static void range(unsigned from, unsigned to, unsigned step) {
 }
 int main(void) {
   static const unsigned special[] = {0, 0x80000000u, 0x7f800000u, 0xff800000u, 0x7fc00000u, 0xbf800000u, 1, 0x007fffffu,
-    0x00800000u, 0x7f7fffffu, 0x5d7fffffu, 0x5d800000u, 0x1f7fffffu, 0x3f800000u};
+    0x00800000u, 0x7f7fffffu, 0x517fffffu, 0x51800000u, 0x1f7fffffu, 0x3f800000u};
   range(0x3f800000u, 0x40800000u, 1);
   range(0, 0x7f800000u, 4099);
   for (unsigned s = 0; s < sizeof special / 4; s++) {

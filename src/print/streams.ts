@@ -1,0 +1,28 @@
+/**
+ * What a loop reads and writes element after element in memory that no cache may hold. A processor sees such a walk coming,
+ * but not far enough where an element takes long: it has some hundred instructions in hand, an optimizer's update of a line
+ * takes fifty, and memory answers after many lines. A loop that asks for each line early computes while memory moves.
+ */
+import { type Buffer, type Loop, loadsIn, type Store } from "../compile/program.ts";
+import { type Expr, linear } from "../ir/expr.ts";
+import { bytesOf } from "../ir/value.ts";
+
+/** Bytes of a buffer that stays in the first-level cache beside others. */
+const NEAR = 1 << 14;
+
+/** Where a walk is at an iteration. */
+export type Stream = { readonly buffer: Buffer; readonly at: Expr };
+
+/** The walks along a loop, each once, without those in what is small or a block has made for itself. */
+export function streams(loop: Loop, stores: readonly Store[], named: ReadonlyMap<string, Buffer>): Stream[] {
+  const loads = loadsIn(stores.flatMap((s) => [s.at, s.value])).filter((e) => e.src[1]!.const);
+  const touched = [...loads.map((e) => ({ buffer: named.get(e.arg as string)!, at: e.src[0]! })), ...stores];
+  const found = new Map<string, Stream>();
+  for (const { buffer, at } of touched) {
+    const form = linear(at);
+    if (buffer.role === "scratch" || bytesOf(buffer) < NEAR || form?.of.get(loop.name) !== 1) continue;
+    const walk = `${buffer.role} ${buffer.at} ${[...form.of]}`; // neighbours of an element are on the same
+    if (!found.has(walk)) found.set(walk, { buffer, at });
+  }
+  return [...found.values()];
+}

@@ -1,0 +1,60 @@
+/** Loops that ask for memory early: for which, and that what they make of lengths of every kind is the same. */
+import { describe, expect, test } from "vitest";
+import { compile, type Trace } from "../../src/compile/compile.ts";
+import { input, softmax, type Tensor } from "../../src/ir/index.ts";
+import { value } from "../../src/ir/value.ts";
+import { printC } from "../../src/print/c.ts";
+import { jit } from "../../src/run/jit.ts";
+import { backends } from "../backends.ts";
+import { distance } from "../ir/numbers.ts";
+
+const traced = (f: (...x: Tensor[]) => Tensor, ...shapes: (readonly number[])[]): Trace => {
+  const resident = shapes.map((s) => input(s));
+  return { state: [], resident, feeds: [], outputs: [f(...resident)] };
+};
+
+/** How often each kernel asks; for a target with vectors of so many lanes. */
+const asked = (trace: Trace, lanes = 16) =>
+  printC(compile(trace, { banded: true }), lanes).units.flatMap(({ text }) =>
+    text.split(/^(?:static )?void dh_k\d+\(/m).flatMap((k, n) => (n ? [k.match(/^ +DH_AHEAD\(/gm)?.length ?? 0] : [])),
+  );
+
+const sum = (a: Tensor, b: Tensor) => a.add(b);
+
+test.each([16, 8, 4])("with %i lanes each walk is asked for once, of what is read and what is written", (lanes) =>
+  expect(asked(traced(sum, [512, 300], [512, 300]), lanes)).toEqual([3]),
+);
+test("neighbours of an element are on the same walk", () =>
+  expect(asked(traced((x) => x.shrink([[1, 20000]]).add(x.shrink([[0, 19999]])), [20000]))).toEqual([2]));
+test("what is small is near", () => expect(asked(traced(sum, [1000], [1000]))).toEqual([0]));
+test("so is a row that all others are added to", () => expect(asked(traced(sum, [512, 300], [1, 300]))).toEqual([2]));
+test("a loop that reads across memory asks for nothing", () =>
+  expect(asked(traced((a, b) => a.add(b.permute([1, 0])), [300, 128], [128, 300]))).toEqual([0]));
+test("what a block makes for itself is near", () => {
+  const trace = traced((x) => softmax(x, 1), [8192, 256]);
+  const { named, kernels } = compile(trace, { banded: true });
+  expect([...named.values()].some((b) => b.role === "scratch")).toBe(true);
+  expect(asked(trace)).toHaveLength(kernels.length);
+  expect(Math.max(...asked(trace))).toBe(1);
+});
+
+describe.each(backends)("on %s", (backend) => {
+  test.each([16384, 16387, 160007])("an average with momentum of %i elements", async (n) => {
+    const momentum = (p: Tensor, m: Tensor, g: Tensor) => {
+      const next = m.mul(0.5).add(g);
+      return { p: p.sub(next.mul(0.25)), m: next };
+    };
+    const step = jit(momentum, { backend });
+    const of = (seed: number) =>
+      value(
+        [n],
+        Float32Array.from({ length: n }, (_, k) => ((k * seed) % 1009) / 16),
+      );
+    const [p, m, g] = [of(7), of(11), of(13)];
+    const made = await step(p, m, g);
+    const next = m.data.map((x, k) => x / 2 + g.data[k]!); // all of it exact in f32
+    expect(distance(made.m.data, next)).toBe(0);
+    const moved = p.data.map((x, k) => x - next[k]! / 4);
+    expect(distance(made.p.data, moved)).toBe(0);
+  });
+});
