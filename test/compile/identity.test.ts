@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { compile, type Trace } from "../../src/compile/compile.ts";
 import { identityOf, outlineOf } from "../../src/compile/identity.ts";
 import { grad, input, literal, type Tensor, value } from "../../src/ir/index.ts";
-import { recompute } from "../../src/ir/tensor.ts";
+import { asGradientOf, recompute } from "../../src/ir/tensor.ts";
 
 type Change = {
   readonly dtype?: "f32" | "f64";
@@ -85,6 +85,15 @@ test("what belongs to one part and what to two is told apart, and not what the p
   expect(one()).toBe(one());
   expect(two()).toBe(two());
   expect(one()).not.toBe(two());
+});
+
+test("what belongs to a gradient is told from the same written by hand", () => {
+  const textOfSlope = (written: (t: Tensor, body: () => Tensor) => Tensor) => {
+    const x = input([4]);
+    const y = x.exp();
+    return identityOf({ state: [], resident: [], feeds: [x], outputs: [written(y, () => y.mul(2))] })!.text;
+  };
+  expect(textOfSlope(asGradientOf)).not.toBe(textOfSlope((_, body) => body()));
 });
 
 test("a trace of a foreign input has none", () => {
