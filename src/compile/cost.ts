@@ -3,10 +3,10 @@
  * writes, each once however often it comes back to it. The two axes of a roofline.
  */
 import { storages } from "../ir/dtype.ts";
-import type { Expr } from "../ir/expr.ts";
+import { type Expr, loadsIn } from "../ir/expr.ts";
 import { isElementwise } from "../ir/ops.ts";
 import { size } from "../ir/shape.ts";
-import { type Buffer, type Kernel, type Loop, loadsIn } from "./program.ts";
+import type { Buffer, Kernel, Loop } from "./program.ts";
 
 export type Cost = {
   /** A multiply-add of a product is two, any other operation on floats is one, an elementary function too. */

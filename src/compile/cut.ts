@@ -3,8 +3,8 @@
  * arithmetic on linear positions: what an iteration touches, less the loop's own share, has to stay within one step of it.
  * What cannot be shown is taken as read, or written, as a whole.
  */
-import { type Expr, type Linear, linear } from "../ir/expr.ts";
-import { type Accumulate, type Buffer, type Contraction, type Kernel, loadsIn, type Nest } from "./program.ts";
+import { type Expr, type Linear, linear, loadsIn } from "../ir/expr.ts";
+import type { Accumulate, Buffer, Contraction, Kernel, Nest } from "./program.ts";
 
 /** One place in memory: state and what replaces it are one, everything else is its own. */
 export type Place = Buffer | string;

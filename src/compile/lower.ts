@@ -3,13 +3,13 @@
  * has no buffer, and gives the expression that computes it.
  */
 import type { DType } from "../ir/dtype.ts";
-import { Expr, linear, ravel, unravel } from "../ir/expr.ts";
+import { Expr, linear, loadsIn, ravel, unravel } from "../ir/expr.ts";
 import { isElementwise, isMovement, isReduce, movement, reduce } from "../ir/ops.ts";
 import { axes, type Shape } from "../ir/shape.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import type { Product } from "./contraction.ts";
 import { axesInMemory, type Layouts, position } from "./layout.ts";
-import { type Buffer, type Kernel, type Loop, loadsIn } from "./program.ts";
+import type { Buffer, Kernel, Loop } from "./program.ts";
 
 /** The kernel that computes t into `out`. `buffers` are all tensors that have memory. */
 export function lower(

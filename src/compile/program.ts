@@ -5,7 +5,7 @@
  * data stays where it is. All of it but the temporaries is given by whoever runs the program.
  */
 import type { DType, Half } from "../ir/dtype.ts";
-import type { Expr } from "../ir/expr.ts";
+import { type Expr, everyIn, loadsIn } from "../ir/expr.ts";
 import type { Range } from "../ir/ops.ts";
 import type { Shape } from "../ir/shape.ts";
 import type { Tensor } from "../ir/tensor.ts";
@@ -144,18 +144,4 @@ export function farthest(k: Kernel): number {
     if (dtype === "i32" && hi > most && hi !== Infinity) most = hi; // a user's integers have no bounds
   }
   return most;
-}
-
-/** Every distinct load below the expressions. */
-export const loadsIn = (roots: readonly Expr[]): Expr[] => [...everyIn(roots)].filter((e) => e.op === "load");
-
-function everyIn(roots: readonly Expr[]): Set<Expr> {
-  const seen = new Set<Expr>();
-  const stack = [...roots];
-  for (let e = stack.pop(); e; e = stack.pop()) {
-    if (seen.has(e)) continue;
-    seen.add(e);
-    stack.push(...e.src);
-  }
-  return seen;
 }

@@ -2,10 +2,10 @@
  * The order of kernels, and which state is written where it is read. Every kernel that reads the old state has to run
  * before the one that writes the new; where that is impossible the new state goes to a temporary and is copied last.
  */
-import { Expr } from "../ir/expr.ts";
+import { Expr, loadsIn } from "../ir/expr.ts";
 import { size } from "../ir/shape.ts";
 import { load } from "./lower.ts";
-import { type Buffer, buffersOf, type Kernel, loadsIn } from "./program.ts";
+import { type Buffer, buffersOf, type Kernel } from "./program.ts";
 
 export type Update = { readonly now: Buffer; readonly next: Buffer };
 

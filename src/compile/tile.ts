@@ -3,8 +3,8 @@
  * row would fetch as many lines of memory as it has elements, and the next row the same lines again. A loop is cut in two,
  * and its outer part put around all others, so that few lines are in turn at a time and stay in the cache.
  */
-import { Expr, linear } from "../ir/expr.ts";
-import { type Kernel, type Loop, loadsIn, type Nest } from "./program.ts";
+import { Expr, linear, loadsIn } from "../ir/expr.ts";
+import type { Kernel, Loop, Nest } from "./program.ts";
 
 /** Lines that the first-level cache holds beside those that are written. */
 const LINES = 256;

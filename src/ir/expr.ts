@@ -241,6 +241,21 @@ function formOf(e: Expr): Linear | undefined {
   return { constant, of };
 }
 
+/** Every distinct load below the expressions. */
+export const loadsIn = (roots: readonly Expr[]): Expr[] => [...everyIn(roots)].filter((e) => e.op === "load");
+
+/** Every distinct expression below some, themselves included. */
+export function everyIn(roots: readonly Expr[]): Set<Expr> {
+  const seen = new Set<Expr>();
+  const stack = [...roots];
+  for (let e = stack.pop(); e; e = stack.pop()) {
+    if (seen.has(e)) continue;
+    seen.add(e);
+    stack.push(...e.src);
+  }
+  return seen;
+}
+
 /** Row-major position of an index. */
 export const ravel = (i: readonly Expr[], s: Shape): Expr =>
   i.reduce((sum, x, k) => sum.mul(s[k]!).add(x), Expr.int(0));

@@ -3,8 +3,8 @@
  * but not far enough where an element takes long: it has some hundred instructions in hand, an optimizer's update of a line
  * takes fifty, and memory answers after many lines. A loop that asks for each line early computes while memory moves.
  */
-import { type Buffer, type Loop, loadsIn, type Store } from "../compile/program.ts";
-import { type Expr, linear } from "../ir/expr.ts";
+import type { Buffer, Loop, Store } from "../compile/program.ts";
+import { type Expr, linear, loadsIn } from "../ir/expr.ts";
 import { bytesOf } from "../ir/value.ts";
 
 /** Bytes of a buffer that stays in the first-level cache beside others. */

@@ -2,17 +2,9 @@
  * Kernels → source text, by one walk. A target is a table of spellings and a few small templates; every table is whole,
  * so what a target lacks is a type error and never another target's text.
  */
-import {
-  type Accumulate,
-  type Buffer,
-  type Loop,
-  loadsIn,
-  type Nest,
-  type Reduction,
-  type Store,
-} from "../compile/program.ts";
+import type { Accumulate, Buffer, Loop, Nest, Reduction, Store } from "../compile/program.ts";
 import { type DType, isFloat, type Storage, storages } from "../ir/dtype.ts";
-import { type Expr, fresh, linear } from "../ir/expr.ts";
+import { type Expr, fresh, linear, loadsIn } from "../ir/expr.ts";
 import type { Elementwise } from "../ir/ops.ts";
 import { runs, steady } from "./innermost.ts";
 import { streams } from "./streams.ts";
