@@ -53,14 +53,20 @@ export const canPack = (lanes: number, { rows, vectors, sets }: TileShape): bool
 /** Steps of k that a tile which packs asks ahead for: no prefetcher of the machine follows its strides. */
 const early = 8;
 
+/**
+ * Steps of k for each line of what comes next that a tile asks for. One in every step keeps all fill buffers of a core
+ * busy, and what the tile itself reads from the second level waits for them.
+ */
+export const asksEvery = 2;
+
 /** AVX-512 masks at no cost outside the loop: there one tile serves whole vectors and the rim, with a loop for each. */
 const alwaysMasked = (v: Vector) => v.bytes * v.width === 64;
 
 /**
  * C[rows, columns] = A·B over k steps, or C + A·B with `more`. strides: rows of A, k of A, k of B, rows of C, and the
  * lanes of the last vector that are columns; B's and C's columns are contiguous. Meanwhile the tile asks for what comes
- * next: C, where it is added to, and a line at ahead + l·step for each l of k; step may be 0. Without `full` the last
- * vector may be a part of one.
+ * next: C, where it is added to, and a line at ahead + l·step for each l of k / asksEvery; step may be 0. Without `full`
+ * the last vector may be a part of one.
  *
  * One that packs is full and leaves a panel in `to`: of B, or of A, whose rows then are neighbours in memory and take the
  * panel's whole vectors.
@@ -97,16 +103,19 @@ export function tileKernel(v: Vector, { rows, vectors, sets }: TileShape, full: 
       `to += ${vectors * v.width};`,
     ],
   };
-  const step = (u: number, read: (p: string, j: number) => string) => [
+  const step = (u: number, read: (p: string, j: number) => string, asks: boolean) => [
     `    { const ${v.name} ${J.map((j) => `b${j} = ${read(`B + ${j * v.width}`, j)}`).join(", ")}; ${v.type} a;`,
     ...(packs ? [`      ${pack[packs].join(" ")}`] : []),
     ...I.map((i) => `      a = *(${row("a", i, "ra")}); ${J.map((j) => `${sum(i, j, u)} += a * b${j};`).join(" ")}`),
-    `      ${bases.map((i) => `a${i} += ka;`).join(" ")} B += kb;${spare ? " __builtin_prefetch(ahead, 0, 2); ahead += step;" : ""} }`,
+    `      ${bases.map((i) => `a${i} += ka;`).join(" ")} B += kb;${spare && asks ? " __builtin_prefetch(ahead, 0, 2); ahead += step;" : ""} }`,
   ];
+  const turns = Math.max(sets, asksEvery);
   const walk = (read: (p: string, j: number) => string) => [
-    ...(sets > 1 ? [`  for (; k >= ${sets}; k -= ${sets}) {`, ...U.flatMap((u) => step(u, read)), "  }"] : []),
+    `  for (; k >= ${turns}; k -= ${turns}) {`,
+    ...range(turns).flatMap((turn) => step(turn % sets, read, turn % asksEvery === 0)),
+    "  }",
     "  for (; k; k--) {",
-    ...step(0, read),
+    ...step(0, read, false),
     "  }",
   ];
   const pointers = (p: string, from: string, stride: string, type: string) =>

@@ -6,7 +6,7 @@
  * those of B while the first rows of tiles compute, one of A while the first tile of its rows does, or by a copy before,
  * where no such tile is. What is read next is asked for while tiles compute, by each call a line of every k-step.
  */
-import { canPack, copyKernel, type Kernel, pickKernel, tileKernel, transposeKernel } from "./kernels.ts";
+import { asksEvery, canPack, copyKernel, type Kernel, pickKernel, tileKernel, transposeKernel } from "./kernels.ts";
 import { type Axes, type Normal, tables } from "./normal.ts";
 import { deepest, type Plan, roomForA, roomForB } from "./plan.ts";
 import { tableTile } from "./special.ts";
@@ -61,19 +61,33 @@ export function tiles(g: Normal, p: Plan): Form {
   const copiesA = p.packA && !fusesA;
   const fetchesB = p.packB === "copy" && !g.b.table && g.m >= p.rows * p.vectors;
   type Line = readonly [at: string, step: string | number];
-  /** Of the next block of B, the first rows of tiles ask for a vector of the panel each; of A, one tile for its rows. */
+  /**
+   * Of the next block of B, the first rows of tiles ask for a vector of the panel each; of A, one tile for its rows; or
+   * rather so many of them, each for its share of k.
+   */
   const ahead = (i: string, j: string): string => {
     const choose = (when: string, [x, xStep]: Line, [y, yStep]: Line): Line => [
       `(${when} ? ${x} : ${y})`,
       `(${when} ? ${xStep} : ${yStep})`,
     ];
+    const share = (which: string, step: number) => `${which} * (kn / ${asksEvery}) * ${step}`;
     const none = [`${startA} + ${at(i, g.a.row)}`, "0"] as const;
     const ofB = fetchesB
-      ? choose(`${i} < ${p.rows * p.vectors}`, [`nextB + (${j} - j0) + ${i} / ${p.rows} * ${v.width}`, g.b.row], none)
+      ? choose(
+          `${i} < ${asksEvery * p.rows * p.vectors}`,
+          [
+            `nextB + (${j} - j0) + ${i} / ${asksEvery * p.rows} * ${v.width} + ${share(`${i} / ${p.rows} % ${asksEvery}`, g.b.row)}`,
+            g.b.row,
+          ],
+          none,
+        )
       : none;
+    const ofA = (when: string, from: string, which: string) =>
+      choose(when, [`${from} + ${share(which, g.a.col)}`, g.a.col], ofB).join(", ");
+    const left = `(j1 - ${j} + ${wide - 1}) / ${wide}`;
     if (fusesA)
-      return choose(`${j} + ${wide} >= j1`, [`${startA} + ${i} + ${2 * p.rows - 1}`, g.a.col], ofB).join(", ");
-    return (copiesA ? choose(`${j} == j0`, [`nextA + ${i}`, g.a.col], ofB) : ofB).join(", ");
+      return ofA(`${left} <= ${asksEvery}`, `${startA} + ${i} + ${2 * p.rows - 1}`, `(${asksEvery} - ${left})`);
+    return copiesA ? ofA(`${j} < j0 + ${asksEvery * wide}`, `nextA + ${i}`, `(${j} - j0) / ${wide}`) : ofB.join(", ");
   };
   const panelA = (i: string) => (fusesA ? scratchA : `${scratchA} + (${i} - i0) / ${p.rows} * ${high} * kn`);
   const panelB = (j: string) => `scratch + (${j} - j0) * kn`;
