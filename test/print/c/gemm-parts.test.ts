@@ -43,6 +43,7 @@ const cases: Case[] = [
     product(33, 20, 40, layout, "f64"),
   ]),
   product(261, 130, 600, "tnn"), // tiles that pack A, and B
+  product(262, 200, 390, "nnn"), // A stays in the cache for the parts, not for the whole
   product(40, 1, 90, "ntn"),
   product(142, 3, 64, "ntn"), // dots, which are faster than panels
   product(142, 64, 130, "ntn"), // panels, which are faster than dots

@@ -53,20 +53,19 @@ export const canPack = (lanes: number, { rows, vectors, sets }: TileShape): bool
 /** Steps of k that a tile which packs asks ahead for: no prefetcher of the machine follows its strides. */
 const early = 8;
 
-/**
- * Steps of k for each line of what comes next that a tile asks for. One in every step keeps all fill buffers of a core
- * busy, and what the tile itself reads from the second level waits for them.
- */
-export const asksEvery = 2;
+/** A tile asks for one line of what comes next in so many steps of k: more at a time keep its own loads waiting. */
+export const pace = 4;
 
 /** AVX-512 masks at no cost outside the loop: there one tile serves whole vectors and the rim, with a loop for each. */
 const alwaysMasked = (v: Vector) => v.bytes * v.width === 64;
 
 /**
  * C[rows, columns] = A·B over k steps, or C + A·B with `more`. strides: rows of A, k of A, k of B, rows of C, and the
- * lanes of the last vector that are columns; B's and C's columns are contiguous. Meanwhile the tile asks for what comes
- * next: C, where it is added to, and a line at ahead + l·step for each l of k / asksEvery; step may be 0. Without `full`
- * the last vector may be a part of one.
+ * lanes of the last vector that are columns; B's and C's columns are contiguous. Without `full` the last vector may be a
+ * part of one.
+ *
+ * Where it adds to C, or step is not 0, the tile asks for what comes next while it computes: every `pace` steps for a row
+ * of its C, and for a line at ahead, ahead + step and so on.
  *
  * One that packs is full and leaves a panel in `to`: of B, or of A, whose rows then are neighbours in memory and take the
  * panel's whole vectors.
@@ -103,21 +102,38 @@ export function tileKernel(v: Vector, { rows, vectors, sets }: TileShape, full: 
       `to += ${vectors * v.width};`,
     ],
   };
-  const step = (u: number, read: (p: string, j: number) => string, asks: boolean) => [
+  // A mask instead of a branch that is foretold wrongly once a call. What it takes is volatile, so that it stays in memory:
+  // gcc would keep it in vector registers, and to bring it from there takes the turns of sums.
+  const ask = [
+    `    if (k % ${pace} == 0) {`,
+    `      __builtin_prefetch(ahead, 0, 2); ${J.map((j) => `__builtin_prefetch(own + ${j * v.width}, 1);`).join(" ")}`,
+    "      ahead += on; own += (until - k) >> 63 & down;",
+    "    }",
+  ];
+  const step = (u: number, read: (p: string, j: number) => string) => [
     `    { const ${v.name} ${J.map((j) => `b${j} = ${read(`B + ${j * v.width}`, j)}`).join(", ")}; ${v.type} a;`,
     ...(packs ? [`      ${pack[packs].join(" ")}`] : []),
     ...I.map((i) => `      a = *(${row("a", i, "ra")}); ${J.map((j) => `${sum(i, j, u)} += a * b${j};`).join(" ")}`),
-    `      ${bases.map((i) => `a${i} += ka;`).join(" ")} B += kb;${spare && asks ? " __builtin_prefetch(ahead, 0, 2); ahead += step;" : ""} }`,
+    `      ${bases.map((i) => `a${i} += ka;`).join(" ")} B += kb; }`,
   ];
-  const turns = Math.max(sets, asksEvery);
-  const walk = (read: (p: string, j: number) => string) => [
-    `  for (; k >= ${turns}; k -= ${turns}) {`,
-    ...range(turns).flatMap((turn) => step(turn % sets, read, turn % asksEvery === 0)),
-    "  }",
+  const walk = (read: (p: string, j: number) => string, asking: readonly string[] = []) => [
+    ...(sets > 1 ? [`  for (; k >= ${sets}; k -= ${sets}) {`, ...U.flatMap((u) => step(u, read)), "  }"] : []),
     "  for (; k; k--) {",
-    ...step(0, read, false),
+    ...asking,
+    ...step(0, read),
     "  }",
   ];
+  const plain = (p: string) => load(v, p);
+  const either = (when: string, one: readonly string[], other: readonly string[]) => [
+    `  if (${when}) {`,
+    ...one,
+    "  } else {",
+    ...other,
+    "  }",
+  ];
+  // A masked load takes a turn of an FMA unit.
+  const whichever =
+    masked && !whole ? walk(read) : spare ? either("step || more", walk(plain, ask), walk(plain)) : walk(plain);
   const pointers = (p: string, from: string, stride: string, type: string) =>
     `  ${type} *${bases.map((i) => (i ? `*${p}${i} = ${p}${i - 3} + 3 * ${stride}` : `${p}0 = ${from}`)).join(", ")};`;
   const name = tileName({ rows, vectors, sets }, whole) + (packs ? `_pack${packs}` : "");
@@ -129,11 +145,13 @@ export function tileKernel(v: Vector, { rows, vectors, sets }: TileShape, full: 
     pointers("a", "A", "ra", `const ${v.type}`),
     ...I.map((i) => `  ${v.name} ${J.flatMap((j) => U.map((u) => `${sum(i, j, u)} = {}`)).join(", ")};`),
     pointers("c", "C", "rc", v.type),
-    ...(spare ? ["  if (step || more) {", ...each((i, j) => `__builtin_prefetch(${C(i, j)}, 1);`), "  }"] : []),
-    // A masked load takes a turn of an FMA unit.
-    ...(masked && whole
-      ? [`  if (strides[4] == ${v.width}) {`, ...walk((p) => load(v, p)), "  } else {", ...walk(read), "  }"]
-      : walk(read)),
+    ...(spare
+      ? [
+          `  const ${v.type} *own = C;`,
+          `  const volatile dh_long on = step, down = rc, until = k - ${pace * (rows - 1)};`,
+        ]
+      : []),
+    ...(masked && whole ? either(`strides[4] < ${v.width}`, walk(read), whichever) : whichever),
     ...U.slice(1).flatMap((u) => each((i, j) => `${sum(i, j)} += ${sum(i, j, u)};`)),
     "  if (more) {",
     ...each((i, j) => `${sum(i, j)} += ${read(C(i, j), j)};`),

@@ -15,6 +15,11 @@ export type Plan = {
   readonly packA: boolean;
   /** B goes to panels of `vectors`, or lies in them already. */
   readonly packB: "none" | "copy" | "transpose" | "given";
+  /**
+   * A block of A stays in the second level of the cache and one panel of B in the first, for all rows; otherwise a block of
+   * B stays in the second, and the rows of A come by.
+   */
+  readonly keepsA: boolean;
   readonly cycles: number;
 };
 
@@ -29,7 +34,8 @@ export const roomForB = (g: Normal, v: Vector, packA: boolean) =>
 /** Cycles of one k-step of a tile: 2 FMA and 2 loads per cycle, 6 instructions issued, a latency of 4. */
 function tileCycles(rows: number, vectors: number, sets: number): number {
   const sums = rows * vectors;
-  return Math.max(sums / 2, (rows + vectors) / 2, (sums + rows + vectors + 2) / 6, 4 / sets) + 0.3;
+  const issued = Math.max((rows + vectors) / 2, (sums + rows + vectors + 2) / 6);
+  return Math.max(issued, ((sums / 2) ** 5 + (4 / sets) ** 5) ** 0.2);
 }
 
 /** A small product walks k with four sets of accumulators, because one does not hide the latency of a sum. */
@@ -51,11 +57,13 @@ export function plan(g: Normal): Plan {
       transpose: g.b.table ? 1.5 * g.k * g.n : 6 * v.width * Math.ceil(g.k / v.width) * across,
       given: 0,
     })[packB];
+  const packsA = g.a.row === 1 && g.a.col * v.bytes >= 1024 && g.k > 1;
+  const keepsA = !packsA && fitsA(g, v);
   // Rows a multiple of 4096 bytes apart share one set of the first-level cache, which holds 8 to 12 lines.
-  const most = g.a.col === 1 && (g.a.row * v.bytes) % 4096 === 0 ? 8 : Infinity;
+  const most = !keepsA && g.a.col === 1 && (g.a.row * v.bytes) % 4096 === 0 ? 12 : Infinity;
   const widths =
     packB === "given" ? [panelVectors(g, v)] : Array.from({ length: Math.min(widest, across) }, (_, i) => i + 1);
-  let best: Omit<Plan, "packA" | "packB" | "sets"> | undefined;
+  let best: Pick<Plan, "rows" | "vectors" | "cycles"> | undefined;
   for (const vectors of widths) {
     for (let rows = Math.min(g.m, most, tallest(g.lanes, vectors, sets)); rows >= 1; rows--) {
       const [down, below] = [Math.floor(g.m / rows), g.m % rows];
@@ -71,8 +79,13 @@ export function plan(g: Normal): Plan {
     }
   }
   // A stored along m: its k-steps lie in as many pages, and every panel of B comes by again.
-  const packA = g.a.row === 1 && g.a.col * v.bytes >= 1024 && across > best!.vectors && g.k > 1;
-  return { ...best!, sets, packA, packB };
+  return { ...best!, sets, packA: packsA && across > best!.vectors, packB, keepsA };
+}
+
+/** Whether a block of A leaves most of a second level of 1 MB or more to others; rows far apart share few sets of it. */
+function fitsA(g: Normal, v: Vector): boolean {
+  const collide = g.a.col === 1 && (g.a.row * v.bytes) % 1024 === 0;
+  return g.m * Math.min(g.k, deepest) * v.bytes < 384 << 10 && (!collide || g.m * g.a.row * v.bytes <= 512 << 10);
 }
 
 /**

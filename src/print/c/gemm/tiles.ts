@@ -1,12 +1,15 @@
 /**
  * Products by tiles of C that stay in registers while k goes by: A is read an entry at a time, B a vector at a time.
  *
- * For a block of k and of columns whose B fits the second-level cache: for the rows of a tile: for the panels of B. So a
- * tile's share of A stays close while B streams past it. What does not lie as a tile wants it goes to panels in scratch:
- * those of B while the first rows of tiles compute, one of A while the first tile of its rows does, or by a copy before,
- * where no such tile is. What is read next is asked for while tiles compute, by each call a line of every k-step.
+ * For a block of k and of columns of B: for the rows of a tile: for the panels of B. Where a block of A stays in the
+ * second-level cache, a block of B is one panel, which stays in the first while the rows of A come by; otherwise it is as
+ * many as the second level holds, and a tile's share of A stays in the first while they stream past it.
+ *
+ * What does not lie as a tile wants it goes to panels in scratch: those of B while the first rows of tiles compute, one of
+ * A while the first tile of its rows does, or by a copy before, where no such tile is. What is read next is asked for while
+ * tiles compute, by each call a line of every few k-steps: the next block of B, the next rows of A.
  */
-import { asksEvery, canPack, copyKernel, type Kernel, pickKernel, tileKernel, transposeKernel } from "./kernels.ts";
+import { canPack, copyKernel, type Kernel, pace, pickKernel, tileKernel, transposeKernel } from "./kernels.ts";
 import { type Axes, type Normal, tables } from "./normal.ts";
 import { deepest, type Plan, roomForA, roomForB } from "./plan.ts";
 import { tableTile } from "./special.ts";
@@ -46,7 +49,9 @@ export function tiles(g: Normal, p: Plan): Form {
   const fusesB = p.packB === "copy" && fusable;
   const packedB = p.packB !== "none";
   const copiedB = packedB && p.packB !== "given";
-  const broad = blocks(g.n, roomForB(g, v, p.packA) / v.bytes / deep, wide);
+  const broad = p.keepsA
+    ? { size: wide, count: Math.ceil(g.n / wide) }
+    : blocks(g.n, roomForB(g, v, p.packA) / v.bytes / deep, wide);
   const tall =
     p.packA && !fusesA ? blocks(g.m, (roomForA / v.bytes / deep / high) * p.rows, p.rows) : { size: g.m, count: 1 };
   const sizeB = copiedB ? Math.ceil(broad.size / wide) * wide * deep : 0;
@@ -60,34 +65,42 @@ export function tiles(g: Normal, p: Plan): Form {
 
   const copiesA = p.packA && !fusesA;
   const fetchesB = p.packB === "copy" && !g.b.table && g.m >= p.rows * p.vectors;
-  type Line = readonly [at: string, step: string | number];
-  /**
-   * Of the next block of B, the first rows of tiles ask for a vector of the panel each; of A, one tile for its rows; or
-   * rather so many of them, each for its share of k.
-   */
+  // Lines that a call asks for, and the calls that one line of each k takes.
+  const asks = Math.ceil(deep / pace);
+  const chunks = Math.ceil(deep / asks);
+  const fetchesA = !p.keepsA && !p.packA && !g.a.table && g.a.col === 1 && g.m > p.rows;
+  /** Where a call begins to ask, and how it goes on: by the first of these that is true. */
   const ahead = (i: string, j: string): string => {
-    const choose = (when: string, [x, xStep]: Line, [y, yStep]: Line): Line => [
-      `(${when} ? ${x} : ${y})`,
-      `(${when} ? ${xStep} : ${yStep})`,
-    ];
-    const share = (which: string, step: number) => `${which} * (kn / ${asksEvery}) * ${step}`;
-    const none = [`${startA} + ${at(i, g.a.row)}`, "0"] as const;
-    const ofB = fetchesB
-      ? choose(
-          `${i} < ${asksEvery * p.rows * p.vectors}`,
-          [
-            `nextB + (${j} - j0) + ${i} / ${asksEvery * p.rows} * ${v.width} + ${share(`${i} / ${p.rows} % ${asksEvery}`, g.b.row)}`,
-            g.b.row,
-          ],
-          none,
-        )
-      : none;
-    const ofA = (when: string, from: string, which: string) =>
-      choose(when, [`${from} + ${share(which, g.a.col)}`, g.a.col], ofB).join(", ");
-    const left = `(j1 - ${j} + ${wide - 1}) / ${wide}`;
+    const [panel, tile] = [`(${j} - j0) / ${wide}`, `${i} / ${p.rows}`];
+    const asked: { when: string; from: string; step: number }[] = [];
+    /** A line of each k, `step` apart, a chunk of them in each call. */
+    const strided = (when: string, from: string, chunk: string, step: number) =>
+      asked.push({ when, from: `${from} + ${chunk} * ${asks * step}`, step });
     if (fusesA)
-      return ofA(`${left} <= ${asksEvery}`, `${startA} + ${i} + ${2 * p.rows - 1}`, `(${asksEvery} - ${left})`);
-    return copiesA ? ofA(`${j} < j0 + ${asksEvery * wide}`, `nextA + ${i}`, `(${j} - j0) / ${wide}`) : ofB.join(", ");
+      strided(
+        `${j} + ${chunks * wide} >= j1`,
+        `${startA} + ${i} + ${2 * p.rows - 1}`,
+        `(j1 - 1 - ${j}) / ${wide}`,
+        g.a.col,
+      );
+    if (copiesA) strided(`${panel} < ${chunks}`, `nextA + ${i}`, panel, g.a.col);
+    if (fetchesB)
+      strided(
+        `${i} < ${p.rows * p.vectors * chunks}`,
+        `nextB + (${j} - j0) + ${tile} % ${p.vectors} * ${v.width}`,
+        `${tile} / ${p.vectors}`,
+        g.b.row,
+      );
+    // A row in each call, with several asks for each of its lines.
+    if (fetchesA)
+      asked.push({
+        when: `${panel} < ${p.rows}`,
+        from: `${startA} + (${i} + ${p.rows} + ${panel}) * ${g.a.row}`,
+        step: 64 / v.bytes / pace,
+      });
+    const first = (what: "from" | "step", none: string) =>
+      asked.reduceRight((otherwise, { when, [what]: is }) => `(${when} ? ${is} : ${otherwise})`, none);
+    return `${first("from", `${startA} + ${at(i, g.a.row)}`)}, ${first("step", "0")}`;
   };
   const panelA = (i: string) => (fusesA ? scratchA : `${scratchA} + (${i} - i0) / ${p.rows} * ${high} * kn`);
   const panelB = (j: string) => `scratch + (${j} - j0) * kn`;
