@@ -24,6 +24,8 @@ export type Gemm = {
   readonly sum: readonly Step[];
   /** A[i·a + Σ l·step.a], i < m, l < step.n. */
   readonly a: number;
+  /** A row of an image, if A goes on after each of them elsewhere: A[⌊i / rows⌋·step + (i mod rows)·a + …]. */
+  readonly fold?: Fold;
   /** B[j·b + Σ l·step.b], j < n. */
   readonly b: number;
   /** C[i·row + j·col]. */
@@ -33,6 +35,9 @@ export type Gemm = {
   /** The function is given B as `printPacking` has put it into panels, instead of B. */
   readonly packed?: boolean;
 };
+
+/** So many rows of A have one stride, and so far is it from the first of them to the first of the next. */
+export type Fold = { readonly rows: number; readonly step: number };
 
 /** What a file needs once, before any contraction. */
 export const gemmPrelude = vectorPrelude;
@@ -56,6 +61,23 @@ export function printGemm(gemm: Gemm): { text: string; scratchBytes: number } {
     `static void ${g.name}(const ${type} *restrict ${first}, const ${type} *restrict ${second}, ` +
     `${type} *restrict C, ${type} *restrict scratch)`;
   return { text: `${before.join("")}${head} {\n${body}\n}\n`, scratchBytes: scratch * bytes };
+}
+
+/** Bytes of B that are soon read again: as much stays in a second-level cache beside what else a band touches. */
+const NEAR = 1 << 18;
+
+/**
+ * Whether one call for a product whose rows are those of several image rows is faster than a call for each: `gemm` has a
+ * fold. B then comes by once for all, from where it does not stay close; and tiles are whole image rows, or divide them,
+ * which must cost little.
+ */
+export function foldable(gemm: Gemm & { readonly fold: Fold }): boolean {
+  const { fold, ...flat } = gemm;
+  const calls = gemm.m / fold.rows;
+  const [one, each] = [normalise(gemm), normalise({ ...flat, m: fold.rows, whole: { m: fold.rows, n: gemm.n } })];
+  if (one.k * one.n * vector(gemm.dtype, gemm.lanes).bytes <= NEAR) return false;
+  if (one.flipped || one.c.col !== 1 || byDots(each)) return false;
+  return plan(one).cycles <= 1.05 * calls * plan(each).cycles;
 }
 
 /**
@@ -127,7 +149,7 @@ function form(g: Normal): Form {
 /** Whether dots are faster than tiles: of the whole product, so that its sums have one order however it is cut or packed. */
 function byDots(g: Normal): boolean {
   const whole = { ...g, m: g.whole.m, n: g.whole.n, packed: false };
-  return dotsFit(g) && dotCycles(whole) < plan(whole).cycles;
+  return !g.a.fold && dotsFit(g) && dotCycles(whole) < plan(whole).cycles;
 }
 
 /** A C with gaps in both directions: correct, no more. */

@@ -1,10 +1,14 @@
 /** The matrix products of a program: equal ones are one function, in a unit of their own that is compiled beside the other. */
 import type { Contraction } from "../../compile/program.ts";
 import { type Bf16, bf16Prelude, printBf16Gemm } from "./bf16.ts";
-import { gemmPrelude, printGemm, printPacking } from "./gemm.ts";
+import { foldable, gemmPrelude, printGemm, printPacking } from "./gemm.ts";
 import { types } from "./types.ts";
 
 type Packing = { readonly name: string; readonly bytes: number; readonly panels: number; readonly type: string };
+
+/** How many image rows, and the elements of A from one to the next. */
+export type Times = { readonly n: number; readonly step: number };
+type Form = { readonly m?: number; readonly n?: number; readonly packed?: boolean; readonly times?: Times };
 
 export class Products {
   private readonly lanes: number;
@@ -22,9 +26,12 @@ export class Products {
     this.bf16 = bf16;
   }
 
-  /** The name of a function (a, b, c, scratch) for m rows and n columns of the product; with `packed`, b is in panels. */
-  named(k: Contraction, m = k.m, n = k.n, packed = false): string {
-    const shape = { ...this.shape(k), m, n, ...(packed && { packed }) };
+  /**
+   * The name of a function (a, b, c, scratch) for m rows and n columns of the product; with `packed`, b is in panels; with
+   * `times`, for so many image rows of k.m rows, `step` elements of A apart and one after the other in C.
+   */
+  named(k: Contraction, { m = k.m, n = k.n, packed = false, times }: Form = {}): string {
+    const shape = { ...(times ? this.folded(k, times) : { ...this.shape(k), m, n }), ...(packed && { packed }) };
     const stored = { a: k.a.buffer.storage ?? "f32", b: k.b.buffer.storage ?? "f32" } as const;
     const rounded = stored.a !== "f32" || stored.b !== "f32";
     const key = JSON.stringify([shape, rounded && stored]);
@@ -41,6 +48,17 @@ export class Products {
     this.signatures.push(`${signature};`);
     this.texts.push(`${printed.text}\n${signature} { ${name}_body(a, b, c, scratch); }`);
     return name;
+  }
+
+  /** Whether one call for all image rows is faster than one for each. */
+  folds(k: Contraction, times: Times): boolean {
+    if (k.a.buffer.storage || k.b.buffer.storage || k.c.strides.col !== 1 || k.m < 2 || k.n < 2) return false;
+    return foldable({ name: "fold", ...this.folded(k, times) });
+  }
+
+  private folded(k: Contraction, { n, step }: Times) {
+    const m = n * k.m;
+    return { ...this.shape(k), m, whole: { m, n: k.n }, fold: { rows: k.m, step } };
   }
 
   /** The function (b, panels, lo, hi) that packs the B of a product for all of its calls of m rows, where that is of use. */

@@ -5,14 +5,14 @@
  * of calls.
  */
 import type { Band, Member } from "../../compile/band.ts";
-import type { Buffer, Contraction, Program } from "../../compile/program.ts";
-import type { Expr } from "../../ir/expr.ts";
+import type { Buffer, Contraction, Loop, Program } from "../../compile/program.ts";
+import { type Expr, linear } from "../../ir/expr.ts";
 import { bytesOf } from "../../ir/value.ts";
 import { functions, type Printed, printKernel, storageOf, type Target } from "../target.ts";
 import { barrier } from "./barrier.ts";
 import type { Clock } from "./clock.ts";
 import { Packs } from "./packs.ts";
-import type { Products } from "./products.ts";
+import type { Products, Times } from "./products.ts";
 import { types } from "./types.ts";
 
 /**
@@ -80,14 +80,16 @@ export class Kernels {
     const along = { a: 0, b: 0, c: 0 };
     if (cut?.axis === "m") Object.assign(along, { a: k.a.stride, c: k.c.strides.row });
     if (cut?.axis === "n") Object.assign(along, { b: k.b.stride, c: k.c.strides.col });
+    const times = this.times(k, cut);
+    const outer = times ? k.loops.slice(0, -1) : k.loops;
     const at = (side: "a" | "b" | "c") => {
       const moved = along[side] && cut ? ` + lo * ${along[side] * cut.perSlice}L` : "";
-      return `${this.pointer(k[side].buffer, band)} + ${shift(k[side].at)}${moved}`;
+      return `${this.pointer(k[side].buffer, band)} + ${shift(k[side].at, outer)}${moved}`;
     };
     const panels = cut?.axis === "m" ? this.packs.of(k, band.perBlock * cut.perSlice, at("b")) : undefined;
     const call = (slices: number) => {
-      const [m, n] = [cut?.axis === "m", cut?.axis === "n"].map((is) => (is ? slices * cut!.perSlice : undefined));
-      const name = this.products.named(k, m, n, panels !== undefined);
+      const part = cut && (cut.axis === "m" || cut.axis === "n") && { [cut.axis]: slices * cut.perSlice };
+      const name = this.products.named(k, { ...part, packed: panels !== undefined, ...(times && { times }) });
       return `${name}(${at("a")}, ${panels ?? at("b")}, ${at("c")}, (${types[k.c.buffer.dtype]} *)product);`;
     };
     const rest = band.slices % band.perBlock;
@@ -95,12 +97,22 @@ export class Kernels {
       along.c && rest
         ? `if (hi - lo == ${band.perBlock}) ${call(band.perBlock)} else ${call(rest)}`
         : call(band.perBlock);
-    const loops = k.loops.map((l) =>
+    const loops = outer.map((l) =>
       this.target.loop(
         l.name === cut?.axis ? { name: l.name, from: `lo * ${cut.perSlice}`, to: `hi * ${cut.perSlice}` } : l,
       ),
     );
     return `${[...loops, inner].join(" ")}${" }".repeat(loops.length)}`;
+  }
+
+  /** The innermost loop of a product, if it walks image rows that one call can take: C goes on from one to the next. */
+  private times(k: Contraction, cut: Member["cut"]): Times | undefined {
+    const last = k.loops.at(-1);
+    if (!last || (cut && [last.name, "m", "n"].includes(cut.axis))) return undefined;
+    const step = (e: Expr) => linear(e)?.of.get(last.name) ?? 0;
+    const times = { n: last.n, step: step(k.a.at) };
+    const goesOn = step(k.c.at) === k.m * k.c.strides.row && step(k.b.at) === 0 && times.step > 0;
+    return goesOn && this.products.folds(k, times) ? times : undefined;
   }
 
   pointer(b: Buffer, band?: Band): string {
@@ -208,10 +220,12 @@ function address(b: Buffer, { resident, feeds }: Program): string {
   return b.role === "resident" ? base : `${base} + s * ${bytesOf(b)}L`;
 }
 
-/** A shift by outer loops, in elements. */
-const shift = (e: Expr): string =>
+/** A shift by outer loops, in elements; of any other loop, its first iteration. */
+const shift = (e: Expr, loops: readonly Loop[]): string =>
   e.op === "const"
     ? `${e.arg}L`
     : e.op === "var"
-      ? `${e.arg}`
-      : `(${shift(e.src[0]!)} ${e.op === "mul" ? "*" : "+"} ${shift(e.src[1]!)})`;
+      ? loops.some((l) => l.name === e.arg)
+        ? `${e.arg}`
+        : "0"
+      : `(${shift(e.src[0]!, loops)} ${e.op === "mul" ? "*" : "+"} ${shift(e.src[1]!, loops)})`;

@@ -1,5 +1,6 @@
 /** What a contraction must give, by plain loops in f64. */
 import type { Step } from "../../../src/compile/program.ts";
+import type { Gemm } from "../../../src/print/c/gemm.ts";
 
 /** Row by row for each entry of C: Σ ab, and Σ|ab|, which errors are measured by. */
 export type Exact = { readonly sums: Float64Array; readonly sizes: Float64Array };
@@ -16,7 +17,7 @@ function shifts(steps: readonly Step[], side: "a" | "b"): Int32Array {
 
 /** `first`: where the first entry of A lies among its numbers, and that of B. */
 export function exact(
-  { m, n, sum, a, b }: { m: number; n: number; sum: readonly Step[]; a: number; b: number },
+  { m, n, sum, a, b, fold = { rows: m, step: 0 } }: Omit<Gemm, "name" | "lanes" | "dtype" | "c">,
   first: readonly [number, number],
   A: Numbers,
   B: Numbers,
@@ -25,7 +26,8 @@ export function exact(
   const [sums, sizes] = [new Float64Array(m * n), new Float64Array(m * n)];
   for (let i = 0; i < m; i++) {
     for (let j = 0; j < n; j++) {
-      const [fromA, fromB] = [first[0] + i * a, first[1] + j * b];
+      const row = Math.floor(i / fold.rows) * fold.step + (i % fold.rows) * a;
+      const [fromA, fromB] = [first[0] + row, first[1] + j * b];
       let [total, size] = [0, 0];
       for (let l = 0; l < inA.length; l++) {
         const ab = A[fromA + inA[l]!]! * B[fromB + inB[l]!]!;

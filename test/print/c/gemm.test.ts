@@ -23,7 +23,11 @@ function extent(...axes: readonly Axis[]): Matrix {
 const along = (g: Case, side: "a" | "b") => g.sum.map((s): Axis => ({ n: s.n, stride: s[side] }));
 const operands = (g: Case) =>
   [
-    extent({ n: g.m, stride: g.a }, ...along(g, "a")),
+    extent(
+      { n: g.fold?.rows ?? g.m, stride: g.a },
+      ...(g.fold ? [{ n: g.m / g.fold.rows, stride: g.fold.step }] : []),
+      ...along(g, "a"),
+    ),
     extent({ n: g.n, stride: g.b }, ...along(g, "b")),
     extent({ n: g.m, stride: g.c.row }, { n: g.n, stride: g.c.col }),
   ] as const;
@@ -90,6 +94,7 @@ const known: Case[] = [
     }),
   ),
   ...convolutions(),
+  ...folded(),
 ];
 
 /** A matrix product: one axis to sum over. */
@@ -130,6 +135,30 @@ function convolutions(): Case[] {
       { ...all, m: outs, n: taps, sum: image, a: 4 * width, b: 1, c: { row: 2 * taps, col: 2 } },
       { ...all, m: 1, n: taps, sum: image, a: 4 * width, b: 1, c: { row: taps, col: 1 } },
     ];
+  });
+}
+
+/** Image rows of w places each in one product: w a tile, a part or some of one, and none; channels lie side by side. */
+function folded(): Case[] {
+  const shapes = [
+    [7, 7, 24, 40, 3, 1],
+    [14, 3, 5, 33, 3, 1],
+    [28, 2, 16, 16, 1, 2],
+    [2, 9, 3, 70, 2, 1],
+    [17, 4, 3, 20, 3, 1],
+    [5, 4, 200, 35, 3, 2], // more terms than a tile takes at a time
+    [3, 5, 1500, 17, 2, 1], // and than a table has
+  ] as const;
+  return shapes.map(([w, h, ins, outs, taps, stride]): Case => {
+    const row = (w * stride + taps) * ins;
+    return {
+      ...{ dtype: "f32", m: w * h, n: outs, a: stride * ins, fold: { rows: w, step: stride * row }, b: 1 },
+      sum: [
+        { n: taps, a: row, b: taps * ins * outs },
+        { n: taps * ins, a: 1, b: outs },
+      ],
+      c: { row: outs, col: 1 },
+    };
   });
 }
 

@@ -1,12 +1,13 @@
 /** The normal form of a product: all of k as one axis of A and of B, and C contiguous along its columns where it can be. */
 import type { Step, Strides } from "../../../compile/program.ts";
-import type { Gemm } from "../gemm.ts";
+import type { Fold, Gemm } from "../gemm.ts";
+import { at } from "./text.ts";
 import { range } from "./vector.ts";
 
 /** A matrix by its strides; where k does not lie on one stride, `table` names the offsets of each k, and its stride is 0. */
-export type Axes = Strides & { readonly table?: string };
+export type Axes = Strides & { readonly table?: string; readonly fold?: Fold };
 
-export type Normal = Omit<Gemm, "a" | "b" | "whole"> & {
+export type Normal = Omit<Gemm, "a" | "b" | "fold" | "whole"> & {
   readonly k: number;
   readonly a: Axes;
   readonly b: Axes;
@@ -32,6 +33,7 @@ export function normalise(g: Gemm): Normal {
   const flipped = whole.m > 1 && (whole.n === 1 || (c.row === 1 && c.col !== 1));
   const axes = merged(flipped ? g.sum.map((s) => ({ n: s.n, a: s.b, b: s.a })) : g.sum);
   const [a, b] = [flat(g.a, whole.m), flat(g.b, whole.n)];
+  if (flipped && g.fold) throw new Error("gemm: rows that fold are those of A");
   let first = 0;
   const length = () => axes.slice(first).reduce((product, s) => product * s.n, 1);
   while (first < axes.length - 1 && length() > longestTable) first++;
@@ -42,15 +44,16 @@ export function normalise(g: Gemm): Normal {
     return strides.length === 1 ? { stride: flat(strides[0]!.a, k) } : { stride: 0, table: `${g.name}_${side}` };
   };
   const [{ stride: colA, ...tableA }, { stride: rowB, ...tableB }] = [along("a"), along("b")];
+  const { fold, ...rest } = g;
   return {
-    ...g,
+    ...rest,
     ...(flipped && { m: g.n, n: g.m }),
     whole: flipped ? { m: whole.n, n: whole.m } : whole,
     k,
     sum,
     passes,
     flipped,
-    a: { row: flipped ? b : a, col: colA, ...tableA },
+    a: { row: flipped ? b : a, col: colA, ...tableA, ...(fold && { fold }) },
     b: { row: rowB, col: flipped ? a : b, ...tableB },
     c: flipped ? { row: c.col, col: c.row } : c,
   };
@@ -66,6 +69,12 @@ function merged(axes: readonly Step[]): Step[] {
   }
   return out.length ? out : [{ n: 1, a: 1, b: 1 }];
 }
+
+/** Where row i of a matrix begins, as C or as a number. */
+export const rowAt = (i: string, { row, fold }: Axes): string =>
+  fold ? `${i} / ${fold.rows} * ${fold.step} + ${i} % ${fold.rows} * ${row}` : at(i, row);
+export const offsetOf = (i: number, { row, fold }: Axes): number =>
+  fold ? Math.floor(i / fold.rows) * fold.step + (i % fold.rows) * row : i * row;
 
 /** The tables of offsets that the normal form names, as text. */
 export const tables = (g: Normal): string =>

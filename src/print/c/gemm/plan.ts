@@ -57,15 +57,19 @@ export function plan(g: Normal): Plan {
       transpose: g.b.table ? 1.5 * g.k * g.n : 6 * v.width * Math.ceil(g.k / v.width) * across,
       given: 0,
     })[packB];
-  const packsA = g.a.row === 1 && g.a.col * v.bytes >= 1024 && g.k > 1;
+  const packsA = !g.a.fold && g.a.row === 1 && g.a.col * v.bytes >= 1024 && g.k > 1;
   const keepsA = !packsA && fitsA(g, v);
   // Rows a multiple of 4096 bytes apart share one set of the first-level cache, which holds 8 to 12 lines.
   const most = !keepsA && g.a.col === 1 && (g.a.row * v.bytes) % 4096 === 0 ? 12 : Infinity;
   const widths =
     packB === "given" ? [panelVectors(g, v)] : Array.from({ length: Math.min(widest, across) }, (_, i) => i + 1);
   let best: Pick<Plan, "rows" | "vectors" | "cycles"> | undefined;
+  // Rows of a tile lie alike in all tiles: they are rows of one image row, or all of some.
+  const { rows: folded = 1 } = g.a.fold ?? {};
+  const alike = (rows: number) => folded === 1 || folded % rows === 0 || rows % folded === 0;
   for (const vectors of widths) {
     for (let rows = Math.min(g.m, most, tallest(g.lanes, vectors, sets)); rows >= 1; rows--) {
+      if (!alike(rows)) continue;
       const [down, below] = [Math.floor(g.m / rows), g.m % rows];
       const [right, beside] = [Math.floor(across / vectors), across % vectors];
       const step =

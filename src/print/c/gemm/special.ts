@@ -1,10 +1,10 @@
 /**
- * Kernels that are printed for one product, with everything a constant: tiles whose k lies at offsets of a table, and dots
- * over several axes. Convolutions have them; matrix products do with the library's.
+ * Kernels that are printed for one product, with everything a constant: tiles whose k lies at offsets of a table, or whose
+ * rows are several of an image, and dots over several axes. Convolutions have them; matrix products do with the library's.
  */
 import type { Step } from "../../../compile/program.ts";
 import { horizontalSums } from "./kernels.ts";
-import type { Axes, Normal } from "./normal.ts";
+import { type Axes, type Normal, offsetOf } from "./normal.ts";
 import { deepest } from "./plan.ts";
 import { identifier, once } from "./text.ts";
 import { load, range, store, type Vector } from "./vector.ts";
@@ -21,6 +21,7 @@ export function tableTile(g: Normal, v: Vector, { rows, columns, a, b }: Tile): 
     rows,
     columns,
     rows > 1 ? a.row : 0,
+    ...(a.fold && rows > a.fold.rows ? ["fold", a.fold.rows, a.fold.step] : []),
     a.table ? "t" : a.col,
     b.table ? "t" : b.row,
     rows > 1 ? g.c.row : 0,
@@ -41,7 +42,7 @@ export function tableTile(g: Normal, v: Vector, { rows, columns, a, b }: Tile): 
       `  for (; k; k--, ${a.table ? "ta++" : `A += ${a.col}`}, ${b.table ? "tb++" : `B += ${b.row}`}) {`,
       `    const ${v.name} ${J.map((j) => `b${j} = ${load(v, `B + ${j * v.width}${alongB}`, lanes(j))}`).join(", ")};`,
       `    ${v.type} a;`,
-      ...I.map((i) => `    a = A[${i * a.row}${alongA}]; ${J.map((j) => `${sum(i, j)} += a * b${j};`).join(" ")}`),
+      ...I.map((i) => `    a = A[${offsetOf(i, a)}${alongA}]; ${J.map((j) => `${sum(i, j)} += a * b${j};`).join(" ")}`),
       "  }",
       ...(split ? ["  if (more) {", ...each((i, j) => `${sum(i, j)} += ${load(v, C(i, j), lanes(j))};`), "  }"] : []),
       ...each((i, j) => store(v, C(i, j), sum(i, j), lanes(j))),

@@ -10,7 +10,7 @@
  * tiles compute, by each call a line of every few k-steps: the next block of B, the next rows of A.
  */
 import { canPack, copyKernel, type Kernel, pace, pickKernel, tileKernel, transposeKernel } from "./kernels.ts";
-import { type Axes, type Normal, tables } from "./normal.ts";
+import { type Axes, type Normal, rowAt, tables } from "./normal.ts";
 import { deepest, type Plan, roomForA, roomForB } from "./plan.ts";
 import { tableTile } from "./special.ts";
 import { at, blocks, type Form, indent, least } from "./text.ts";
@@ -106,13 +106,13 @@ export function tiles(g: Normal, p: Plan): Form {
   const panelB = (j: string) => `scratch + (${j} - j0) * kn`;
   const call = (rows: number, columns: number, i: string, j: string, packs?: "A" | "B") => {
     const [a, atA]: [Axes, string] =
-      p.packA && packs !== "A" ? [{ row: 1, col: high }, panelA(i)] : [g.a, `${startA} + ${at(i, g.a.row)}`];
+      p.packA && packs !== "A" ? [{ row: 1, col: high }, panelA(i)] : [g.a, `${startA} + ${rowAt(i, g.a)}`];
     const [b, atB]: [Axes, string] =
       !packedB || packs === "B"
         ? [g.b, `${startB} + ${j}`]
         : [{ row: wide, col: 1 }, p.packB === "given" ? `B + k0 * ${padded} + ${j} * kn` : panelB(j)];
     const list = `${atA}, ${atB}, C + ${at(i, g.c.row)} + ${j}, kn, ${more}`;
-    if (a.table || b.table) {
+    if (a.table || b.table || (a.fold && rows > a.fold.rows)) {
       const [name, text] = tableTile(g, v, { rows, columns, a, b });
       before.set(name, text);
       return `${name}(${[list, ...[a, b].flatMap(({ table }) => (table ? [`${table} + k0`] : []))].join(", ")});`;
