@@ -106,7 +106,6 @@ describe.skipIf(!compiler.found)("a program that was made before (needs a C comp
     ["an MLP", {}],
     ["parts computed again", { parts: true }],
     ["bf16", { precision: "bf16" }],
-    ["f64", { precision: "f64" }],
     ["two threads", { threads: 2 }],
   ])("%s: the same bits, memory and text without making it", async (_, options) => {
     const first = watched({ cold: true, ...options });
