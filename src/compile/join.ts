@@ -12,7 +12,7 @@ import { type Layout, type Layouts, layoutOf } from "./layout.ts";
 import { roundedTo } from "./precision.ts";
 
 /** Each part that is written into a whole, and where it lies there. */
-export type Joined = { readonly wholes: ReadonlyMap<Tensor, Tensor>; readonly layouts: Layouts };
+type Joined = { readonly wholes: ReadonlyMap<Tensor, Tensor>; readonly layouts: Layouts };
 
 /**
  * The parts of those tensors of `keep` that are nothing but joined ones. `products`, whose factors and results may be
