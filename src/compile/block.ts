@@ -61,8 +61,8 @@ export function perBlock(
     const packs = kernel.a.buffer.storage && kernel.b.buffer.storage;
     const again = far || copied(axis.name === "m" ? kernel.b.buffer : kernel.a.buffer);
     const fewest = packs ? ROWS.packed : again ? Math.min(ROWS.far, Math.max(FEWEST, axis.n / 4)) : ROWS.near;
-    // Where products are a small part of the band, so is what they lose by waiting.
-    const enough = Math.max(TILE, (fewest * products) / work);
+    // Where products are the smaller part of the band, so is what they lose by waiting.
+    const enough = 2 * products < work ? TILE : fewest;
     rows = Math.max(rows, Math.ceil((Math.min(grain, enough) * slices) / axis.n));
   }
   // A power of two is what most numbers of threads divide, or nearly.

@@ -18,3 +18,17 @@ test("a small product alone is one block", () => expect(rows((x) => x)).toBe(64)
 
 test("a band that is mostly elementwise and sums is cut, though a small product is in it", () =>
   expect(rows((x) => x.exp().reshape([64, 1568, 40]).exp().sum([2]), 1568 * 40)).toBe(16));
+
+test("work beside a product leaves its blocks as they are, where the product is most of it", () => {
+  const [w, m, x, g] = [input([128, 784]), input([128, 784]), input([512, 784]), input([512, 128])];
+  const next = g.transpose().matmul(x).mul(0.1).add(m.mul(0.9));
+  const state = [
+    { now: w, next: w.sub(next) },
+    { now: m, next },
+  ];
+  const { bands } = compile({ state, resident: [], feeds: [x, g], outputs: [] }, { banded: true });
+  const [band] = bands;
+  expect(band!.members.map((member) => member.kernel.kind)).toContain("contraction");
+  expect(band!.members.length).toBeGreaterThan(1);
+  expect((band!.perBlock * 128) / band!.slices).toBe(64);
+});
