@@ -23,7 +23,7 @@ import { partialSums } from "./partial.ts";
 import { roundedTo } from "./precision.ts";
 import { type Buffer, type Check, farthest, type Program, type Role } from "./program.ts";
 import { recomputed } from "./recompute.ts";
-import { schedule, type Update } from "./schedule.ts";
+import { schedule, settled, type Update } from "./schedule.ts";
 import { simplifySums } from "./sums.ts";
 import { tile } from "./tile.ts";
 import { simplifyViews } from "./views.ts";
@@ -130,9 +130,11 @@ function build(trace: Trace, { everything = false, banded = false, grain }: Opti
     const next = roots[outputs.length + k]!;
     return next === now ? [] : [{ now: buffers.get(now)!, next: buffers.get(next)! }];
   });
+  // Whoever reads a part waits for all of its whole: merging has to know.
+  const known = joined.size > 0 ? settled(lowered, named) : lowered;
   const { kernels: ordered, inPlace } = everything
     ? { kernels: lowered, inPlace: [] }
-    : schedule(merge(lowered, named), updates, named);
+    : schedule(merge(known, named), updates, named);
   for (const { now, next } of inPlace) {
     const b = buffers.get(next.tensor)!;
     b.role = "state";

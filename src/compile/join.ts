@@ -29,6 +29,7 @@ export function joins(
   for (const t of order) for (const s of t.src) readers.set(s, (readers.get(s) ?? 0) + 1);
   const at = new Map(order.map((t, k) => [t, k]));
   const wholes = new Map<Tensor, Tensor>();
+  const joined = new Map<Tensor, readonly Tensor[]>(); // the parts of each whole
   let lying = layouts;
   for (const whole of order) {
     if (whole.op !== "add" || !keep.has(whole) || results.has(whole) || wholes.has(whole) || roundedTo(whole)) continue;
@@ -37,7 +38,7 @@ export function joins(
     );
     if (!placed || placed.includes(undefined)) continue;
     const parts = new Map(placed as Part[]);
-    if (parts.size < placed.length || isChain(parts, at)) continue;
+    if (parts.size < placed.length || isCircle([...parts.keys()], wholes, joined, at)) continue;
     const next = new Map([...lying, ...parts]);
     const changed = new Map<Tensor, Product>();
     const same = [...products].every(([t, p]) => {
@@ -48,6 +49,7 @@ export function joins(
     });
     if (!same) continue;
     lying = next;
+    joined.set(whole, [...parts.keys()]);
     for (const part of parts.keys()) wholes.set(part, whole);
     for (const [t, p] of changed) products.set(t, p);
   }
@@ -99,16 +101,25 @@ function computed(
   return own && free ? [t, { steps, start: lies.start }] : undefined;
 }
 
-/** Whether one part is made of another, which then has to be there before the whole is. */
-function isChain(parts: ReadonlyMap<Tensor, Layout>, at: ReadonlyMap<Tensor, number>): boolean {
-  const first = Math.min(...[...parts.keys()].map((t) => at.get(t)!));
-  const stack = [...parts.keys()].flatMap((t) => t.src);
+/**
+ * Whether one part is made of another: whoever reads a part waits for the whole that it lies in. A part is also made of what
+ * lies beside one that it reads, in another whole, as where two directions in time are joined at every step.
+ */
+function isCircle(
+  parts: readonly Tensor[],
+  wholes: ReadonlyMap<Tensor, Tensor>,
+  joined: ReadonlyMap<Tensor, readonly Tensor[]>,
+  at: ReadonlyMap<Tensor, number>,
+): boolean {
+  const first = Math.min(...[...parts, ...wholes.keys()].map((t) => at.get(t)!)); // nothing before leads to any part
+  const mine = new Set(parts);
+  const stack = parts.flatMap((t) => t.src);
   const seen = new Set<Tensor>();
   for (let t = stack.pop(); t; t = stack.pop()) {
-    if (parts.has(t)) return true;
+    if (mine.has(t)) return true;
     if (seen.has(t) || at.get(t)! < first) continue;
     seen.add(t);
-    stack.push(...t.src);
+    stack.push(...t.src, ...(joined.get(wholes.get(t) ?? t) ?? []));
   }
   return false;
 }

@@ -15,17 +15,7 @@ export function schedule(
   updates: readonly Update[],
   named: ReadonlyMap<string, Buffer>,
 ): { kernels: Kernel[]; inPlace: Set<Update> } {
-  const touches = kernels.map((k) => buffersOf(k, named));
-  const writers = new Map<Buffer, number[]>(); // of a buffer that is made in parts, several
-  const readers = new Map<Buffer, number[]>();
-  touches.forEach(({ reads, writes }, k) => {
-    for (const b of writes) writers.set(b, [...(writers.get(b) ?? []), k]);
-    for (const b of reads) readers.set(b, [...(readers.get(b) ?? []), k]);
-  });
-  const after: Set<number>[] = kernels.map(() => new Set());
-  touches.forEach(({ reads }, k) => {
-    for (const w of reads.flatMap((b) => writers.get(b) ?? [])) if (w !== k) after[w]!.add(k);
-  });
+  const { writers, readers, after } = dependences(kernels, named);
   const reaches = (from: number, to: ReadonlySet<number>): boolean => {
     const seen = new Set<number>([from]);
     const stack = [from];
@@ -47,6 +37,27 @@ export function schedule(
     } else copies.push(copy(u));
   }
   return { kernels: [...sorted(after).map((k) => kernels[k]!), ...copies], inPlace };
+}
+
+/** The kernels so that each reader of a buffer comes after all that write a part of it; otherwise as they are. */
+export function settled(kernels: readonly Kernel[], named: ReadonlyMap<string, Buffer>): Kernel[] {
+  return sorted(dependences(kernels, named).after).map((k) => kernels[k]!);
+}
+
+/** By position: who writes and who reads a buffer, and the readers that have to come after each kernel. */
+function dependences(kernels: readonly Kernel[], named: ReadonlyMap<string, Buffer>) {
+  const touches = kernels.map((k) => buffersOf(k, named));
+  const writers = new Map<Buffer, number[]>(); // of a buffer that is made in parts, several
+  const readers = new Map<Buffer, number[]>();
+  touches.forEach(({ reads, writes }, k) => {
+    for (const b of writes) writers.set(b, [...(writers.get(b) ?? []), k]);
+    for (const b of reads) readers.set(b, [...(readers.get(b) ?? []), k]);
+  });
+  const after: Set<number>[] = kernels.map(() => new Set());
+  touches.forEach(({ reads }, k) => {
+    for (const w of reads.flatMap((b) => writers.get(b) ?? [])) if (w !== k) after[w]!.add(k);
+  });
+  return { writers, readers, after };
 }
 
 /** Whether the writing kernel reads the old state, if at all, only at the element that it is about to write. */

@@ -89,6 +89,37 @@ const cases: Record<string, Case> = {
     },
     beside: 0,
   },
+  "two directions in time, joined at every step": {
+    shapes: [
+      [5, 8],
+      [8, 8],
+      [8, 8],
+      [16, 4],
+    ],
+    of: (h, w, u, v) => {
+      const walk = (by: Tensor) => {
+        const out = [h.matmul(by).tanh()];
+        for (let t = 0; t < 2; t++) out.push(out.at(-1)!.matmul(by).tanh());
+        return out;
+      };
+      const [forth, back] = [walk(w), walk(u).reverse()];
+      return forth.map((f, t) => concat([f, back[t]!], 1).matmul(v));
+    },
+    beside: 1,
+  },
+  "a reader of one part, beside what the other part is made of": {
+    shapes: [
+      [24, 8],
+      [8, 12],
+      [8, 12],
+      [12, 5],
+    ],
+    of: (x, w, v, u) => {
+      const [y, e] = [x.matmul(w), x.matmul(v).exp()];
+      return [y.mul(e), concat([y, e.matmul(v.transpose().matmul(v))]).matmul(u)];
+    },
+    beside: 1,
+  },
   "what is computed again": {
     shapes: [x!, w!, v!, [22, 8]],
     of: (x, w, v, u) => {
