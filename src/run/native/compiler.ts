@@ -370,9 +370,10 @@ export function build(
   } else {
     const starts = units.map((unit, i) => {
       const line = shell([...compile(unit), "-c", unitName(name, i), "-o", `${i}.o`]);
-      return `${line} 2> ${i}.err & p${i}=$!`;
+      return `${line} & p${i}=$!`;
     });
-    const waits = units.map((_, i) => `wait $p${i} || failed=1; cat ${i}.err >&2`);
+    // Messages go to the pipe, not to files: a compiler that finds the disk full could not say so in one.
+    const waits = units.map((_, i) => `wait $p${i} || failed=1`);
     const join = `exec ${shell([...cc, ...units.map((_, i) => `${i}.o`), ...linked])}`;
     script = [...starts, "failed=", ...waits, '[ "$failed" ] && exit 1', join].join("\n");
   }

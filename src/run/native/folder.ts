@@ -140,9 +140,9 @@ export class NoSpace extends Error {
   readonly code = "ENOSPC";
 }
 
-/** True for errors that say "not in this folder": read-only, forbidden, full. */
+/** True for errors that say "not in this folder": read-only, forbidden, full, a file where a folder should be. */
 const unwritable = (problem: unknown): boolean =>
-  ["EROFS", "EACCES", "EPERM", "ENOSPC", "EDQUOT"].includes(codeOf(problem) ?? "");
+  ["EROFS", "EACCES", "EPERM", "ENOSPC", "EDQUOT", "ENOTDIR"].includes(codeOf(problem) ?? "");
 
 export const codeOf = (problem: unknown): string | undefined =>
   problem instanceof Error && "code" in problem && typeof problem.code === "string" ? problem.code : undefined;

@@ -9,7 +9,7 @@
  */
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { Outline } from "../../compile/identity.ts";
 import type { Bf16 } from "../../print/c/bf16.ts";
 import { machineOf, touch } from "./cache.ts";
@@ -70,14 +70,21 @@ export function storedProgram(key: string): Entry | undefined {
 export function keepProgram(key: string, entry: Entry): void {
   const folder = trustedFolder();
   if (folder === undefined) return;
-  const file = fileOf(folder, key);
-  const draft = `${file}.${process.pid}.${Math.random().toString(36).slice(2)}`;
-  const body = JSON.stringify({ of: key, entry });
   try {
-    mkdirSync(join(folder, "programs"), { recursive: true, mode: 0o700 });
-    writeFileSync(draft, written(body), { mode: 0o600 });
-    renameSync(draft, file);
+    place(fileOf(folder, key), written(JSON.stringify({ of: key, entry })));
   } catch {
+    // a full disk, a read-only one, or something else in its place
+  }
+}
+
+function place(file: string, text: string): void {
+  const draft = `${file}.${process.pid}.${Math.random().toString(36).slice(2)}`;
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  try {
+    writeFileSync(draft, text, { mode: 0o600 });
+    renameSync(draft, file);
+  } catch (problem) {
     rmSync(draft, { force: true });
+    throw problem;
   }
 }

@@ -230,6 +230,25 @@ describe.skipIf(!compiler.found)("compileToObject", () => {
     expect(existsSync(join(cache, "objects"))).toBe(false);
   });
 
+  test("several compilers say so as well: no message of theirs has to be written there", async () => {
+    const env = {
+      CC: wrapper(
+        `case "$*" in *" -c "*) case "$PWD" in '${cache}'*) [ -f /dev/stderr ] || echo "cc1: fatal error: error ` +
+          `writing to x.s: No space left on device" >&2; exit 1;; esac;; esac`,
+      ),
+      DOWNHILL_CACHE: cache,
+    };
+    const sources = [{ text: writes(54) }, { text: "int dh_more;" }];
+    const { status, out } = await child(
+      `import { compileToObject } from "./cache.js";
+      console.log(compileToObject(${JSON.stringify(sources)}).path);`,
+      env,
+    );
+    expect(status).toBe(0);
+    expect(out.startsWith(cache)).toBe(false);
+    expect(existsSync(join(cache, "failed"))).toBe(false);
+  });
+
   const warned = `
     import { compileToObject } from "./cache.js";
     console.log(compileToObject(${JSON.stringify(writes(53))}).path);`;

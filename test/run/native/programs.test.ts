@@ -223,6 +223,20 @@ describe.skipIf(!compiler.found)("a program that was made before (needs a C comp
       expect((await run()).made).toBe(0);
     });
   });
+
+  test("nothing is kept, and nothing fails, where a file lies in place of their folder", async () => {
+    const cache = mkdtempSync(join(tmpdir(), "downhill-kept-"));
+    vi.stubEnv("DOWNHILL_CACHE", cache);
+    try {
+      writeFileSync(join(cache, "programs"), "");
+      const { seen, backend } = watched();
+      for (let k = 0; k < 2; k++) await jit((x: Tensor) => x.mul(7), { backend })(pair);
+      expect(seen.made).toBe(2);
+    } finally {
+      vi.unstubAllEnvs();
+      rmSync(cache, { recursive: true });
+    }
+  });
 });
 
 describe("the modules that are running", () => {
