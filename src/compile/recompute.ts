@@ -75,12 +75,16 @@ function again(part: object, list: readonly Kernel[], named: ReadonlyMap<string,
     k > end && isLate[k] && touches[k]!.reads.some((b) => writers.has(b)) ? [k] : [],
   );
   const twice = new Set<number>();
+  const wanted = new Set<Buffer>();
   const stack = [...late];
   for (let k = stack.pop(); k !== undefined; k = stack.pop()) {
-    for (const by of touches[k]!.reads.flatMap((b) => writers.get(b) ?? [])) {
-      if (twice.has(by)) continue;
-      twice.add(by);
-      stack.push(by);
+    for (const b of touches[k]!.reads) {
+      for (const by of writers.get(b) ?? []) {
+        wanted.add(b);
+        if (twice.has(by)) continue;
+        twice.add(by);
+        stack.push(by);
+      }
     }
   }
   if (twice.size === 0) return undefined;
@@ -90,12 +94,16 @@ function again(part: object, list: readonly Kernel[], named: ReadonlyMap<string,
   const read = new Set(order.flatMap((k) => touches[k]!.reads.map(placeIn)));
   const replaced = list.findIndex((_, k) => k > end && replacedBy(k).some((place) => read.has(place)));
   const at = replaced < 0 ? late[0]! : Math.min(late[0]!, replaced);
-  const to = new Map([...new Set(order.flatMap((k) => touches[k]!.writes))].map((b) => [b, twin(b)]));
-  const copies = order.map((k) => renamed(list[k]!, to));
+  const to = new Map([...wanted].map((b) => [b, twin(b)]));
+  const copies = order.map((k) => renamed(only(list[k]!, wanted), to));
   const wanting = new Set(late);
   const rest = list.map((k, n) => (wanting.has(n) ? renamed(k, to) : k));
   return { before: rest.slice(0, at), copies, after: rest.slice(at) };
 }
+
+/** Without what nobody wants again, such as a part of a tensor whose other parts are kept. */
+const only = (k: Kernel, wanted: ReadonlySet<Buffer>): Kernel =>
+  k.kind === "nest" ? { ...k, stores: k.stores.filter((s) => wanted.has(s.buffer)) } : k;
 
 /** The same kernel on other buffers. */
 function renamed(k: Kernel, to: ReadonlyMap<Buffer, Buffer>): Kernel {

@@ -9,7 +9,7 @@ import { compile, type Trace } from "../../src/compile/compile.ts";
 import type { Buffer, Kernel, Program } from "../../src/compile/program.ts";
 import { dtypes } from "../../src/ir/dtype.ts";
 import { type Expr, linear, loadsIn } from "../../src/ir/expr.ts";
-import { gradients, input, type Tensor } from "../../src/ir/index.ts";
+import { concat, gradients, input, type Tensor } from "../../src/ir/index.ts";
 import { size } from "../../src/ir/shape.ts";
 import { recompute } from "../../src/ir/tensor.ts";
 import { choices, combine } from "./graphs.ts";
@@ -252,4 +252,23 @@ test("a row that is shifted is somebody else's", () => {
   const program = compile({ state: [], resident: [], feeds: [x], outputs: [y, shifted] }, { banded: true, grain: 1 });
   expect(mistakes(program)).toEqual([]);
   expect(program.bands.some((b) => b.waits)).toBe(true);
+});
+
+test("a part of a joined tensor is kept with the whole, where what is made with it is computed again", () => {
+  const xs = [
+    [24, 8],
+    [8, 12],
+    [8, 12],
+    [12, 5],
+    [12, 12],
+  ].map((s) => input(s));
+  const [x, w, v, u, z] = xs as [Tensor, Tensor, Tensor, Tensor, Tensor];
+  const g = x.matmul(v);
+  const e = g.exp(); // made with the second part, and not computed again
+  const ys = recompute(() => {
+    const h = x.matmul(w);
+    return [h.exp().matmul(z), concat([h.tanh(), g.tanh()]).matmul(u)];
+  });
+  const program = compile(descent(xs, [e.matmul(z).add(e), ...ys]), { banded: true });
+  expect(mistakes(program)).toEqual([]);
 });
