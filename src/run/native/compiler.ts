@@ -368,14 +368,14 @@ export function build(
   if (first && others.length === 0) {
     script = `exec ${shell([...compile(first), unitName(name, 0), ...linked])}`;
   } else {
-    const starts = units.map((unit, i) => {
-      const line = shell([...compile(unit), "-c", unitName(name, i), "-o", `${i}.o`]);
-      return `${line} & p${i}=$!`;
+    // As the parts of one pipe, through which nothing goes: a shell lets what it starts by "&" ignore Ctrl-C. Messages are
+    // not written to files: a compiler that finds the disk full could not say so in one.
+    const all = units.map((unit, i) => {
+      return `{ ${shell([...compile(unit), "-c", unitName(name, i), "-o", `${i}.o`])} && : > ${i}.ok; }`;
     });
-    // Messages go to the pipe, not to files: a compiler that finds the disk full could not say so in one.
-    const waits = units.map((_, i) => `wait $p${i} || failed=1`);
+    const good = units.map((_, i) => `[ -e ${i}.ok ]`);
     const join = `exec ${shell([...cc, ...units.map((_, i) => `${i}.o`), ...linked])}`;
-    script = [...starts, "failed=", ...waits, '[ "$failed" ] && exit 1', join].join("\n");
+    script = [all.join(" | "), `${good.join(" && ")} || exit 1`, join].join("\n");
   }
   // The compiler's own temporary files go to `work` too, which is private and is removed whatever happens.
   const env = { ...process.env, LC_ALL: "C", TMPDIR: work };

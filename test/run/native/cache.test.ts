@@ -201,6 +201,19 @@ describe.skipIf(!compiler.found)("compileToObject", () => {
     expect(message).toMatch(/-1\.c:1:\d+: error/);
   });
 
+  test("Ctrl-C ends several compilers as it ends one", async () => {
+    const env = {
+      CC: wrapper(`case "$*" in *" -c "*) kill -INT $$; touch '${cache}/survived';; esac`),
+      DOWNHILL_CACHE: cache,
+    };
+    const program = `
+      import { compileToObject } from "./cache.js";
+      compileToObject(${JSON.stringify([{ text: writes(55) }, { text: "int dh_rest;" }])});`;
+    expect((await child(program, env)).status).not.toBe(0);
+    expect(readdirSync(cache)).not.toContain("survived");
+    expect(readdirSync(cache)).toContain("failed"); // it came so far
+  });
+
   test("a full disk moves the work to a temporary folder, and is said once", async () => {
     const env = {
       CC: wrapper(
