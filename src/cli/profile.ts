@@ -95,7 +95,7 @@ async function profile(what: string, options: Options, terminal: Terminal): Prom
     residentBytes,
     others: others.map(({ steps, usPerStep }) => steps * usPerStep),
   };
-  terminal.out.write(options.json ? `${JSON.stringify(result)}\n` : profileText(result, options.top, terminal));
+  terminal.out.write(options.json ? `${JSON.stringify(result)}\n` : profileText(result, options, terminal));
 }
 
 function limitsOf(backend: Backend, threads: number): Limits {
@@ -187,7 +187,7 @@ function nameOf({ what, writes, module, gradient, origin }: KernelTime, training
   return shortened(`${gradient ? "∂" : ""}${from}: ${is}`, width);
 }
 
-export function profileText(found: Profile, top: number, { out, colors }: Terminal): string {
+function profileText(found: Profile, { top, threads: asked }: Options, { out, colors }: Terminal): string {
   const { bold, dim } = colors.out;
   const width = widthOf(out);
   const { kernels, usPerStep, steps, restUs, threads } = found;
@@ -226,6 +226,7 @@ export function profileText(found: Profile, top: number, { out, colors }: Termin
     )} GFLOP/s of ${g(limits.flops)} in f32; memory moves ${g(limits.memory)} GB/s, cache ${g(limits.cache)}${several ? ": each" : ""}`,
     `  memory: ${bytes(found.predictedBytes)} predicted; the whole process, at most: ${bytes(found.residentBytes)}`,
     dim(`  ${shortened(found.backend, width - 2)}`),
+    ...(asked > threads ? [`  One of the ${asked} threads does it all: the step is too small to be shared.`] : []),
     ...(several
       ? [
           "",

@@ -64,7 +64,7 @@ describe.skipIf(!hasNative)("a training", () => {
     expect(found.limits.threads).toBe(found.threads);
     expect(found.kernels.every((k) => k.usOn.length === found.threads)).toBe(true);
     const { out } = await downhill(words);
-    expect(out).toContain(found.threads === 2 ? "on 2 threads" : "a step on one thread");
+    expect(out).toContain(found.threads === 2 ? "on 2 threads" : "One of the 2 threads does it all");
     for (const line of out.split("\n")) expect(line.length, line).toBeLessThanOrEqual(80);
   });
 
