@@ -1,9 +1,16 @@
 /** What tells programs apart: all that decides what is compiled, and nothing else. */
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { compile, type Trace } from "../../src/compile/compile.ts";
 import { identityOf, outlineOf } from "../../src/compile/identity.ts";
-import { grad, input, literal, type Tensor, value } from "../../src/ir/index.ts";
-import { asGradientOf, recompute } from "../../src/ir/tensor.ts";
+import { inPrecision, type Precision } from "../../src/compile/precision.ts";
+import type { DType } from "../../src/ir/dtype.ts";
+import { concat, grad, gradients, input, literal, Tensor, value } from "../../src/ir/index.ts";
+import { isMovement, isReduce, movement, type Op } from "../../src/ir/ops.ts";
+import { type Shape, size } from "../../src/ir/shape.ts";
+import { asGradientOf, Origin, recompute } from "../../src/ir/tensor.ts";
+import { printC } from "../../src/print/c.ts";
+import { choices, combine } from "./graphs.ts";
 
 type Change = {
   readonly dtype?: "f32" | "f64";
@@ -110,4 +117,103 @@ test("an outline survives JSON, and names literals and checks by the leaves", ()
   expect(outline.literals.map((k) => leaves[k])).toEqual(program.resident.map((b) => b.tensor));
   expect(outline.checks.map((c) => leaves[c.input])).toEqual(program.checks.map((c) => c.input));
   expect(outline.checks).toHaveLength(1);
+});
+
+/** The trace that a text is of, made of the text alone; the numbers of literals are 0. */
+function rebuilt(text: string): Trace {
+  const lines = text.split("\n");
+  const [states, resident, feeds, outputs] = numbersIn(lines[0]!, " ") as [number, number, number, number];
+  const given = states + resident + feeds;
+  const known = lines.slice(1, 1 + given).map((line) => {
+    const [dtype, shape] = line.split(" ") as [DType, string];
+    return input(numbersIn(shape), dtype);
+  });
+  const plain = new Origin();
+  const origins = new Map([
+    ["", plain],
+    [" '", new Origin(plain)],
+  ]);
+  for (const line of lines.slice(1 + given, -1)) {
+    const { head, arg, mark = "" } = /^(?<head>.*?)(?: = (?<arg>.*?))?(?<mark> '| part \d+)?$/.exec(line)!.groups!;
+    const [op, dtype, ...rest] = head!.split(" ") as [Op, DType, ...string[]];
+    const src = op === "literal" ? [] : rest.map((k) => known[Number(k)]!);
+    const of = op === "literal" ? zeros(numbersIn(rest[0]!), dtype) : argOf(op, arg);
+    if (!origins.has(mark))
+      origins.set(
+        mark,
+        recompute(() => new Origin()),
+      );
+    known.push(new Tensor(op, src, of, shapeOf(op, of, src), dtype, origins.get(mark)!));
+  }
+  const [ends, watch] = lines.at(-1)!.split(" ") as [string, string];
+  const roots = numbersIn(ends).map((k) => known[k]!);
+  return {
+    state: known.slice(0, states).map((now, k) => ({ now, next: roots[outputs + k]! })),
+    resident: known.slice(states, states + resident),
+    feeds: known.slice(states + resident, given),
+    outputs: roots.slice(0, outputs),
+    ...(watch !== "undefined" && { watch: roots[Number(watch)]! }),
+  };
+}
+
+const zeros = (shape: Shape, dtype: DType) => value(shape, new Array<number>(size(shape)).fill(0), dtype);
+
+const numbersIn = (text: string, by = ","): number[] => (text === "" ? [] : text.split(by).map(Number));
+
+function argOf(op: Op, text: string | undefined): unknown {
+  if (text === undefined) return null;
+  if (op === "cast") return text;
+  if (op === "bound" || op === "window") return JSON.parse(text);
+  const list = numbersIn(text);
+  if (op === "const" || op === "iota" || op === "scatter") return list[0];
+  return op === "pad" || op === "shrink" ? list.flatMap((n, k) => (k % 2 ? [] : [[n, list[k + 1]!]])) : list;
+}
+
+function shapeOf(op: Op, arg: unknown, [x, at]: readonly Tensor[]): Shape {
+  if (op === "literal") return (arg as { shape: Shape }).shape;
+  if (!x) return op === "iota" ? [arg as number] : [];
+  if (op === "gather") return [...at!.shape, ...x.shape.slice(1)];
+  if (op === "scatter") return [arg as number, ...x.shape.slice(at!.rank)];
+  if (isReduce(op)) return x.shape.map((n, k) => ((arg as readonly number[]).includes(k) ? 1 : n));
+  return isMovement(op) ? movement[op].shape(x.shape, arg as never) : x.shape; // as never: of that op, as argOf made it
+}
+
+const shapes = fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 3 });
+
+test("a text has all that a program is made of: whoever has nothing else prints the same one", () => {
+  const printed = (trace: Trace, precision: Precision) =>
+    printC(compile(inPrecision(trace, precision), { banded: true }), 16).units.map((u) => u.text);
+  const precisions = fc.constantFrom<Precision>("f32", "bf16", "f64");
+  fc.assert(
+    fc.property(
+      fc.array(shapes, { minLength: 1, maxLength: 3 }),
+      choices(12),
+      precisions,
+      (shapes, plan, precision) => {
+        const xs = shapes.map((s) => input(s));
+        const known: Tensor[] = [...xs];
+        const grow = (some: typeof plan) => some.forEach((choice) => known.push(combine(known, choice)));
+        grow(plan.slice(0, 3));
+        known.push(known.at(-1)!.mul(literal(value([], [2]))));
+        recompute(() => grow(plan.slice(3, 6)));
+        recompute(() => grow(plan.slice(6, 9)));
+        known.push(concat([known.at(-1)!.unsqueeze(0), known.at(-1)!.tanh().unsqueeze(0)]));
+        grow(plan.slice(9));
+        const loss = known.slice(-3).reduce((sum, y) => sum.add(y.square().sum()), xs[0]!.sum());
+        const slopes = gradients(loss, xs);
+        const trace: Trace = {
+          state: xs.slice(1).map((now, k) => ({ now, next: now.sub(slopes[k + 1]!) })),
+          resident: [],
+          feeds: xs.slice(0, 1),
+          outputs: [loss, slopes[0]!],
+          ...(plan.length % 2 && { watch: loss }),
+        };
+        const { text } = identityOf(trace)!;
+        const again = rebuilt(text);
+        expect(identityOf(again)!.text).toBe(text);
+        expect(printed(again, precision)).toEqual(printed(trace, precision));
+      },
+    ),
+    { numRuns: 25, seed: 3 },
+  );
 });
