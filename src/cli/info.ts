@@ -2,12 +2,21 @@
 import { availableParallelism, cpus } from "node:os";
 import { Command } from "commander";
 import type { BackendName } from "../run/backend.ts";
-import { cacheReport } from "../run/native/cache.ts";
+import { type CacheReport, cacheReport } from "../run/native/cache.ts";
 import { probeCompiler, processor } from "../run/native/compiler.ts";
 import { backendNames, selectBackend } from "../run/select.ts";
 import type { Terminal } from "./terminal.ts";
-import { bytes } from "./text.ts";
+import { bytes, counted } from "./text.ts";
 import { version } from "./version.ts";
+
+const help = `
+The cache lets the next process start without compiling. What was not used for
+60 days is removed; all of it may be deleted at any time. DOWNHILL_CACHE names
+another folder.
+
+Examples:
+  $ downhill info
+  $ downhill info --json`;
 
 type BackendReport = { readonly name: BackendName; readonly works: boolean; readonly about: string };
 
@@ -23,7 +32,7 @@ export type Info = {
   readonly compiler: { readonly command: string; readonly version: string } | null;
   readonly backends: readonly BackendReport[];
   readonly defaultBackend: BackendName;
-  readonly cache: { readonly folder: string; readonly objects: number; readonly bytes: number };
+  readonly cache: CacheReport;
 };
 
 export function infoCommand({ out, colors }: Terminal): Command {
@@ -31,7 +40,7 @@ export function infoCommand({ out, colors }: Terminal): Command {
     .helpOption("-h, --help", "explain this command")
     .description("Say what this machine can do: backends, compiler, processor, cache.")
     .option("--json", "one line of JSON")
-    .addHelpText("after", "\nExamples:\n  $ downhill info\n  $ downhill info --json")
+    .addHelpText("after", help)
     .action(async ({ json }: { json?: true }) => {
       const info = await collect();
       out.write(json ? `${JSON.stringify(info)}\n` : shown(info, colors.out));
@@ -66,7 +75,7 @@ async function report(name: BackendName): Promise<BackendReport> {
 
 function shown(info: Info, { bold, dim, green, yellow }: Terminal["colors"]["out"]): string {
   const { cache, compiler, backends } = info;
-  const objects = cache.objects === 1 ? "1 program" : `${cache.objects} programs`;
+  const held = `${counted(cache.programs, "program")}, ${counted(cache.objects, "compiled object")}, ${bytes(cache.bytes)}`;
   const rows: [string, string][] = [
     ["node", `${info.node}, ${info.platform}`],
     ["processor", `${info.cpu}, ${info.threads} of ${info.processors} logical processors`],
@@ -75,7 +84,7 @@ function shown(info: Info, { bold, dim, green, yellow }: Terminal["colors"]["out
       name,
       `${works ? green("works") : yellow("missing")}  ${about}${name === info.defaultBackend ? dim("  (the default)") : ""}`,
     ]),
-    ["cache", `${cache.folder}, ${objects}, ${bytes(cache.bytes)}`],
+    ["cache", `${cache.folder}, ${held}`],
   ];
   const width = Math.max(...rows.map(([name]) => name.length));
   return [bold(`downhill ${info.version}`), ...rows.map(([name, what]) => `  ${name.padEnd(width)}  ${what}`), ""].join(

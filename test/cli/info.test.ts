@@ -11,7 +11,12 @@ test("info --json names every backend, and whether it works", async () => {
     version: expect.stringMatching(/^\d/),
     node: process.versions.node,
     threads: expect.any(Number),
-    cache: { folder: expect.any(String), objects: expect.any(Number), bytes: expect.any(Number) },
+    cache: {
+      folder: expect.any(String),
+      objects: expect.any(Number),
+      programs: expect.any(Number),
+      bytes: expect.any(Number),
+    },
   });
   expect(info.backends.map(({ name }: { name: string }) => name)).toEqual(backendNames);
   expect(info.backends.find(({ name }: { name: string }) => name === "js").works).toBe(true);

@@ -226,20 +226,25 @@ function list(folder: string): string[] {
 
 export interface CacheReport {
   readonly folder: string;
+  /** Compiled: programs, and the libraries that they call. */
   readonly objects: number;
+  /** Traced before, and called without being made again (programs.ts). */
+  readonly programs: number;
+  /** Of all of these. */
   readonly bytes: number;
 }
 
-/** What the cache holds: compiled objects and their size. */
+/** What the cache holds, and its size. */
 export function cacheReport(): CacheReport {
   const folder = cacheFolder();
-  let objects = 0;
-  let bytes = 0;
-  for (const key of list(join(folder, "objects"))) {
-    for (const name of list(entryFolder(folder, key))) {
-      objects += 1;
-      bytes += statSync(join(entryFolder(folder, key), name), { throwIfNoEntry: false })?.size ?? 0;
-    }
-  }
-  return { folder, objects, bytes };
+  const objects = list(join(folder, "objects")).flatMap((key) => {
+    const home = entryFolder(folder, key);
+    return list(home).map((name) => join(home, name));
+  });
+  const programs = list(join(folder, "programs")).map((name) => join(folder, "programs", name));
+  const bytes = [...objects, ...programs].reduce(
+    (sum, path) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0),
+    0,
+  );
+  return { folder, objects: objects.length, programs: programs.length, bytes };
 }

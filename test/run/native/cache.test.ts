@@ -348,9 +348,12 @@ describe.skipIf(!compiler.found)("compileToObject", () => {
   });
 
   test("the report counts what is there", () => {
-    expect(cacheReport()).toEqual({ folder: cache, objects: 0, bytes: 0 });
+    expect(cacheReport()).toEqual({ folder: cache, objects: 0, programs: 0, bytes: 0 });
     const { path } = compileToObject(writes(59));
-    expect(cacheReport()).toEqual({ folder: cache, objects: 1, bytes: statSync(path).size });
+    expect(cacheReport()).toEqual({ folder: cache, objects: 1, programs: 0, bytes: statSync(path).size });
+    mkdirSync(join(cache, "programs"));
+    writeFileSync(join(cache, "programs", "key.json"), "kept");
+    expect(cacheReport()).toEqual({ folder: cache, objects: 1, programs: 1, bytes: statSync(path).size + 4 });
     rmSync(cache, { recursive: true });
     expect(compileToObject(writes(59)).cached).toBe(false); // the cache may be deleted at any time
   });
