@@ -29,7 +29,8 @@ export const usage = `npm run bench -- [options]      how fast training steps ar
   --peers           compare with PyTorch, JAX, scikit-learn, TensorFlow.js and jax-js, taking turns with them: those
                     that bench/peers/README.md has installed. DOWNHILL_PEERS_PYTHON names the Python to use.
                     Takes 35 minutes instead of eight, 10 with --quick
-  --save            keep what was measured in bench/results, under today's date and this machine's name
+  --save            keep what was measured in bench/results, under today's date and this machine's name;
+                    what lies there already is replaced, with --only as well
   --json            a line of JSON per row, and nothing else
   --help            this text
 
