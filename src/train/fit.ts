@@ -112,7 +112,10 @@ export type FitOptions<N extends Module> = RunOptions & {
 export type Start = {
   /** Memory that the training will take: state, data, and what its programs compute in. Node and its heap come on top. */
   readonly predictedBytes: number;
-  /** The same with all that the process takes besides, where the backend can tell. */
+  /**
+   * The same with all that the process takes besides while it trains, where the backend can tell. Checkpoints, the best
+   * model and, at the end, the result are copies that come on top.
+   */
   readonly processBytes?: number;
   readonly secondsCompiling: number;
 };
