@@ -21,7 +21,8 @@ type Row = {
   readonly needs: readonly MathFunction[];
   /**
    * Bound on the error of the f32 function in units in the last place, with and without a fused multiply-add; a test holds
-   * it. For sin and cos of 2¹⁸ and more, 4e-10 comes on top; exp is 0 below 2⁻¹²⁶.
+   * it. For sin and cos of 2¹⁸ and more, 4e-10 comes on top; exp is 0 below 2⁻¹²⁶, and erf and expm1 of less than 1e-37
+   * may be off by 2⁻¹²⁶, where a number on the way would be denormal.
    */
   readonly ulps: number;
 };
