@@ -151,18 +151,19 @@ function descent(xs: readonly Tensor[], ys: readonly Tensor[]): Trace {
   return { state: xs.map((now, k) => ({ now, next: next[k]! })), resident: [], feeds: [], outputs: [loss] };
 }
 
-/** Products of two tensors, joined and multiplied again: they lie in the memory of the whole. */
-function join(known: readonly Tensor[], choice: Choice): Tensor {
+/** Two products, the second perhaps of the first, and of both joined a third one: they may lie in the memory of the whole. */
+function join(known: readonly Tensor[], choice: Choice): Tensor[] {
   const { a, b, c } = choice;
   const fit = known.filter((t) => t.rank > 0 && size(t.shape) > 0 && size(t.shape) < 60);
-  if (fit.length === 0) return combine(known, choice);
-  const parts = [a, b].map((k) => {
-    const x = fit[k % fit.length]!;
+  if (fit.length === 0) return [];
+  const made = (x: Tensor) => {
     const y = x.reshape([-1, x.shape.at(-1)!]).matmul(full(0.5, [x.shape.at(-1)!, 3]));
     return c % 2 ? y.tanh() : y;
-  });
-  const whole = concat(parts);
-  return whole.matmul(whole.transpose().matmul(whole)).mul(0.1);
+  };
+  const first = made(fit[a % fit.length]!);
+  const second = made(c % 4 > 1 ? first : fit[b % fit.length]!);
+  const whole = concat([first, second]);
+  return [first, second, whole.matmul(whole.transpose().matmul(whole)).mul(0.1)];
 }
 
 /** In how many places of memory several kernels write. */
@@ -180,7 +181,7 @@ test("blocks of random graphs keep to their own memory", () => {
       const xs = shapes.map((s) => input(s));
       const known: Tensor[] = [...xs];
       const grow = (some: typeof plan) =>
-        some.forEach((choice) => known.push((choice.op % 5 === 0 ? join : combine)(known, choice)));
+        some.forEach((choice) => known.push(...(choice.op % 5 ? [combine(known, choice)] : join(known, choice))));
       // Some of it is computed again for the gradient.
       grow(plan.slice(0, 2));
       recompute(() => grow(plan.slice(2, 5)));
