@@ -78,8 +78,8 @@ export class Run<S> {
   readonly backend: Backend;
   /** @internal The most that a program may use, where that was said. */
   readonly threads: number | undefined;
-  /** The state's tree without its Values. */
-  private readonly skeleton: unknown;
+  /** The state's tree, with the numbers of slots for Values. */
+  private readonly skeleton: { readonly [K in keyof S]: unknown };
   private readonly slots: readonly Slot[];
   private readonly held: Memory;
   /** One for all programs, as one call runs at a time. */
@@ -92,8 +92,9 @@ export class Run<S> {
   private constructor(backend: Backend, threads: number | undefined, state: S) {
     this.backend = backend;
     this.threads = threads;
-    this.skeleton = tree.map(() => null, state); // its numbers would be there twice
     let at = 0;
+    let slot = 0;
+    this.skeleton = tree.map(() => slot++, state); // its Values would be there twice
     this.slots = tree.paths<Value>(state).map(([path, v]) => {
       if (!(v instanceof Value)) fail(`run: the state at ${path || "the top"} is not a Value`);
       const slot = { path, dtype: v.dtype, shape: v.shape, at };
@@ -116,12 +117,20 @@ export class Run<S> {
 
   /** A copy of the state. */
   state(): S {
+    return this.copied(this.skeleton);
+  }
+
+  /** A copy of one part of it, such as the parameters without what an optimizer remembers. */
+  part<K extends keyof S & string>(name: K): S[K] {
+    if (!Object.hasOwn(this.skeleton, name)) fail(`run: the state has no part ${name}`);
+    return this.copied(this.skeleton[name]);
+  }
+
+  // any: the tree of the slots' Values.
+  private copied(slots: unknown): any {
     this.idle();
-    const values = this.slots.map(
-      ({ dtype, shape, at }) => new Value(dtype, shape, copyOut(this.held, dtype, size(shape), at)),
-    );
-    let k = 0;
-    return tree.map(() => values[k++], this.skeleton);
+    const copy = ({ dtype, shape, at }: Slot) => new Value(dtype, shape, copyOut(this.held, dtype, size(shape), at));
+    return tree.map((k: number) => copy(this.slots[k]!), slots);
   }
 
   /** Overwrite the state. Throws, and changes nothing, where a shape, a dtype or a path differs. */

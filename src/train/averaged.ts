@@ -47,8 +47,7 @@ const trained = (run: Run<Accumulating>): Shown => ({
   prepare() {},
   during: (body) => body(),
   async model() {
-    const { params, state } = run.state();
-    return { params, state };
+    return { params: run.part("params"), state: run.part("state") };
   },
   settled: async (model) => model,
 });
@@ -70,7 +69,7 @@ export function shown(run: Run<Accumulating>, loop: Loop<Accumulating, any, any,
   if (!optimizer.evaluated) return trained(run);
   const show = shownBy(optimizer);
   const average = run.loop<Record<never, never>, Tree>((s: Tree) => ({ output: show(s) }));
-  const calibrates = tree.leaves(run.state().state).length > 0;
+  const calibrates = tree.leaves(run.part("state")).length > 0;
   const calls = calibrates ? calibration(plan, seed, o.batches) : [];
   return {
     prepare() {
@@ -90,7 +89,7 @@ export function shown(run: Run<Accumulating>, loop: Loop<Accumulating, any, any,
     async model() {
       const { output } = await average.take(1, {});
       const params = tree.map((v: Value) => new Value(v.dtype, v.shape.slice(1), v.data), output);
-      return { params, state: run.state().state };
+      return { params, state: run.part("state") };
     },
     async settled(model) {
       if (!calibrates) return model;

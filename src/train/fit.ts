@@ -353,9 +353,8 @@ class Trainer {
     requireFollowed(options.lr, data.validation !== undefined, metrics);
     this.improves = earlyStopping && improvement(earlyStopping, metrics);
 
-    const { params, gradients } = run.state();
-    this.accumulates = tree.leaves(gradients).length > 0;
-    this.scalars = floatOf(params);
+    this.accumulates = tree.leaves(run.part("gradients")).length > 0;
+    this.scalars = floatOf(run.part("params"));
     const training = examplesIn(data.train, precision);
     const computed = { data: training.resident, precision };
     const step = this.accumulates
@@ -728,7 +727,7 @@ class Trainer {
 
   /** The last update is watched by no later loss. */
   private async requireFinite(): Promise<void> {
-    const finite = tree.leaves<Value>(this.run.state().params).every((p) => p.data.every(Number.isFinite));
+    const finite = tree.leaves<Value>(this.run.part("params")).every((p) => p.data.every(Number.isFinite));
     if (finite || this.bestModel) return;
     throw await this.failed({
       loss: NaN,

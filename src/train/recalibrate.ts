@@ -63,7 +63,7 @@ export async function recalibrated(
   const run = await Run.start<Calibrated>({ params, state }, { backend, threads });
   const loop = run.loop(calibrationStep(net, examples), { data: examples.resident, precision });
   for (const { steps, feeds } of calls) await loop.take(steps, feeds);
-  return run.state().state;
+  return run.part("state");
 }
 
 // any: these trees are as the net and the rule made them; here they only pass through

@@ -142,6 +142,8 @@ describe.each(backends)("%s", (backend) => {
     expect(bits(run.state().w)).toBe(bits(before.w));
     run.load({ w: value([3, 1], [1, 2, 3]), b: value([1], [4]) });
     expect([...run.state().w.data, ...run.state().b.data]).toEqual([1, 2, 3, 4]);
+    expect([...run.part("b").data]).toEqual([4]);
+    expect(() => run.part("c" as "b")).toThrow("run: the state has no part c");
     expect(() => run.load({ w: value([3, 1], [7, 7, 7]), b: value([2], [4, 4]) })).toThrow(
       "run: b is f32[1], the new state has f32[2]",
     );
