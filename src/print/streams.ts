@@ -4,6 +4,7 @@
  * takes fifty, and memory answers after many lines. A loop that asks for each line early computes while memory moves.
  */
 import type { Buffer, Loop, Store } from "../compile/program.ts";
+import { storages } from "../ir/dtype.ts";
 import { type Expr, linear, loadsIn } from "../ir/expr.ts";
 import { bytesOf } from "../ir/value.ts";
 
@@ -13,10 +14,19 @@ const NEAR = 1 << 14;
 /** Where a walk is at an iteration. */
 export type Stream = { readonly buffer: Buffer; readonly at: Expr };
 
-/** The walks along a loop, each once, without those in what is small or a block has made for itself. */
+/** Bytes of an element below which a strip is no whole vector: gcc would take narrow vectors for all of the loop. */
+const NARROW = 4;
+
+/**
+ * The walks along a loop, each once, without those in what is small or a block has made for itself. None where an element
+ * of something is narrow, such as a mask.
+ */
 export function streams(loop: Loop, stores: readonly Store[], named: ReadonlyMap<string, Buffer>): Stream[] {
-  const loads = loadsIn(stores.flatMap((s) => [s.at, s.value])).filter((e) => e.src[1]!.const);
-  const touched = [...loads.map((e) => ({ buffer: named.get(e.arg as string)!, at: e.src[0]! })), ...stores];
+  const loads = loadsIn(stores.flatMap((s) => [s.at, s.value]));
+  const read = loads.map((e) => ({ buffer: named.get(e.arg as string)!, at: e.src[0]!, always: e.src[1]!.const }));
+  const isNarrow = ({ buffer }: Omit<Stream, "at">) => storages[buffer.storage ?? buffer.dtype].bytes < NARROW;
+  if ([...read, ...stores].some(isNarrow)) return [];
+  const touched = [...read.filter((r) => r.always), ...stores];
   const found = new Map<string, Stream>();
   for (const { buffer, at } of touched) {
     const form = linear(at);

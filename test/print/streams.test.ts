@@ -30,6 +30,12 @@ test("what is small is near", () => expect(asked(traced(sum, [1000], [1000]))).t
 test("so is a row that all others are added to", () => expect(asked(traced(sum, [512, 300], [1, 300]))).toEqual([2]));
 test("a loop that reads across memory asks for nothing", () =>
   expect(asked(traced((a, b) => a.add(b.permute([1, 0])), [300, 128], [128, 300]))).toEqual([0]));
+test("nor does one with a mask, whose lanes are not as wide", () => {
+  const [x, y, mask] = [input([512, 300]), input([512, 300]), input([512, 300], "bool")];
+  const of = (value: Tensor) => asked({ state: [], resident: [x, y, mask], feeds: [], outputs: [value] });
+  expect(of(y.lt(0).where(x, y))).toEqual([3]);
+  expect(of(mask.where(x, y))).toEqual([0]);
+});
 test("what a block makes for itself is near", () => {
   const trace = traced((x) => softmax(x, 1), [8192, 256]);
   const { named, kernels } = compile(trace, { banded: true });
