@@ -7,10 +7,11 @@ export * from "./ir/index.ts";
 export * as draws from "./ir/random.ts";
 /** Keys, draws and permutations on the host, as functions of a seed. */
 export * as random from "./random.ts";
-export type { Backend, BackendName, Executable, Limits, Memory } from "./run/backend.ts";
+export type { Backend, BackendName, Executable, Known, Limiter, Limits, Load, Memory, Spent } from "./run/backend.ts";
 export type { Finding, Operand } from "./run/explain.ts";
 export { evaluate, jit } from "./run/jit.ts";
 export {
+  type Footprint,
   type Loop,
   type LoopOptions,
   type Result,

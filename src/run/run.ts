@@ -301,17 +301,18 @@ export class Loop<S, F, D, O> {
     earlier: unknown,
   ): Promise<Taken<O>> {
     const { checks, feeds, executable } = variant;
-    this.reserve(variant, steps);
+    this.reserve(variant, steps || 1);
+    const { places } = variant; // of this call, whatever is reserved while it runs
     check(
       checks,
       feeds,
       values.map(([, v]) => v),
     );
-    values.forEach(([, v], k) => copyIn(variant.places.feeds[k]!, v, 0));
-    const taken = await executable.run(variant.places, steps);
+    values.forEach(([, v], k) => copyIn(places.feeds[k]!, v, 0));
+    const taken = await executable.run(places, steps);
     let k = 0;
     const give = (t: Tensor, old?: Value) => {
-      const memory = variant.places.outputs[k++]!;
+      const memory = places.outputs[k++]!;
       const shape = [taken, ...t.shape];
       return new Value(t.dtype, shape, copyOut(memory, t.dtype, size(shape), 0, old));
     };
@@ -325,7 +326,9 @@ export class Loop<S, F, D, O> {
     readonly program: Program;
     readonly executable: Executable;
   } {
-    const { program, executable } = this.variant(feeds);
+    const variant = this.variant(feeds);
+    const { program, executable } = variant;
+    this.reserve(variant, tree.leaves<Value>(feeds)[0]?.shape[0] || 1);
     return {
       executable,
       get program() {
@@ -406,9 +409,7 @@ export class Loop<S, F, D, O> {
     const resident = [...this.resident, ...constants.map((v) => residentOf(backend, v))];
     const workspace = this.run.workspace(executable.bytes);
     const places = { state: this.run.place, workspace, resident, feeds: [], outputs: [] };
-    const variant = { ...loaded, feeds: feed.inputs, outputs, output: result.output, capacity: 0, places };
-    this.reserve(variant, tree.leaves<Value>(feeds)[0]?.shape[0] || 1);
-    return variant;
+    return { ...loaded, feeds: feed.inputs, outputs, output: result.output, capacity: 0, places };
   }
 
   /** Copies the data to where the program is, and lets go of what was given. */

@@ -50,6 +50,7 @@ describe.each(backends)("%s", (backend) => {
 
   test("what is compiled for feeds of many steps has room for them", async () => {
     const { run, loop, feeds } = await started(backend, { batch: 32, width: 16 });
+    loop.compiled(feeds(1));
     loop.compiled(feeds(10));
     const { predictedBytes } = run.memory();
     await loop.take(10, feeds(10));

@@ -21,10 +21,13 @@ const STAGGER = 1040;
 /** The best of what a short while gives: about 0.5 s and, while it lasts, 400 MB. Throws where the compiler fails. */
 export function measureLimits(compiler: Compiler, threads = 1): Limits {
   const limiter = new NativeLimiter(compiler, threads);
-  const samples = Array.from({ length: 9 }, () => limiter.sample());
-  limiter.free();
-  const most = (of: (sample: Limits) => number) => Math.max(...samples.map(of));
-  return { threads, flops: most((s) => s.flops), memory: most((s) => s.memory), cache: most((s) => s.cache) };
+  try {
+    const samples = Array.from({ length: 9 }, () => limiter.sample());
+    const most = (of: (sample: Limits) => number) => Math.max(...samples.map(of));
+    return { threads, flops: most((s) => s.flops), memory: most((s) => s.memory), cache: most((s) => s.cache) };
+  } finally {
+    limiter.free();
+  }
 }
 
 export class NativeLimiter implements Limiter {

@@ -31,9 +31,10 @@ export function modulesOf(here: string, began = performance.timeOrigin): string 
         if (entry.isDirectory()) folders.push(path);
         if (!entry.name.endsWith(kind)) continue;
         const { ino, size, ctimeMs } = statSync(path);
-        if (ctimeMs >= began - TICK) return undefined;
+        const whole = ctimeMs % 1000 === 0;
+        if (ctimeMs >= began - (whole ? 1000 : TICK)) return undefined;
         known += `${path} ${ino} ${size} ${ctimeMs}\n`;
-        if (ctimeMs % 1000 === 0) hash.update(readFileSync(path));
+        if (whole) hash.update(readFileSync(path));
       }
     }
   } catch {

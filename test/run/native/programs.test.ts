@@ -123,6 +123,15 @@ describe.skipIf(!compiler.found)("a program that was made before (needs a C comp
     expect(recalled).toEqual(made);
   });
 
+  test("one trace in two precisions has two names", async () => {
+    const [full, half] = [watched({ cold: true }), watched({ cold: true })];
+    await training(full.backend);
+    await training(half.backend, { precision: "bf16" });
+    expect(half.seen.names[0]).not.toBe(full.seen.names[0]);
+    const withoutPrecision = (name: string) => name.slice(name.indexOf(" "));
+    expect(withoutPrecision(half.seen.names[0]!)).toBe(withoutPrecision(full.seen.names[0]!));
+  });
+
   test("a GPT, and gradients that are added up before an update", async () => {
     const net = gpt({ vocabulary: 11, layers: 1, heads: 2, width: 16, context: 8 });
     const tokens = integers([4, 3, 9], 11);
