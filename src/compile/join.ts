@@ -34,7 +34,7 @@ export function joins(
   for (const whole of order) {
     if (whole.op !== "add" || !keep.has(whole) || results.has(whole) || wholes.has(whole) || roundedTo(whole)) continue;
     const placed = partsOf(whole, readers, layoutOf(whole, lying))?.map((part) =>
-      computed(part, keep, results, products, wholes),
+      computed(part, keep, results, products, wholes, joined),
     );
     if (!placed || placed.includes(undefined)) continue;
     const parts = new Map(placed as Part[]);
@@ -88,6 +88,7 @@ function computed(
   results: ReadonlySet<Tensor>,
   products: ReadonlyMap<Tensor, Product>,
   wholes: ReadonlyMap<Tensor, Tensor>,
+  joined: ReadonlyMap<Tensor, unknown>,
 ): Part | undefined {
   let [t, steps] = [outside, lies.steps];
   while (t.op === "permute" || t.op === "reshape") {
@@ -97,7 +98,7 @@ function computed(
     [t, steps] = [t.src[0]!, below];
   }
   const own = products.has(t) || (isElementwise(t.op) && keep.has(t)); // other sums fill their buffer with zeros first
-  const free = !results.has(t) && !wholes.has(t) && ![...wholes.values()].includes(t) && !roundedTo(t);
+  const free = !results.has(t) && !wholes.has(t) && !joined.has(t) && !roundedTo(t);
   return own && free ? [t, { steps, start: lies.start }] : undefined;
 }
 
