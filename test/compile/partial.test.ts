@@ -56,12 +56,12 @@ describe("the gradient of a convolution's weight", () => {
   test("is made image by image, where images are large", () => expect(bandsOf([64, 28, 28])).toEqual([64]));
   test("or some of them at a time", () => expect(bandsOf([64, 14, 28])).toEqual([32]));
   test("but not where a part would be many images, or the parts few, or large", () => {
-    for (const [shape, c] of [
-      [[64, 7, 7], 8],
-      [[6, 28, 28], 8],
-      [[64, 28, 28], 4096],
+    for (const [shape, c, parts] of [
+      [[256, 7, 7], 8, 16],
+      [[6, 28, 28], 8, 6],
+      [[64, 28, 28], 4096, 64],
     ] as const) {
-      expect(bandsOf(shape, c)).not.toContain(shape[0]);
+      expect(bandsOf(shape, c)).not.toContain(parts);
     }
   });
 
