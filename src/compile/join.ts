@@ -1,7 +1,8 @@
 /**
  * Tensors joined end to end, without a copy. In the graph a concatenation is a sum of its parts with zeros around them, and
  * so is the gradient of what was split, such as the projection of queries, keys and values. Where every part is computed
- * anyway, it is written at its place in the whole: the parts then are views of one buffer, and the sum has no kernel.
+ * anyway, it is written at its place in the whole: the parts then are views of one buffer, and the sum has no kernel. A
+ * result that is another shape of what is computed, as a product's is, has that for its only part.
  */
 import { isElementwise, type Range } from "../ir/ops.ts";
 import { axes, type Shape } from "../ir/shape.ts";
@@ -32,12 +33,15 @@ export function joins(
   const joined = new Map<Tensor, readonly Tensor[]>(); // the parts of each whole
   let lying = layouts;
   for (const whole of order) {
-    if (whole.op !== "add" || !keep.has(whole) || results.has(whole) || wholes.has(whole) || roundedTo(whole)) continue;
-    const placed = partsOf(whole, readers, layoutOf(whole, lying))?.map((part) =>
-      computed(part, keep, results, products, wholes, joined),
-    );
+    const result = results.has(whole);
+    if (whole.op !== (result ? "reshape" : "add") || !keep.has(whole) || wholes.has(whole) || roundedTo(whole))
+      continue;
+    const lies = layoutOf(whole, lying);
+    const found: Part[] | undefined = result ? [[whole, lies]] : partsOf(whole, readers, lies);
+    const placed = found?.map((part) => computed(part, keep, results, products, wholes, joined));
     if (!placed || placed.includes(undefined)) continue;
     const parts = new Map(placed as Part[]);
+    if (result && [...parts.keys()].some((t) => layouts.has(t))) continue; // that has its own order for a reason
     if (parts.size < placed.length || isCircle([...parts.keys()], wholes, joined, at)) continue;
     const next = new Map([...lying, ...parts]);
     const changed = new Map<Tensor, Product>();

@@ -151,3 +151,31 @@ describe.each(Object.entries(cases))("%s", (_, { shapes, of, beside }) => {
     expect(writes.length - new Set(writes).size).toBe(beside);
   });
 });
+
+describe("a result that is a product in another shape", () => {
+  const [x, w, h] = [input([6, 8]), input([8, 8]), input([6, 8])];
+  const kinds = (next: Tensor, outputs: readonly Tensor[] = []) =>
+    compile({ state: [{ now: h, next }], resident: [x, w], feeds: [], outputs }, { banded: true }).kernels.map(
+      ({ kind }) => kind,
+    );
+
+  test("has no kernel of its own", () => {
+    expect(kinds(x.matmul(w))).toEqual(["contraction"]);
+    expect(kinds(h, [x.matmul(w).reshape([2, 3, 8])])).toEqual(["contraction"]);
+  });
+  test("is copied where the product reads the state that it becomes, and where it is two results", () => {
+    expect(kinds(h.matmul(w))).toEqual(["contraction", "nest"]);
+    expect(kinds(x.matmul(w), [x.matmul(w)])).toEqual(["contraction", "nest"]);
+  });
+  test.each(backends)("on %s lies in the order of its shape, whoever else reads the product", async (backend) => {
+    const of = (x: Tensor, w: Tensor) => {
+      const y = x.matmul(w);
+      return [y.reshape([3, 2, 8]), y.transpose(), concat([y, y.square()]).matmul(w)];
+    };
+    const args = [draw([6, 8], "f64", -1, 1, 1), draw([8, 8], "f64", -1, 1, 2)] as const;
+    const inputs = args.map((a) => input(a.shape, "f64"));
+    const want = naive(of(inputs[0]!, inputs[1]!), new Map(inputs.map((t, k) => [t, [...args[k]!.data]])));
+    const got = await jit(of, { backend })(...args);
+    got.forEach((y, k) => expect(distance(y.data, want[k]!), `output ${k}`).toBeLessThan(1e-12));
+  });
+});
