@@ -8,6 +8,8 @@ const compiler = probeCompiler();
 test.skipIf(!compiler.found).each([1, 2])("the limits of %i threads", (threads) => {
   if (!compiler.found) return;
   const limiter = new NativeLimiter(compiler, threads);
+  const arrays = new Float32Array(limiter.arrays.view());
+  for (let k = 0; k < arrays.length; k += 1024) if (arrays[k] === 0) throw new Error(`${k} was never written`);
   for (const limits of [measureLimits(compiler, threads), limiter.sample()]) {
     expect(limits.threads).toBe(threads);
     // Below what any machine with a C compiler does, above what any can: a formula that is off by a thousand is outside.
