@@ -1,8 +1,8 @@
 /**
  * The entry point of a program in C: its steps, each a walk over the bands. A band that is cut is walked block by block,
- * each member of the team taking its own run of blocks; a barrier stands where a band needs what others have made. What
- * is not cut is the first member's. Where nothing is cut there is neither team nor barrier, and the step is a plain list
- * of calls.
+ * each member of the team taking blocks until none is left; a barrier stands where a band needs what others have made.
+ * What is not cut is the first member's. Where nothing is cut there is neither team nor barrier, and the step is a plain
+ * list of calls.
  */
 import type { Band, Member } from "../../compile/band.ts";
 import type { Buffer, Contraction, Loop, Program } from "../../compile/program.ts";
@@ -13,6 +13,7 @@ import { barrier } from "./barrier.ts";
 import type { Clock } from "./clock.ts";
 import { Packs } from "./packs.ts";
 import type { Products, Times } from "./products.ts";
+import { shares } from "./shares.ts";
 import { types } from "./types.ts";
 
 /**
@@ -125,9 +126,9 @@ export class Kernels {
 
 /** The lines of the entry point, and how much scratch memory each member of a team needs. */
 export function entry(program: Program, kernels: Kernels, products: Products, clock?: Clock) {
-  const shared = program.bands.some((band) => band.blocks > 1);
   const own = program.scratchBytes; // what lives in blocks; behind it, what products need
-  const bands = program.bands.map((band) => walk(band, kernels, clock));
+  const cut = program.bands.filter((band) => band.blocks > 1);
+  const bands = program.bands.map((band) => walk(band, kernels, cut.indexOf(band), clock));
   const begin = (id: string) => (clock ? [`  ${clock.begin(id)}`] : []);
   const lap = (of: (c: Clock) => string) => (clock ? [`    ${of(clock)}`] : []);
   const start = lap((c) => c.between);
@@ -156,8 +157,9 @@ export function entry(program: Program, kernels: Kernels, products: Products, cl
   // `over` is asked after the barrier that ends a step, when the first member may already be in the next: so there are two.
   const team = [
     barrier,
+    shares(cut.length),
     "typedef void (*dh_team)(void (*task)(void *, int, int), void *arg, int wanted);",
-    "struct dh_call { struct dh_barrier barrier; char **memory; volatile int *stop; long n, s; int over[2]; };",
+    "struct dh_call { struct dh_barrier barrier; char **memory; volatile int *stop; struct dh_shares *shares; long n, s; int over[2]; };",
     "static void dh_steps(void *arg, int id, int members) {",
     "  struct dh_call *const call = arg;",
     "  char **const memory = call->memory;",
@@ -181,25 +183,29 @@ export function entry(program: Program, kernels: Kernels, products: Products, cl
     "  dh_restore(before);",
     "}",
     "void dh_run(char **memory, double *steps, volatile int *stop) {",
-    "  struct dh_call call = { .memory = memory, .stop = stop, .n = (long)steps[0] };",
+    "  const int wanted = steps[2] < 2 ? 1 : (int)steps[2];",
+    "  struct dh_shares shares[wanted];",
+    "  dh_prepare(shares, wanted);",
+    "  struct dh_call call = { .memory = memory, .stop = stop, .shares = shares, .n = (long)steps[0] };",
     "  if (call.n > 0 && !*stop) {",
-    "    if (steps[2] < 2) dh_steps(&call, 0, 1); else ((dh_team)memory[3])(dh_steps, &call, (int)steps[2]);",
+    "    if (wanted < 2) dh_steps(&call, 0, 1); else ((dh_team)memory[3])(dh_steps, &call, wanted);",
     "  }",
     "  steps[1] = (double)call.s;",
     "}",
   ];
+  const shared = cut.length > 0;
   return { lines: shared ? team : alone, scratchBytes, temporaryBytes: program.temporaryBytes + packs.bytes, shared };
 }
 
-/** The statements that walk a band; `cut` where each member of a team takes its own blocks. */
-function walk(band: Band, kernels: Kernels, clock?: Clock) {
+/** The statements that walk a band; `cut` where the members of a team share its blocks: `index` counts such bands. */
+function walk(band: Band, kernels: Kernels, index: number, clock?: Clock) {
   const { blocks } = band;
   const calls = band.members.map((m) => `${kernels.call(band, m)}${clock ? ` ${clock.lap(m.kernel)}` : ""}`);
   if (blocks === 1) return { band, cut: false, lines: calls.map((c) => `    ${c}`) };
   const whole = band.slices % band.perBlock === 0;
   const end = `lo + ${band.perBlock}`;
   const lines = [
-    `    for (long block = ${blocks}L * id / members, last = ${blocks}L * (id + 1) / members; block < last; block++) {`,
+    `    for (long block; (block = dh_next(call->shares, ${index}, ${blocks}, id, members, s)) >= 0;) {`,
     `      const long lo = block * ${band.perBlock}, hi = ${whole ? end : `${end} < ${band.slices} ? ${end} : ${band.slices}`};`,
     ...calls.map((c) => `      ${c}`),
     "    }",
