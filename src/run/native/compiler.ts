@@ -13,20 +13,17 @@ import {
   accessSync,
   closeSync,
   constants,
-  mkdirSync,
   openSync,
   readFileSync,
   readSync,
   realpathSync,
-  renameSync,
-  rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
 import { cpus } from "node:os";
 import { delimiter, join, resolve } from "node:path";
 import type { Bf16 } from "../../print/c/bf16.ts";
-import { cacheFolder, inFolder, NoSpace, reasonOf } from "./folder.ts";
+import { cacheFolder, inFolder, keepText, NoSpace, reasonOf } from "./folder.ts";
 
 export type Simd = "avx512" | "avx2" | "neon" | "generic";
 
@@ -226,7 +223,7 @@ function probe(command: string, words: readonly string[], march: string | undefi
   const kept = readAnswer(key);
   const answer = kept ?? ask(command, words, march);
   if ("found" in answer) return answer; // failures are not kept: the next process sees the repair
-  if (!kept) keepAnswer(key, answer);
+  if (!kept) keepText(answerFile(key), JSON.stringify(answer)); // the next process need not ask
   const { fullVersion, simd, bf16 } = answer;
   return {
     found: true,
@@ -251,18 +248,6 @@ function readAnswer(key: string): Answer | undefined {
     return whole && bf16 !== undefined && UNITS.includes(bf16) ? { fullVersion, simd, bf16 } : undefined;
   } catch {
     return undefined; // missing or damaged: ask again
-  }
-}
-
-function keepAnswer(key: string, answer: Answer): void {
-  const file = answerFile(key);
-  const draft = `${file}.${process.pid}.${Math.random().toString(36).slice(2)}`;
-  try {
-    mkdirSync(join(cacheFolder(), "compilers"), { recursive: true, mode: 0o700 });
-    writeFileSync(draft, JSON.stringify(answer), { mode: 0o600 });
-    renameSync(draft, file);
-  } catch {
-    rmSync(draft, { force: true }); // only a saving of time is lost
   }
 }
 

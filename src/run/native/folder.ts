@@ -5,7 +5,7 @@
  * 0700, and one that belongs to somebody else, or that others can write to, is not used. Where there is no usable folder
  * (a read-only home, a full disk) a private temporary one serves this process alone, with one warning.
  */
-import { mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { fail } from "../../ir/fail.ts";
@@ -67,6 +67,22 @@ export function trustedFolder(): string | undefined {
     return danger(path) === undefined ? path : undefined;
   } catch {
     return undefined;
+  }
+}
+
+/** Puts text into a file of the cache, by one rename. Only a saving of time: where that cannot be, nothing is said. */
+export function keepText(file: string, text: string): void {
+  const draft = `${file}.${process.pid}.${Math.random().toString(36).slice(2)}`;
+  try {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    try {
+      writeFileSync(draft, text, { mode: 0o600 });
+      renameSync(draft, file);
+    } finally {
+      rmSync(draft, { force: true }); // there is one where the other two failed
+    }
+  } catch {
+    // a full disk, a read-only one, or something else in its place
   }
 }
 

@@ -8,14 +8,14 @@
  * and removed; the same holds for the object it names (cache.ts).
  */
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import type { Outline } from "../../compile/identity.ts";
 import type { Bf16 } from "../../print/c/bf16.ts";
 import { machineOf, touch } from "./cache.ts";
 import type { Compiler } from "./compiler.ts";
 import type { Signature } from "./executable.ts";
-import { trustedFolder } from "./folder.ts";
+import { keepText, trustedFolder } from "./folder.ts";
 import type { Called } from "./library.ts";
 import { modulesOf } from "./modules.ts";
 
@@ -66,25 +66,8 @@ export function storedProgram(key: string): Entry | undefined {
   return undefined;
 }
 
-/** Only a saving of time: where it cannot be written, the next process compiles. */
+/** Where it cannot be kept, the next process compiles. */
 export function keepProgram(key: string, entry: Entry): void {
   const folder = trustedFolder();
-  if (folder === undefined) return;
-  try {
-    place(fileOf(folder, key), written(JSON.stringify({ of: key, entry })));
-  } catch {
-    // a full disk, a read-only one, or something else in its place
-  }
-}
-
-function place(file: string, text: string): void {
-  const draft = `${file}.${process.pid}.${Math.random().toString(36).slice(2)}`;
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-  try {
-    writeFileSync(draft, text, { mode: 0o600 });
-    renameSync(draft, file);
-  } catch (problem) {
-    rmSync(draft, { force: true });
-    throw problem;
-  }
+  if (folder !== undefined) keepText(fileOf(folder, key), written(JSON.stringify({ of: key, entry })));
 }
