@@ -1,5 +1,16 @@
 /** A program that was made before runs without being made again, and gives the same bits. */
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -11,11 +22,12 @@ import type { Known, Load } from "../../../src/run/backend.ts";
 import { jit } from "../../../src/run/jit.ts";
 import { nativeBackend } from "../../../src/run/native/backend.ts";
 import { storedObject } from "../../../src/run/native/cache.ts";
-import { probeCompiler } from "../../../src/run/native/compiler.ts";
+import { type Compiler, probeCompiler } from "../../../src/run/native/compiler.ts";
 import { cacheFolder } from "../../../src/run/native/folder.ts";
 import { modulesOf } from "../../../src/run/native/modules.ts";
-import { programKey, storedProgram } from "../../../src/run/native/programs.ts";
+import { type Entry, keepProgram, programKey, storedProgram } from "../../../src/run/native/programs.ts";
 import { alwaysThreads } from "../../../src/run/native/threads.ts";
+import { unitFor } from "../../../src/run/native/tiles.ts";
 import { type LoopOptions, Run } from "../../../src/run/run.ts";
 import * as tree from "../../../src/tree.ts";
 
@@ -212,6 +224,9 @@ describe.skipIf(!compiler.found)("a program that was made before (needs a C comp
     };
     const edit = (name: string, by: (text: Buffer) => Uint8Array) =>
       writeFileSync(fileOf(name), by(readFileSync(fileOf(name))));
+    const change = (name: string, to: Partial<Entry>) =>
+      keepProgram(keyOf(name), { ...storedProgram(keyOf(name))!, ...to });
+    const notHere = () => (compiler.found && unitFor(compiler) === "amx" ? "avx512" : "amx");
 
     test.each<[string, (name: string) => unknown]>([
       [
@@ -223,6 +238,8 @@ describe.skipIf(!compiler.found)("a program that was made before (needs a C comp
       ["is not text", (name) => edit(name, (text) => text.map((b) => b ^ 0xff))],
       ["is another program's", async (name) => copyFileSync(fileOf(await other()), fileOf(name))],
       ["names an object that is gone", (name) => rmSync(storedObject(storedProgram(keyOf(name))!.object)!)],
+      ["was made with other kernels", (name) => change(name, { note: "/* kernels: others */\n" })],
+      ["multiplies with what is not here", (name) => change(name, { unit: notHere() })],
     ])("%s is made again", async (_, spoil) => {
       const { name, made } = await run(true);
       expect(made).toBe(1);
@@ -245,6 +262,118 @@ describe.skipIf(!compiler.found)("a program that was made before (needs a C comp
       vi.unstubAllEnvs();
       rmSync(cache, { recursive: true });
     }
+  });
+});
+
+describe("an entry", () => {
+  let cache = "";
+  beforeEach(() => {
+    cache = mkdtempSync(join(tmpdir(), "downhill-entries-"));
+    vi.stubEnv("DOWNHILL_CACHE", cache);
+  });
+  afterEach(() => {
+    vi.unstubAllEnvs();
+    rmSync(cache, { recursive: true });
+  });
+  const key = "0123456789";
+  const entry: Entry = {
+    signature: { resident: 0, feeds: [], outputs: [], temporaryBytes: 64, scratchBytes: 0, shared: false },
+    object: "abc",
+    called: [],
+    note: "",
+    unit: "none",
+    outline: { literals: [], checks: [] },
+  };
+  const file = () => join(cache, "programs", `${key}.json`);
+  const DAY = 24 * 60 * 60; // seconds
+
+  test("is what was kept, and nobody else may read it", () => {
+    expect(storedProgram(key)).toBeUndefined();
+    keepProgram(key, entry);
+    expect(storedProgram(key)).toEqual(entry);
+    expect(statSync(file()).mode & 0o777).toBe(0o600);
+    expect(readdirSync(join(cache, "programs"))).toEqual([`${key}.json`]);
+  });
+
+  test("with one bit flipped, whichever, or any of its end missing, is removed", () => {
+    keepProgram(key, entry);
+    const sound = readFileSync(file());
+    for (let k = 0; k < sound.length; k++) {
+      for (const spoilt of [sound.with(k, sound[k]! ^ 1), sound.subarray(0, k)]) {
+        writeFileSync(file(), spoilt);
+        expect(storedProgram(key), `byte ${k} of ${sound.length}`).toBeUndefined();
+        expect(existsSync(file())).toBe(false);
+      }
+    }
+  });
+
+  test("under another's key is removed", () => {
+    keepProgram("another", entry);
+    copyFileSync(join(cache, "programs", "another.json"), file());
+    expect(storedProgram(key)).toBeUndefined();
+    expect(readdirSync(join(cache, "programs"))).toEqual(["another.json"]);
+  });
+
+  test("is young again when it is used, once a day", () => {
+    keepProgram(key, entry);
+    const aged = (days: number) => {
+      const then = Math.round(Date.now() / 1000 - days * DAY);
+      utimesSync(file(), then, then);
+      expect(storedProgram(key)).toEqual(entry);
+      return statSync(file()).mtimeMs / 1000 - then;
+    };
+    expect(aged(59)).toBeGreaterThan(58 * DAY);
+    expect(aged(0.5)).toBe(0);
+  });
+
+  test("that cannot come to its place leaves no draft", () => {
+    mkdirSync(file(), { recursive: true });
+    keepProgram(key, entry);
+    expect(readdirSync(join(cache, "programs"))).toEqual([`${key}.json`]);
+    expect(storedProgram(key)).toBeUndefined();
+  });
+});
+
+describe("the key of a program", () => {
+  const one: Compiler = {
+    found: true,
+    command: "/usr/bin/cc",
+    words: [],
+    version: "cc 1",
+    fullVersion: "cc 1\nof somebody",
+    cpu: { model: "a CPU", features: "fast" },
+    simd: "avx512",
+    lanes: 16,
+    bf16: "none",
+    flags: { base: ["-O"], link: ["-shared"] },
+  };
+  const known = programKey("f32 true x", one);
+
+  test.each<[string, Partial<Compiler>]>([
+    ["flags", { flags: { ...one.flags, base: ["-O", "-g"] } }],
+    ["flags of the link", { flags: { ...one.flags, link: [] } }],
+    ["words of CC", { words: ["-m32"] }],
+    ["version of the compiler", { fullVersion: "cc 2" }],
+    ["CPU", { cpu: { ...one.cpu, model: "another" } }],
+    ["CPU's features", { cpu: { ...one.cpu, features: "faster" } }],
+    ["lanes", { lanes: 8 }],
+  ])("is another with other %s", (_, other) => {
+    expect(known).toMatch(/^[0-9a-f]{40}$/);
+    expect(programKey("f32 true x", { ...one })).toBe(known);
+    expect(programKey("f32 true x", { ...one, ...other })).not.toBe(known);
+  });
+
+  test("is another with another name or other modules, and there is none where those are unknown", async () => {
+    expect(programKey("bf16 true x", one)).not.toBe(known);
+    const keyFrom = async (modules: string | undefined) => {
+      vi.resetModules();
+      vi.doMock("../../../src/run/native/modules.ts", () => ({ modulesOf: () => modules }));
+      return (await import("../../../src/run/native/programs.ts")).programKey("f32 true x", one);
+    };
+    const [a, b] = [await keyFrom("a"), await keyFrom("b")];
+    expect(await keyFrom("a")).toBe(a);
+    expect(new Set([known, a, b]).size).toBe(3);
+    expect(await keyFrom(undefined)).toBeUndefined();
   });
 });
 
