@@ -48,6 +48,21 @@ const cases: Record<string, Case> = {
     of: (x, w, c) => gradients(attend(x, w).mul(c).sum(), [x, w]),
     beside: 2,
   },
+  "along an axis in the middle, where the rows of a product would no longer lie as one": {
+    shapes: [x!, w!, v!],
+    of: (x, w, v) => {
+      const [y, z] = [x.matmul(w), x.square().matmul(w)];
+      return [
+        concat([y, z], 1).matmul(
+          v
+            .slice(1, 0, 1)
+            .matmul(w.slice(0, 0, 1))
+            .transpose(),
+        ),
+      ];
+    },
+    beside: 0,
+  },
   "one that is joined twice": {
     shapes: [x!, w!],
     of: (x, w) => {
