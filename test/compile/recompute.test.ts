@@ -70,6 +70,42 @@ test("where there is no gradient nothing is computed twice", () => {
   expect(of(recompute).kernels.length).toBe(of(plain).kernels.length);
 });
 
+test("of kernels that also make what is kept, only what gradients want is made again", () => {
+  const [x, w, v] = [input([64, 16]), input([16, 32]), input([32, 32])];
+  const written = (mark: Mark) => {
+    const [kept, y] = mark(() => {
+      const h = x.matmul(w);
+      return [h.tanh(), h.exp().matmul(v)] as const; // tanh and exp are one kernel
+    });
+    const loss = kept.matmul(v).add(y).square().mean();
+    const outputs = [loss, ...gradients(loss, [w, v])];
+    const { kernels, named } = compile({ state: [], resident: [], feeds: [x, w, v], outputs });
+    return kernels.flatMap((k) => buffersOf(k, named).writes);
+  };
+  const again = written(recompute);
+  expect(again.length).toBe(written(plain).length + 2); // h and its exp
+  expect(new Set(again).size).toBe(again.length);
+});
+
+test("nothing is made again for a gradient that is taken while the part is being computed", () => {
+  const [x, w, v] = [input([64, 16]), input([16, 32]), input([32, 32])];
+  const before = (mark: Mark) => {
+    const y = mark(() => {
+      const h = x.matmul(w).tanh();
+      const [slope] = gradients(h.matmul(v).exp().sum(), [w]) as [Tensor];
+      return x.matmul(w.sub(slope)).tanh().exp().matmul(v);
+    });
+    const loss = y.square().mean();
+    const outputs = [loss, ...gradients(loss, [w, v])];
+    const { kernels, named } = compile({ state: [], resident: [], feeds: [x, w, v], outputs });
+    const at = kernels.findIndex((k) => buffersOf(k, named).writes.some((b) => b.tensor === loss));
+    return { loss: at, all: kernels.length };
+  };
+  const [once, again] = [before(plain), before(recompute)];
+  expect(again.all).toBeGreaterThan(once.all);
+  expect(again.loss).toBe(once.loss);
+});
+
 test("a part within a part belongs to the outer one", () => {
   const inner = deep((body) => recompute(() => recompute(body)));
   expect(compile(inner).kernels.length).toBe(compile(deep(recompute)).kernels.length);
