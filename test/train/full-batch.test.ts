@@ -155,12 +155,28 @@ test("early stopping returns the best model", async () => {
   expect(loss).toBeCloseTo(found.best!.value, 6);
 });
 
-test("a batch of all rows is the full one; what it took of memory is told", async () => {
+test("a batch of all rows is the full one", async () => {
   const rows = await fit({ ...plain, batch: 103 as never, steps: 2 });
   const full = await fit({ ...plain, steps: 2 });
   expect(bits(rows.params)).toEqual(bits(full.params));
-  const data = train.x.data.byteLength + train.y.data.byteLength;
-  expect(full.memory.predictedBytes).toBeGreaterThan(data);
+});
+
+test.each(backends)("what the loss and what the validation takes of memory is told in one, %s", async (backend) => {
+  const line = linear(3, 3); // without statistics: what validates has no training data
+  const taken = async (train: number, validation: number) => {
+    const data = { train: classes(train), validation: classes(validation, 500) };
+    return (await fit({ ...plain, net: line, data, steps: 1, backend, threads: 1 })).memory;
+  };
+  const few = await taken(103, 41);
+  for (const more of [await taken(103 + 5000, 41), await taken(103, 41 + 5000)]) {
+    const bytes = 5000 * (3 + 1) * 4; // x and a label
+    expect(more.predictedBytes - few.predictedBytes).toBeGreaterThanOrEqual(bytes);
+    if (backend === "js") expect(more).toEqual({ predictedBytes: more.predictedBytes });
+    else {
+      expect(more.usedBytes! - few.usedBytes!).toBeGreaterThanOrEqual(bytes - 4096);
+      expect(more.processBytes!).toBeGreaterThan(more.predictedBytes);
+    }
+  }
 });
 
 test("a signal ends it with what it has", async () => {
