@@ -41,7 +41,7 @@ describe("options", () => {
 
   test("the workloads that are promised", () => {
     const names = ["SGD-1", "MLP-1", "MLP-32", "MLP-512", "MLP-4096", "CNN", "GPT", "GPT-M", "ADAMW-25M", "ROSENBROCK"];
-    const matmuls = ["MATMUL-512", "MATMUL-1024", "MATMUL-2048", "MATMUL-32x128x784-TN"];
+    const matmuls = ["MATMUL-512", "MATMUL-1024", "MATMUL-1024-BF16", "MATMUL-2048", "MATMUL-32x128x784-TN"];
     expect(workloads.map((w) => w.name)).toEqual(expect.arrayContaining([...names, ...matmuls]));
     for (const line of usage.split("\n")) expect(line.length).toBeLessThanOrEqual(120);
   });
