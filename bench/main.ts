@@ -53,6 +53,7 @@ async function all(options: Options, folder: string, ceilings: readonly Ceilings
   const { peers, missing } = options.peers ? installed() : { peers: [], missing: [] };
   for (const line of missing) say(`not compared: ${line}`);
   say(head);
+  const began = `${new Date().toISOString().slice(0, 19)}Z`;
   const rows: Row[] = [];
   let about = "";
   for (const workload of options.chosen) {
@@ -69,7 +70,7 @@ async function all(options: Options, folder: string, ceilings: readonly Ceilings
         throw new Error(`${workload.name}: the cache was not as expected`);
       }
       about = found.ours.about;
-      const row = rowFrom(workload, threads, load, before, found);
+      const row = rowFrom(workload, threads, { load, began }, before, found);
       rows.push(row);
       const judged = verdicts(rows).filter((v) => v.workload === workload.name && v.threads === threads);
       if (options.json) console.log(JSON.stringify({ ...row, verdicts: judged }));
@@ -84,7 +85,7 @@ async function all(options: Options, folder: string, ceilings: readonly Ceilings
   say([legend(machine, loadavg()[0]!, seen), "", workLines(rows), "", verdictLines(judged)].join("\n"));
   const changed = against(rows, last(model));
   if (changed.length > 0) say(["", ...changed].join("\n"));
-  if (options.save) say(`\nkept: ${save({ model, machine, limits: seen, rows, verdicts: judged }).join(", ")}`);
+  if (options.save) say(`\nkept: ${save(model, { began, machine, limits: seen }, rows).join(", ")}`);
 }
 
 /** The other side of `start` in processes.ts. */

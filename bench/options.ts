@@ -30,7 +30,7 @@ export const usage = `npm run bench -- [options]      how fast training steps ar
                     that bench/peers/README.md has installed. DOWNHILL_PEERS_PYTHON names the Python to use.
                     Takes 35 minutes instead of eight, 10 with --quick
   --save            keep what was measured in bench/results, under today's date and this machine's name;
-                    what lies there already is replaced, with --only as well
+                    what lies there of the same workloads and threads is replaced, the rest stays
   --json            a line of JSON per row, and nothing else
   --help            this text
 

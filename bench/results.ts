@@ -1,32 +1,54 @@
 /** Results that stay: bench/results/<date>-<machine>.json, the same as a short table in Markdown, and what has changed. */
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Ceiling } from "./processes.ts";
 import { ceilingLine, type Row, rate, short, summary } from "./table.ts";
-import { fastest, type Verdict } from "./targets.ts";
+import { fastest, type Verdict, verdicts } from "./targets.ts";
+import { workloads } from "./workloads.ts";
+
+/** A run of the bench, and what the machine was then. */
+export type Measured = { readonly began: string; readonly machine: string; readonly limits: readonly Ceiling[] };
 
 export type Results = {
-  readonly model: string;
-  readonly machine: string;
-  readonly limits: readonly Ceiling[];
+  readonly date: string;
+  readonly runs: readonly Measured[];
   readonly rows: readonly Row[];
   readonly verdicts: readonly Verdict[];
 };
 
 const folder = new URL("../bench/results/", import.meta.url);
 
-/** Writes both files; a second run on the same day takes the first one's place. → their paths in the repository */
-export function save({ model, ...results }: Results): string[] {
-  mkdirSync(folder, { recursive: true });
-  const date = new Date().toISOString().slice(0, 10);
+/**
+ * Writes both files of the day. Of what was measured earlier on that day what was not measured again stays, and each row
+ * names its run. → their paths in the repository
+ */
+export function save(model: string, run: Measured, rows: readonly Row[], into: URL = folder): string[] {
+  mkdirSync(into, { recursive: true });
+  const date = run.began.slice(0, 10);
   const name = `${date}-${slug(model)}`;
-  const files = {
-    [`${name}.json`]: `${JSON.stringify({ date, ...results }, undefined, 1)}\n`,
-    [`${name}.md`]: markdown(date, results),
-  };
-  for (const [file, text] of Object.entries(files)) writeFileSync(fileURLToPath(new URL(file, folder)), text);
-  return Object.keys(files).map((file) => `bench/results/${file}`);
+  const file = (ending: string) => fileURLToPath(new URL(`${name}.${ending}`, into));
+  const earlier: Results | undefined = existsSync(file("json"))
+    ? JSON.parse(readFileSync(file("json"), "utf8"))
+    : undefined;
+  const results = joined(earlier, run, rows);
+  writeFileSync(file("json"), `${JSON.stringify({ date, ...results }, undefined, 1)}\n`);
+  writeFileSync(file("md"), markdown({ date, ...results }));
+  return ["json", "md"].map((ending) => `bench/results/${name}.${ending}`);
 }
+
+/** In the order of the workloads, as a run of all of them would have it. */
+function joined(earlier: Results | undefined, run: Measured, measured: readonly Row[]): Omit<Results, "date"> {
+  const again = new Set(measured.map(keyOf));
+  const place = (row: Row) => workloads.findIndex((w) => w.name === row.workload);
+  const rows = [...(earlier?.rows ?? []).filter((row) => !again.has(keyOf(row))), ...measured].sort(
+    (a, b) => place(a) - place(b) || a.backend.localeCompare(b.backend) || a.threads - b.threads,
+  );
+  const runs = [...(earlier?.runs ?? []), run].filter(({ began }) => rows.some((row) => row.began === began));
+  return { runs, rows, verdicts: verdicts(rows) };
+}
+
+const keyOf = ({ workload, backend, threads }: Pick<Row, "workload" | "backend" | "threads">): string =>
+  `${workload} ${backend} ${threads}`;
 
 /** "Intel(R) Xeon(R) Processor" → intel-xeon-processor */
 const slug = (model: string): string =>
@@ -36,13 +58,16 @@ const slug = (model: string): string =>
     .replace(/[^a-z0-9]+/g, "-")
     .replace(/^-|-$/g, "");
 
-function markdown(date: string, { machine, limits, rows, verdicts }: Omit<Results, "model">): string {
+function markdown({ date, runs, rows, verdicts }: Results): string {
+  const several = runs.length > 1;
+  const timeOf = (began: string) => `${began.slice(11, 16)} UTC`;
   const part = (x: number | undefined) => (x === undefined ? "" : `${short(x)} %`);
   const cells = (row: Row): string[] => {
     const peer = fastest(row.peers ?? []);
     return [
       row.workload,
       `${row.threads}`,
+      ...(several ? [timeOf(row.began)] : []),
       short(row.medianUsPerStep),
       short(row.minUsPerStep),
       rate(row),
@@ -59,6 +84,7 @@ function markdown(date: string, { machine, limits, rows, verdicts }: Omit<Result
     [
       "workload",
       "threads",
+      ...(several ? ["run of"] : []),
       "median µs",
       "fastest µs",
       "rate",
@@ -70,17 +96,19 @@ function markdown(date: string, { machine, limits, rows, verdicts }: Omit<Result
       "fastest peer µs",
       "ratio",
     ],
-    ["---", "--:", "--:", "--:", "--:", "--:", "--:", "--:", "--:", "--:", "---", "--:"],
+    ["---", "--:", ...(several ? ["---"] : []), "--:", "--:", "--:", "--:", "--:", "--:", "--:", "--:", "---", "--:"],
     ...rows.map(cells),
   ];
   const missed = verdicts.filter(({ asAsked, atLimits }) => !(asAsked.met && atLimits?.met !== false));
   return [
     `# ${date}`,
     "",
-    machine,
-    "",
-    ...limits.map((limit) => `- ${ceilingLine(limit)}`),
-    "",
+    ...runs.flatMap(({ began, machine, limits }) => [
+      several ? `The run of ${timeOf(began)}: ${machine}` : machine,
+      "",
+      ...limits.map((limit) => `- ${ceilingLine(limit)}`),
+      "",
+    ]),
     ...table.map((row) => `| ${row.join(" | ")} |`),
     "",
     `${summary(verdicts)}. Missed, one way or both:`,
@@ -113,12 +141,10 @@ export function last(model: string, from: URL = folder): Earlier | undefined {
   return name === undefined ? undefined : JSON.parse(readFileSync(new URL(name, from), "utf8"));
 }
 
-const kindOf = ({ backend, threads }: Pick<Row, "backend" | "threads">) => `${backend} ${threads}`;
-
 /** Times then and now, and parts of the limit where both were measured in turns with it; nothing where nothing is there. */
 export function against(rows: readonly Row[], earlier: Earlier | undefined): string[] {
   const lines = rows.flatMap((row) => {
-    const then = earlier?.rows.find((r) => r.workload === row.workload && kindOf(r) === kindOf(row));
+    const then = earlier?.rows.find((r) => keyOf(r) === keyOf(row));
     if (!then) return [];
     const [was, is] = [then.medianUsPerStep, row.medianUsPerStep];
     const parts = then.parts && row.parts && [then, row].map((r) => `${short(r.parts![r.limit])} %`).join(" → ");

@@ -31,6 +31,8 @@ export type Row = {
   readonly usedMb: number;
   /** Processes that wanted to run during the last minute, before this row. */
   readonly load: number;
+  /** When the run of the bench began that measured it, in UTC to the second. */
+  readonly began: string;
   readonly peers?: readonly PeerRow[];
 };
 

@@ -16,6 +16,8 @@ type Target = {
   readonly than?: readonly [family: "jax" | "torch", ratio: number];
   /** Times faster with two threads than with one. */
   readonly pair?: number;
+  /** Times faster than the same in f32, whose name is without "-BF16". */
+  readonly inF32?: number;
   /** ms from the step's function to a loaded program, with an empty cache. */
   readonly coldMs?: number;
 };
@@ -29,6 +31,7 @@ const targets: Readonly<Record<string, Target>> = {
   "MLP-32": { us: 80, than: ["jax", 2], ...mlp },
   "MLP-512": { us: 920, than: ["jax", 1.3], ...mlp },
   "MLP-4096": { us: 7400, than: ["jax", 1.4], pair: 1.75, ...mlp },
+  "WIDE-512-BF16": { inF32: 1.4 },
   CNN: { us: 4500, than: ["torch", 2.5], pair: 1.7 },
   GPT: { us: 24_000, than: ["torch", 1.75], pair: 1.75, coldMs: 1500 },
   "GPT-M": { percent: 60, pair: 1.75 },
@@ -36,6 +39,7 @@ const targets: Readonly<Record<string, Target>> = {
   ROSENBROCK: { us: 0.1 },
   "MATMUL-512": { percent: 92 },
   "MATMUL-1024": { percent: 92 },
+  "MATMUL-1024-BF16": { inF32: 1.7 },
   "MATMUL-2048": { percent: 88 },
 };
 
@@ -86,17 +90,18 @@ const atLeast = (least: number, found: number, unit: string): Judged => ({
 
 type Judgement = readonly [what: string, asAsked: Judged, atLimits?: Judged | undefined];
 
-/** Rows of one run, with those of their peers. What was not measured has no verdict. */
+/** Of rows and those of their peers. Two rows are compared where one run measured both; what it did not has no verdict. */
 export function verdicts(rows: readonly Row[]): Verdict[] {
   return rows.flatMap((row) => {
     const { workload, threads } = row;
-    const with1 = rows.find((other) => other.workload === workload && other.threads === 1);
-    const inF32 =
-      workload.endsWith("-BF16") && rows.find((r) => `${r.workload}-BF16` === workload && r.threads === threads);
+    const beside = rows.filter((other) => other.began === row.began && other.backend === row.backend);
+    const with1 = beside.find((other) => other.workload === workload && other.threads === 1);
+    const { inF32 } = targetOf(workload);
+    const wide = inF32 && beside.find((r) => `${r.workload}-BF16` === workload && r.threads === threads);
     const judged: Judgement[] = [
       ...(threads === 1 ? alone(row) : []),
       ...(threads === 2 && with1 ? pair(row, with1) : []),
-      ...(inF32 ? [["bf16 against f32", atLeast(1.4, inF32.medianUsPerStep / row.medianUsPerStep, "×")] as const] : []),
+      ...(wide ? [["bf16 against f32", atLeast(inF32, wide.medianUsPerStep / row.medianUsPerStep, "×")] as const] : []),
       ...besidePeers(row),
     ];
     return judged.map(([what, asAsked, atLimits]) => ({

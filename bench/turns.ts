@@ -140,7 +140,7 @@ const times = (us: readonly number[]) => ({
 export function rowFrom(
   workload: Workload,
   threads: number,
-  load: number,
+  when: Pick<Row, "load" | "began">,
   before: Cold,
   { ours, turns, peers }: Found,
 ): Row {
@@ -173,7 +173,7 @@ export function rowFrom(
     peakRssMb: round(ours.peakRssMb),
     predictedMb: round(ours.predictedMb),
     usedMb: round(ours.usedMb),
-    load,
+    ...when,
     ...(peers.length > 0 && { peers }),
   };
 }

@@ -1,11 +1,11 @@
 /** What is made of measurements: the table, verdicts as asked and at the machine's limits, and what has changed. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, test } from "vitest";
 import { middle, partsOf } from "../../bench/rates.ts";
-import { against, last } from "../../bench/results.ts";
+import { against, last, type Results, save } from "../../bench/results.ts";
 import { head, type PeerRow, peerOf, type Row, rowOf, short, verdictLines, workLines } from "../../bench/table.ts";
 import { limitOf, partsAsked, verdicts } from "../../bench/targets.ts";
 import { workloads } from "../../bench/workloads.ts";
@@ -32,6 +32,7 @@ const row: Row = {
   predictedMb: 140,
   usedMb: 90,
   load: 0.5,
+  began: "2026-01-02T10:00:00Z",
 };
 const peer = (name: string, us: number, mb: number): PeerRow => ({
   peer: name,
@@ -156,6 +157,28 @@ describe("targets", () => {
     expect(of([one, busy], "two threads")!.atLimits).toBeUndefined();
   });
 
+  test("bf16 is compared with f32 of the same run", () => {
+    const narrow = (workload: string, us: number) => ({ ...row, workload: `${workload}-BF16`, medianUsPerStep: us });
+    const wide = (workload: string) => ({ ...row, workload, medianUsPerStep: 1000 });
+    expect(of([wide("MATMUL-1024"), narrow("MATMUL-1024", 600)], "bf16")!.asAsked).toEqual({
+      met: false,
+      target: "≥ 1.7 ×",
+      found: "1.67 ×",
+    });
+    expect(of([wide("WIDE-512"), narrow("WIDE-512", 600)], "bf16")!.asAsked).toMatchObject({ met: true });
+    expect(of([{ ...wide("WIDE-512"), began: "earlier" }, narrow("WIDE-512", 600)], "bf16")).toBeUndefined();
+    expect(partsAsked(named("MATMUL-1024-BF16"))).toEqual({});
+    expect(
+      of(
+        [
+          { ...row, began: "earlier" },
+          { ...row, threads: 2 },
+        ],
+        "two threads",
+      ),
+    ).toBeUndefined();
+  });
+
   test("are counted both ways", () => {
     const [first, heading, ...lines] = verdictLines(verdicts([{ ...row, parts: { flops: 70, memory: 75 } }])).split(
       "\n",
@@ -184,6 +207,51 @@ test("against the last results of the same machine", () => {
     expect(lines).toHaveLength(2);
     expect(lines[0]).toContain("against 2026-01-02");
     expect(lines[1]).toMatch(/MLP-32 +1 +603 → +301 +2 × as fast +12.5 % → 25 %$/);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("what is kept: of the rows of a day the latest, each with the run that it is of", () => {
+  const folder = mkdtempSync(join(tmpdir(), "downhill-results-"));
+  const into = pathToFileURL(`${folder}/`);
+  const limits = [{ threads: 1, flops: [1e11, 2e11, 3e11], memory: [1e9, 2e9, 3e9], cache: [1e9, 2e9, 3e9] } as const];
+  const keep = (hour: number, rows: Row[]) => {
+    const began = `2026-01-02T${hour}:00:00Z`;
+    const of = rows.map((r) => ({ ...r, began }));
+    expect(save("Intel(R) Xeon(R) Processor", { began, machine: `load of ${hour}`, limits }, of, into)).toEqual(
+      ["json", "md"].map((ending) => `bench/results/2026-01-02-intel-xeon-processor.${ending}`),
+    );
+    const [json = "", md = ""] = ["json", "md"].map((ending) =>
+      readFileSync(join(folder, `2026-01-02-intel-xeon-processor.${ending}`), "utf8"),
+    );
+    return { json: JSON.parse(json) as Results, md };
+  };
+  try {
+    const two = { ...row, threads: 2, medianUsPerStep: 200 };
+    const first = keep(10, [row, two, { ...row, workload: "GPT" }]);
+    expect(first.md).toContain("| MLP-32 | 1 | 301 |");
+    expect(first.md).toContain("| MLP-32 | 2 | 200 |");
+    expect(first.md).not.toContain("UTC");
+    expect(first.json.verdicts.some((v) => v.what === "two threads against one")).toBe(true);
+
+    const { json, md } = keep(14, [
+      { ...two, medianUsPerStep: 150 },
+      { ...row, workload: "MLP-1" },
+    ]);
+    expect(json.rows.map((r) => [r.workload, r.threads, r.medianUsPerStep, r.began.slice(11, 13)])).toEqual([
+      ["MLP-1", 1, 301.4, "14"],
+      ["MLP-32", 1, 301.4, "10"],
+      ["MLP-32", 2, 150, "14"],
+      ["GPT", 1, 301.4, "10"],
+    ]);
+    expect(json.runs.map((run) => run.machine)).toEqual(["load of 10", "load of 14"]);
+    expect(json.verdicts.some((v) => v.what === "two threads against one")).toBe(false); // of two runs
+    expect(md).toContain("The run of 10:00 UTC: load of 10");
+    expect(md).toContain("| MLP-32 | 2 | 14:00 UTC | 150 |");
+
+    const all = keep(15, [row, two, { ...row, workload: "GPT" }, { ...row, workload: "MLP-1" }]);
+    expect(all.json.runs.map((run) => run.machine)).toEqual(["load of 15"]);
   } finally {
     rmSync(folder, { recursive: true });
   }
