@@ -80,7 +80,7 @@ const alongMatrix = (k: Kernel, axis: Axis): k is Contraction =>
 function workOf(k: Kernel): number {
   if (k.kind === "contraction") return times(k.loops) * k.m * k.n * times(k.sum);
   // Memory and elementary functions cost more than an arithmetic unit would.
-  if (k.kind === "accumulate") return 8 * times(k.loops);
+  if (k.kind === "accumulate") return 8 * times(k.loops) * k.stores.length;
   return 8 * times(k.loops) * (k.stores.length + k.reductions.reduce((sum, r) => sum + times(r.loops), 0));
 }
 

@@ -8,8 +8,12 @@ import type { Kernel, Loop, Store } from "./program.ts";
 export function collapse(k: Kernel): Kernel {
   if (k.kind === "contraction") return k;
   if (k.kind === "accumulate") {
-    const { loops, rewrite } = flatten(k.loops, [k.store.at], [k.store.value]);
-    return { ...k, loops, store: moved(k.store, rewrite) };
+    const { loops, rewrite } = flatten(
+      k.loops,
+      k.stores.map((s) => s.at),
+      k.stores.map((s) => s.value),
+    );
+    return { ...k, loops, stores: k.stores.map((s) => moved(s, rewrite)) };
   }
   const values = [...k.reductions.map((r) => r.value), ...k.stores.map((s) => s.value)];
   const outer = flatten(

@@ -27,8 +27,7 @@ export function costOf(kernel: Kernel, named: ReadonlyMap<string, Buffer>): Cost
     touch(b.buffer, outer(b.at) * n * k);
     touch(c.buffer, outer(c.at) * m * n);
   } else {
-    const { loops } = kernel;
-    const stores = kernel.kind === "nest" ? kernel.stores : [kernel.store];
+    const { loops, stores } = kernel;
     const values: [Expr, readonly Loop[]][] = stores.flatMap(({ at, value }): [Expr, readonly Loop[]][] => [
       [at, loops],
       [value, loops],
@@ -38,7 +37,7 @@ export function costOf(kernel: Kernel, named: ReadonlyMap<string, Buffer>): Cost
         values.push([r.value, [...loops, ...r.loops]]);
         flops += count([...loops, ...r.loops]); // joining
       }
-    } else flops += count(loops);
+    } else flops += count(loops) * stores.length;
     for (const load of loadsIn(values.map(([e]) => e))) {
       const around = values.find(([e]) => loadsIn([e]).includes(load))![1];
       touch(named.get(load.arg as string)!, extent(load, around));

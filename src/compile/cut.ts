@@ -24,7 +24,7 @@ export function axisOf(k: Kernel, named: ReadonlyMap<string, Buffer>): Axis | un
 type Candidate = Axis & { readonly writes: readonly Buffer[] };
 
 function* nestAxes(k: Nest | Accumulate, named: ReadonlyMap<string, Buffer>): Iterable<Candidate> {
-  const stores = k.kind === "nest" ? k.stores : [k.store];
+  const { stores } = k;
   const values = [...(k.kind === "nest" ? k.reductions.map((r) => r.value) : []), ...stores.map((s) => s.value)];
   const inner = k.kind === "nest" ? k.reductions.flatMap((r) => r.loops) : [];
   const bounds = new Map([...k.loops, ...inner].map((l) => [l.name, { lo: 0, hi: l.n - 1 }]));

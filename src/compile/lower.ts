@@ -35,7 +35,7 @@ export function lower(
     const row = at(rows, j.slice(0, rows.rank), inside).clamp(t.shape[0]!);
     const to = ravel([row, ...j.slice(rows.rank)], t.shape);
     const store = { buffer: out, at: to, value: at(x, j, inside) };
-    return { kind: "accumulate", loops: long(loops), store, zero: 0, join: "add" };
+    return { kind: "accumulate", loops: long(loops), stores: [store], zero: 0, join: "add" };
   }
   const { loops, made } = split(nest(t.shape), axesInMemory(t, layouts), (i) => ({
     at: position(t, i, layouts),
@@ -189,8 +189,8 @@ function reduction(t: Tensor, out: Buffer, at: At, layouts: Layouts): Kernel {
       value: together.map((r) => value(i, r)).reduce((a, b) => Expr.make(join, [a, b], null, t.dtype)),
     }));
     const row = rowOf(loops, [made.at, ...loadsIn([made.value]).map((e) => e.src[0]!)]);
-    const store = { buffer: out, ...made };
-    return { kind: "accumulate", loops: [...loops.slice(0, row), ...fewer, ...loops.slice(row)], store, zero, join };
+    const stores = [{ buffer: out, ...made }];
+    return { kind: "accumulate", loops: [...loops.slice(0, row), ...fewer, ...loops.slice(row)], stores, zero, join };
   }
   const name = `acc_${out.name}`;
   return {

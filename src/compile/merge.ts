@@ -1,9 +1,10 @@
 /**
  * Nests over the same index space become one: a value that the next kernel reads at the same place stays in a
- * register. This is what makes a whole optimizer update one pass over memory.
+ * register. This is what makes a whole optimizer update one pass over memory. Sums over the same index space become one
+ * where both read the same tensor, as the two of a batch norm's gradient do.
  */
-import { Expr } from "../ir/expr.ts";
-import { type Buffer, buffersOf, type Kernel, type Nest } from "./program.ts";
+import { Expr, linear } from "../ir/expr.ts";
+import { type Accumulate, type Buffer, buffersOf, type Kernel, type Nest } from "./program.ts";
 import { apart, before } from "./schedule.ts";
 
 /** Fewer kernels that do the same; `schedule` finds their order. */
@@ -14,7 +15,7 @@ export function merge(kernels: readonly Kernel[], named: ReadonlyMap<string, Buf
   for (const k of kernels) {
     const { reads, writes } = buffersOf(k, named);
     const needs = new Set(reads.flatMap((b) => writers.get(b) ?? []));
-    const joined = k.kind === "nest" ? joinable(k, reads, needs, touching) : undefined;
+    const joined = k.kind === "contraction" ? undefined : joinable(k, reads, needs, touching);
     const home: Group = joined ?? { at: groups.length, kernel: k, needs: new Set() };
     for (const b of [...reads, ...writes]) {
       const by = touching.get(b);
@@ -33,7 +34,7 @@ type Group = { readonly at: number; kernel: Kernel; readonly needs: Set<Group> }
 
 /** The latest group that k can join: the same loops, a buffer in common, and nothing else k needs waits for that group. */
 function joinable(
-  k: Nest,
+  k: Nest | Accumulate,
   reads: readonly Buffer[],
   needs: ReadonlySet<Group>,
   touching: ReadonlyMap<Buffer, readonly Group[]>,
@@ -41,9 +42,9 @@ function joinable(
   const free = apart(needs);
   const near = new Set(reads.flatMap((b) => touching.get(b) ?? []));
   for (const g of [...near].sort((p, q) => q.at - p.at)) {
-    if (g.kernel.kind !== "nest" || !sameLoops(g.kernel, k) || !free(g)) continue;
+    if (g.kernel.kind === "contraction" || !sameLoops(g.kernel, k) || !free(g)) continue;
     if (k.loops.length === 0 && waitsForMore(needs, g)) continue;
-    const joined = join(g.kernel, k);
+    const joined = both(g.kernel, k, needs.has(g));
     if (!joined) continue;
     g.kernel = joined;
     return g;
@@ -75,8 +76,16 @@ export function withoutDeadStores(groups: readonly Kernel[], named: ReadonlyMap<
   );
 }
 
-const sameLoops = (a: Nest, b: Nest) =>
-  a.loops.length === b.loops.length && a.loops.every((l, k) => l.n === b.loops[k]!.n && l.name === b.loops[k]!.name);
+const sameLoops = ({ loops: a }: Nest | Accumulate, { loops: b }: Nest | Accumulate) =>
+  a.length === b.length && a.every((l, k) => l.n === b[k]!.n && l.name === b[k]!.name);
+
+/** b after a in one kernel, where that can be. `needed`: whether b reads what a makes. */
+function both(a: Nest | Accumulate, b: Nest | Accumulate, needed: boolean): Nest | Accumulate | undefined {
+  if (a.kind === "nest") return b.kind === "nest" ? join(a, b) : undefined;
+  const alike = b.kind === "accumulate" && a.join === b.join && a.zero === b.zero && !needed;
+  if (!alike || ![...a.stores, ...b.stores].every((s) => linear(s.at))) return undefined; // scatters can not be cut
+  return { ...a, stores: [...a.stores, ...b.stores] };
+}
 
 /** b after a in one nest, or undefined where b reads what a makes at another place. */
 function join(a: Nest, b: Nest): Nest | undefined {

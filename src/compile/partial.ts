@@ -3,12 +3,18 @@
  * memory goes into: nobody else can help, and it has to wait for the last row. Summed by parts of that axis first, each part
  * is a slice of a band like any other: made where its numbers are made, by whichever thread has them in its cache. What is
  * left is a short sum of the parts. The parts depend on shapes alone, so the order of the sum is fixed.
+ *
+ * A variance would have all of memory come by a second time, after the mean is known. Instead each part is taken around
+ * its own mean a, while it is in the cache, and moved when all means are known. Of n numbers y, for any a and c:
+ *   Σ (y + c)² = Σ (y − a)² + (a + c)·(2 Σ (y − a) + n·(a + c))
+ * Chan, Golub & LeVeque 1979; Σ (y − a) is what the rounded mean is off, and no number is far from another.
  */
 import { topo } from "../ir/graph.ts";
 import { isElementwise } from "../ir/ops.ts";
-import { axes, size } from "../ir/shape.ts";
-import { Tensor } from "../ir/tensor.ts";
+import { axes, sameShape, size } from "../ir/shape.ts";
+import { inPlaceOf, Tensor } from "../ir/tensor.ts";
 import { product } from "./contraction.ts";
+import { narrow } from "./sums.ts";
 
 /** Elements from which a sum is large. */
 const LARGE = 1 << 14;
@@ -31,29 +37,78 @@ const ROOM = 1 << 20;
 /** The same roots on a graph whose large sums are made of parts. Needs a scope of Exprs. */
 export function partialSums(roots: readonly Tensor[]): Tensor[] {
   const to = new Map<Tensor, Tensor>();
+  const summed = new Map<Tensor, Tensor[]>(); // a tensor's sums
   for (const t of topo(roots)) {
     const src = t.src.map((s) => to.get(s)!);
     const same = src.every((s, k) => s === t.src[k]);
     const now = same ? t : new Tensor(t.op, src, t.arg, t.shape, t.dtype, t.origin);
-    to.set(t, now.op === "sum" && now.isFloat ? inParts(now) : now);
+    if (now.op !== "sum" || !now.isFloat) to.set(t, now);
+    else {
+      const [x] = now.src as [Tensor];
+      to.set(
+        t,
+        inPlaceOf(t, () => squaresInParts(now, summed) ?? inParts(now)),
+      );
+      summed.set(x, [...(summed.get(x) ?? []), now]);
+    }
   }
   return roots.map((t) => to.get(t)!);
 }
 
 function inParts(t: Tensor): Tensor {
-  const x = t.src[0]!;
+  const parts = partition(t, t.src[0]!);
+  return parts ? parts.whole(parts.each(parts.view(t.src[0]!))) : t;
+}
+
+/** Σ (y + c)² with c the same along the axes, where there is a Σ y as well. */
+function squaresInParts(t: Tensor, summed: ReadonlyMap<Tensor, readonly Tensor[]>): Tensor | undefined {
+  const [d, again] = t.src[0]!.op === "mul" ? t.src[0]!.src : [];
+  if (!d || d !== again || d.op !== "add") return undefined;
+  const over = t.arg as readonly number[];
+  const { varying, same } = termsOf(d, over);
+  const [y, another] = varying;
+  if (!y || another || !summed.get(y)?.some((s) => sameShape(s.arg as readonly number[], over))) return undefined;
+  const parts = partition(t, y);
+  if (!parts) return undefined;
+  const seen = parts.view(y);
+  const mean = parts.each(seen).mul(1 / parts.count);
+  const around = seen.add(mean.neg().expand(seen.shape));
+  const off = same.reduce((sum, c) => sum.add(parts.view(c).expand(mean.shape)), mean);
+  const moved = off.mul(parts.each(around).mul(2).add(off.mul(parts.count)));
+  return parts.whole(parts.each(around.mul(around)).add(moved));
+}
+
+/** The terms of x that vary along the axes, and the others, with length 1 there. */
+function termsOf(x: Tensor, over: readonly number[]): { varying: Tensor[]; same: Tensor[] } {
+  const c = narrow(x, over);
+  if (c) return { varying: [], same: [c] };
+  if (x.op !== "add") return { varying: [x], same: [] };
+  const [a, b] = x.src.map((s) => termsOf(s, over)) as [ReturnType<typeof termsOf>, ReturnType<typeof termsOf>];
+  return { varying: [...a.varying, ...b.varying], same: [...a.same, ...b.same] };
+}
+
+/** A sum in two stages: what is summed as parts see it, their sums, each of `count`, and what these are together. */
+type Partition = {
+  readonly view: (x: Tensor) => Tensor;
+  readonly each: (seen: Tensor) => Tensor;
+  readonly whole: (sums: Tensor) => Tensor;
+  readonly count: number;
+};
+
+/** The parts that a sum like t, of x, is taken apart into, if it is large enough. */
+function partition(t: Tensor, x: Tensor): Partition | undefined {
   const over = t.arg as readonly number[];
   const lead = x.shape.findIndex((n) => n > 1);
   const total = size(x.shape);
-  if (total < LARGE || !over.includes(lead)) return t;
+  if (total < LARGE || !over.includes(lead)) return undefined;
   const n = x.shape[lead]!;
   const others = over.filter((k) => k !== lead && x.shape[k]! > 1);
   const inner = size(others.map((k) => x.shape[k]!));
   const isProduct = product(t, new Map()) !== undefined;
   const results = size(t.shape);
   const parts = isProduct ? partsOfProduct(n, inner, results) : partsOf(n, inner, x);
-  if (parts < 2 || 8 * parts * results > total) return t;
-  const sum = (y: Tensor, along: readonly number[]) =>
+  if (parts < 2 || 8 * parts * results > total) return undefined;
+  const sum = (along: readonly number[]) => (y: Tensor) =>
     new Tensor(
       "sum",
       [y],
@@ -62,7 +117,8 @@ function inParts(t: Tensor): Tensor {
       t.dtype,
       t.origin,
     );
-  if (parts === n) return sum(sum(x, others), [lead]);
+  const count = (n / parts) * inner;
+  if (parts === n) return { view: (y) => y, each: sum(others), whole: sum([lead]), count };
   // The axis becomes two: the parts, and what is in each.
   const split = (y: Tensor): Tensor => {
     const shape = y.shape.flatMap((l, k) => (k !== lead ? [l] : l === 1 ? [1, 1] : [parts, l / parts]));
@@ -71,7 +127,8 @@ function inParts(t: Tensor): Tensor {
     return y.op === "expand" ? split(y.src[0]!).expand(shape) : y.reshape(shape);
   };
   const behind = axes(x.shape).flatMap((k) => (over.includes(k) ? [k < lead ? k : k + 1] : []));
-  return sum(sum(split(x), behind), [lead]).reshape(t.shape);
+  const whole = (sums: Tensor) => sum([lead])(sums).reshape(t.shape);
+  return { view: split, each: sum(behind), whole, count };
 }
 
 /** Of the product over a batch of n, and over `inner` places of each image: some images each, where its results are few. */

@@ -47,11 +47,11 @@ export type Nest = {
   readonly stores: readonly Store[];
 };
 
-/** Fill with `zero`, then join `value` into `at` over all of `loops`: reductions along rows, and scatters. */
+/** Fill with `zero`, then join each `value` into its `at` over all of `loops`: reductions along rows, and scatters. */
 export type Accumulate = {
   readonly kind: "accumulate";
   readonly loops: readonly Loop[];
-  readonly store: Store;
+  readonly stores: readonly Store[];
   readonly zero: number;
   readonly join: "add" | "max";
 };
@@ -112,9 +112,8 @@ export type Program = {
 
 /** What a nest or an accumulation computes, places included. */
 function expressionsOf(k: Nest | Accumulate): Expr[] {
-  const stores = k.kind === "nest" ? k.stores : [k.store];
   const values = k.kind === "nest" ? k.reductions.map((r) => r.value) : [];
-  return [...values, ...stores.flatMap((s) => [s.at, s.value])];
+  return [...values, ...k.stores.flatMap((s) => [s.at, s.value])];
 }
 
 type Touched = { readonly writes: readonly Buffer[]; readonly reads: readonly Buffer[] };
@@ -129,9 +128,8 @@ export function buffersOf(k: Kernel, named: ReadonlyMap<string, Buffer>): Touche
 
 function touchedBy(k: Kernel, named: ReadonlyMap<string, Buffer>): Touched {
   if (k.kind === "contraction") return { writes: [k.c.buffer], reads: [...new Set([k.a.buffer, k.b.buffer])] };
-  const stores = k.kind === "nest" ? k.stores : [k.store];
   return {
-    writes: [...new Set(stores.map((s) => s.buffer))],
+    writes: [...new Set(k.stores.map((s) => s.buffer))],
     reads: [...new Set(loadsIn(expressionsOf(k)).map((e) => named.get(e.arg as string)!))],
   };
 }

@@ -134,7 +134,7 @@ function renamed(k: Kernel, to: ReadonlyMap<Buffer, Buffer>): Kernel {
     at: rewrite(at),
     value: rewrite(value),
   });
-  if (k.kind === "accumulate") return { ...k, store: moved(k.store) };
+  if (k.kind === "accumulate") return { ...k, stores: k.stores.map(moved) };
   const reductions = k.reductions.map((r) => ({ ...r, value: rewrite(r.value) }));
   return { ...k, reductions, stores: k.stores.map(moved) };
 }

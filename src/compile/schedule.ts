@@ -64,7 +64,7 @@ function dependences(kernels: readonly Kernel[], named: ReadonlyMap<string, Buff
 function sameIndex(k: Kernel, { now, next }: Update): boolean {
   if (k.kind === "contraction") return k.a.buffer !== now && k.b.buffer !== now;
   if (k.kind === "accumulate") {
-    return !loadsIn([k.store.at, k.store.value]).some((e) => e.arg === now.name);
+    return !loadsIn(k.stores.flatMap((s) => [s.at, s.value])).some((e) => e.arg === now.name);
   }
   const at = k.stores.find((s) => s.buffer === next)!.at;
   const roots = [...k.reductions.map((r) => r.value), ...k.stores.flatMap((s) => [s.at, s.value])];

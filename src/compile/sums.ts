@@ -105,23 +105,8 @@ class Sum {
     return { same, rest };
   }
 
-  private isNarrow(x: Tensor): boolean {
-    return this.over.every((k) => x.shape[k] === 1);
-  }
-
-  /** x with length 1 along the axes, if it is the same all along them. */
-  private narrow(x: Tensor, depth = 0): Tensor | undefined {
-    if (this.isNarrow(x)) return x;
-    const to = () => x.shape.map((n, k) => (this.over.includes(k) ? 1 : n));
-    if (x.op === "expand") return this.isNarrow(x.src[0]!) ? x.src[0]!.expand(to()) : undefined;
-    if (!isElementwise(x.op) || depth > DEEP) return undefined;
-    const src: Tensor[] = [];
-    for (const s of x.src) {
-      const narrow = this.narrow(s, depth + 1);
-      if (!narrow) return undefined;
-      src.push(narrow);
-    }
-    return new Tensor(x.op, src, x.arg, to(), x.dtype, x.origin);
+  private narrow(x: Tensor): Tensor | undefined {
+    return narrow(x, this.over);
   }
 
   /** Whether the sum is 0, whatever the numbers are. */
@@ -151,6 +136,22 @@ class Sum {
     }
     return t.op === "sum" && t.src[0] === x && sameShape(t.arg as Shape, this.over) && Math.abs(scale + 1) < 1e-9;
   }
+}
+
+/** x with length 1 along the axes, if it is the same all along them. */
+export function narrow(x: Tensor, over: readonly number[], depth = 0): Tensor | undefined {
+  const isNarrow = (t: Tensor) => over.every((k) => t.shape[k] === 1);
+  if (isNarrow(x)) return x;
+  const to = () => x.shape.map((n, k) => (over.includes(k) ? 1 : n));
+  if (x.op === "expand") return isNarrow(x.src[0]!) ? x.src[0]!.expand(to()) : undefined;
+  if (!isElementwise(x.op) || depth > DEEP) return undefined;
+  const src: Tensor[] = [];
+  for (const s of x.src) {
+    const short = narrow(s, over, depth + 1);
+    if (!short) return undefined;
+    src.push(short);
+  }
+  return new Tensor(x.op, src, x.arg, to(), x.dtype, x.origin);
 }
 
 /** Nodes that are looked through one below the other, so that a walk stays short. */

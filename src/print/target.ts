@@ -259,20 +259,22 @@ function uses(e: Expr, accumulators: ReadonlySet<string>): boolean {
 }
 
 function accumulate(k: Accumulate, w: Writer, t: Target, pointer: Pointers, part: Part | undefined): string[] {
-  const { buffer, at, value } = k.store;
-  const d = buffer.dtype;
-  const out = pointer(buffer, true);
-  const n = buffer.shape.reduce((a, b) => a * b, 1);
-  w.count([at, value]);
-  // Of a part only its own share of the output is filled: the elements from one iteration's to the next one's.
-  const share = part && linear(at)!.of.get(part.loop)!;
-  const whole = share ? between(part, "z", share) : { name: "z", n };
-  const loops = k.loops.map((l) => within(l, part));
-  const body = w.inside(loops, () => {
-    const place = w.text(at);
-    return [t.store(out, place, t.ops[k.join](d, t.load(out, place, d), w.text(value), "", d), d)];
+  w.count(valuesAndPlaces(k.stores));
+  const fills = k.stores.flatMap(({ buffer, at }) => {
+    const { dtype: d } = buffer;
+    // Of a part only its own share of the output is filled: the elements from one iteration's to the next one's.
+    const share = part && linear(at)!.of.get(part.loop)!;
+    const whole = share ? between(part, "z", share) : { name: "z", n: buffer.shape.reduce((a, b) => a * b, 1) };
+    return [t.loop(whole), t.store(pointer(buffer, true), "z", t.literal(k.zero, d), d), "}"];
   });
-  return [t.loop(whole), t.store(out, "z", t.literal(k.zero, d), d), "}", ...w.flush(), ...body];
+  const loops = k.loops.map((l) => within(l, part));
+  const body = w.inside(loops, () =>
+    k.stores.map(({ buffer, at, value }) => {
+      const [out, place, { dtype: d }] = [pointer(buffer, true), w.text(at), buffer];
+      return t.store(out, place, t.ops[k.join](d, t.load(out, place, d), w.text(value), "", d), d);
+    }),
+  );
+  return [...fills, ...w.flush(), ...body];
 }
 
 /** Expressions to text. What is used twice gets a name, declared in the innermost loop that it depends on. */

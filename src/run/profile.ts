@@ -178,9 +178,7 @@ const total = (list: readonly number[]) => list.reduce((sum, x) => sum + x, 0);
 
 /** By what it writes: of several results of one pass the largest, the first of equal ones. */
 function described(kernel: Kernel): Pick<KernelTime, "what" | "writes" | "module" | "gradient" | "origin"> {
-  const buffers = (
-    kernel.kind === "nest" ? kernel.stores : [kernel.kind === "contraction" ? kernel.c : kernel.store]
-  ).map((s) => s.buffer);
+  const buffers = (kernel.kind === "contraction" ? [kernel.c] : kernel.stores).map((s) => s.buffer);
   const main = buffers.reduce((a, b) => (bytesOf(b) > bytesOf(a) ? b : a));
   const more = buffers.length > 1 ? ` + ${buffers.length - 1}` : "";
   const { origin } = main.tensor;

@@ -74,13 +74,17 @@ function accesses({ kernel: k, cut }: Member, lo: number, hi: number, named: Pro
     }
   } else if (k.kind === "accumulate") {
     // First it fills its share.
-    const share = part ? linear(k.store.at)!.of.get(part.axis)! : size(k.store.buffer.shape);
     const [from, to] = part ? [part.from, part.to] : [0, 1];
-    for (let e = from * share; e < to * share; e++) touch(writes, k.store.buffer, e);
+    for (const { buffer, at } of k.stores) {
+      const share = part ? linear(at)!.of.get(part.axis)! : size(buffer.shape);
+      for (let e = from * share; e < to * share; e++) touch(writes, buffer, e);
+    }
     for (const at of indices(k.loops, part)) {
-      load(k.store.value, at);
-      load(k.store.at, at);
-      touch(writes, k.store.buffer, evaluate(k.store.at, at));
+      for (const s of k.stores) {
+        load(s.value, at);
+        load(s.at, at);
+        touch(writes, s.buffer, evaluate(s.at, at));
+      }
     }
   } else {
     for (const at of indices(k.loops, part)) {

@@ -160,9 +160,7 @@ describe.each(Object.entries(cases))("%s", (_, { shapes, of, beside }) => {
   });
   test("its parts are written into the whole where that is possible", () => {
     const { kernels } = compile({ state: [], resident: inputs, feeds: [], outputs: of(...inputs) }, { banded: true });
-    const writes = kernels.flatMap((k) =>
-      k.kind === "nest" ? k.stores.map((s) => s.buffer) : [k.kind === "contraction" ? k.c.buffer : k.store.buffer],
-    );
+    const writes = kernels.flatMap((k) => (k.kind === "contraction" ? [k.c.buffer] : k.stores.map((s) => s.buffer)));
     expect(writes.length - new Set(writes).size).toBe(beside);
   });
 });

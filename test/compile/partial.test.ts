@@ -1,7 +1,9 @@
 /** Sums in two stages: which are taken apart, into what, and that they are still the sums. */
 import { describe, expect, test } from "vitest";
 import { compile } from "../../src/compile/compile.ts";
-import { gradients, input, literal, type Tensor, value } from "../../src/ir/index.ts";
+import { buffersOf } from "../../src/compile/program.ts";
+import { gradients, input, iota, literal, type Tensor, value } from "../../src/ir/index.ts";
+import { variance } from "../../src/ir/math.ts";
 import { apply, conv2d } from "../../src/nn/index.ts";
 import { evaluate } from "../../src/run/jit.ts";
 import { backends } from "../backends.ts";
@@ -94,6 +96,33 @@ describe("the gradient of a convolution's weight", () => {
   });
 });
 
+describe("a variance", () => {
+  const batchNorm = (x: Tensor) => variance(x.add(iota(8).cast("f32").reshape([1, 8, 1, 1])), [0, 2, 3]);
+  test("is made of each image's own, and no walk over memory waits for the mean", () => {
+    const x = input([64, 8, 14, 14]);
+    const { bands, named } = compile(
+      { state: [], resident: [], feeds: [x], outputs: [batchNorm(x)] },
+      { banded: true },
+    );
+    const reading = bands.filter((b) =>
+      b.members.some((m) => buffersOf(m.kernel, named).reads.some((r) => r.tensor === x)),
+    );
+    expect(reading).toHaveLength(1);
+    expect(sums(batchNorm, [64, 8, 14, 14])).toEqual(["64,8,1,1", "64,8,1,1", "1,8,1,1", "64,8,1,1", "1,8,1,1"]);
+  });
+  test("around another number than the mean stays a sum of squares", () =>
+    expect(
+      sums(
+        (x) =>
+          x
+            .sub(literal(value([1, 16], new Float32Array(16))))
+            .square()
+            .sum([0]),
+        [4096, 16],
+      ),
+    ).toEqual(["64,1,16", "1,1,16"]));
+});
+
 test("nothing is taken apart for a target that walks kernels whole", () =>
   expect(sums((x) => x.sum(), [256, 100], false)).toEqual(["1,1"]));
 
@@ -120,5 +149,43 @@ describe.each(backends)("on %s", (backend) => {
       want[at]! += x[k]!;
     }
     want.forEach((w, k) => expect(Math.abs(got.data[k]! - w)).toBeLessThan(1e-6 * n));
+  });
+
+  // JavaScript, which adds one after the other, loses more of such a mean than is asked for here.
+  test.skipIf(backend === "js").each([
+    { shape: [64, 8, 14, 14], over: [0, 2, 3], channel: (k: number) => Math.floor(k / 196) % 8 },
+    { shape: [4096, 8], over: [0], channel: (k: number) => k % 8 },
+  ])("a variance of $shape over $over, of numbers that are far from 0 and close together", async (c) => {
+    const n = c.shape.reduce((a, b) => a * b, 1);
+    for (const [mean, spread] of [
+      [0.5, 1],
+      [1000.123, 0.1],
+      [-12345.678, 0.05],
+    ] as const) {
+      const x = Float32Array.from({ length: n }, (_, k) => mean + spread * Math.sin(k * 0.37 + c.channel(k)));
+      const moments = (f: (v: number, c: number) => number) => {
+        const all = new Float64Array(8);
+        x.forEach((v, k) => {
+          all[c.channel(k)]! += (8 / n) * f(v, c.channel(k));
+        });
+        return all;
+      };
+      const means = moments((v) => v);
+      const want = moments((v, channel) => (v - means[channel]!) ** 2);
+      const got = await evaluate(variance(literal(value(c.shape, x)), c.over), { backend });
+      // What a mean of so many is off, some units in its last place, is in the square as well.
+      want.forEach((v, k) => expect(Math.abs(got.data[k]! - v)).toBeLessThan(2e-6 * v + (4 * mean * 2 ** -24) ** 2));
+    }
+  });
+
+  test("a variance of what is not finite is none", async () => {
+    const x = new Float32Array(64 * 8 * 49).fill(1);
+    x[7 * 392 + 49] = Number.POSITIVE_INFINITY; // channel 1
+    x[9 * 392 + 98] = Number.NaN; // channel 2
+    const got = await evaluate(variance(literal(value([64, 8, 7, 7], x)), [0, 2, 3]), { backend });
+    got.data.forEach((v, k) => {
+      if (k === 1 || k === 2) expect(v).toBeNaN();
+      else expect(v).toBeLessThan(1e-12);
+    });
   });
 });

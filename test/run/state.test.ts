@@ -249,8 +249,7 @@ describe("an update in the manner of Adam", () => {
     const { program } = loop.compiled({ x: draw([1, 16, 64], "f32"), y: draw([1, 16, 10], "f32") });
     const places = new Map<number, number>(); // how often a kernel writes a place of the state
     for (const k of program.kernels) {
-      const stores =
-        k.kind === "nest" ? k.stores.map((s) => s.buffer) : [k.kind === "contraction" ? k.c.buffer : k.store.buffer];
+      const stores = k.kind === "contraction" ? [k.c.buffer] : k.stores.map((s) => s.buffer);
       for (const b of stores) if (b.role === "state") places.set(b.at, (places.get(b.at) ?? 0) + 1);
     }
     expect([...places.values()]).toEqual(Array(12).fill(1));
