@@ -62,8 +62,8 @@ export interface CompiledObject {
  * The shared object for a program: from the cache, else compiled now. Several sources are compiled side by side and
  * linked to one object.
  *
- * Throws when there is no compiler, when the text does not compile (the text is kept and named), and when there is no
- * space left in the cache folder and in the temporary one.
+ * Throws when there is no compiler, when the text does not compile (the text is kept and named), when the compiler is
+ * ended by a signal, and when there is no space left in the cache folder and in the temporary one.
  */
 export function compileToObject(
   program: string | readonly Source[] | Named,
@@ -143,6 +143,12 @@ export function touch(path: string): void {
 function create(compiler: Compiler, units: readonly Unit[], link: readonly string[], key: string): string {
   return inFolder((folder, work) => {
     const built = build(compiler, units, work, key, link);
+    if (!built.ok && !built.judged) {
+      fail(
+        `native: ${compiler.version} was ended before it had compiled a program: ${built.message}`,
+        "where memory is short, the system ends what takes most of it: make room, and run this again",
+      );
+    }
     if (!built.ok) reject(folder, compiler, units, key, built.message);
     const home = entryFolder(folder, key);
     const path = join(home, `${sumOf(readFileSync(built.path))}.so`);

@@ -323,7 +323,13 @@ function run(command: string, words: readonly string[]): Output {
   return { status: error ? null : status, stdout: stdout ?? "", stderr: error?.message ?? stderr };
 }
 
-export type Built = { readonly ok: true; readonly path: string } | { readonly ok: false; readonly message: string };
+export type Built =
+  | { readonly ok: true; readonly path: string }
+  /** `judged`: false where the compiler was ended before it could say anything of the text. */
+  | { readonly ok: false; readonly judged: boolean; readonly message: string };
+
+/** What compilers and shells say of one that the system ended, or somebody did. */
+const ended = /^(?:.*: )?(?: *\d+ )?(?:Killed|Terminated|Interrupt|CPU time limit exceeded)(?: .*)?$/m;
 
 /** The name of unit `i` of a program inside its work folder. */
 export const unitName = (name: string, i: number): string => `${name}-${i}.c`;
@@ -332,7 +338,7 @@ export const unitName = (name: string, i: number): string => `${name}-${i}.c`;
  * Compile `units` in the folder `work` and link them to one shared object there. Several units are compiled side by
  * side, one process each. The file names depend on `name` alone, so the same text gives the same object.
  *
- * →       the object, or the compiler's messages
+ * →       the object, or the compiler's messages, or what ended it
  * Throws what writing to `work` throws, and NoSpace when the compiler could not write there.
  */
 export function build(
@@ -374,7 +380,9 @@ export function build(
   if (status === 0) return { ok: true, path: join(work, object) };
   // A compiler that finds the disk full has not judged the text.
   if (/no space left on device|disk quota exceeded/i.test(stderr ?? "")) throw new NoSpace("no space left on device");
-  return { ok: false, message: stderr?.trim() || error?.message || `it ended with ${signal ?? `status ${status}`}` };
+  const said = stderr?.trim();
+  const judged = !!said && !ended.test(said);
+  return { ok: false, judged, message: said || error?.message || `it ended with ${signal ?? `status ${status}`}` };
 }
 
 /** Words as one line for the shell, each in single quotes. */

@@ -201,6 +201,21 @@ describe.skipIf(!compiler.found)("compileToObject", () => {
     expect(message).toMatch(/-1\.c:1:\d+: error/);
   });
 
+  test.each([
+    ["the compiler", "kill -9 $$"],
+    ["a program that it runs", 'echo "cc: fatal error: Killed signal terminated program cc1" >&2; exit 1'],
+  ])("where the system ends %s, that is said, and the text is not to blame", async (_, end) => {
+    const env = { CC: wrapper(`case "$*" in *trial*|*--version*|*-dM*) ;; *) ${end};; esac`), DOWNHILL_CACHE: cache };
+    for (const sources of [writes(55), [{ text: writes(55) }, { text: "int dh_rest;" }]]) {
+      const program = `import { compileToObject } from "./cache.js"; compileToObject(${JSON.stringify(sources)});`;
+      const { status, err } = await child(program, env);
+      expect(status).toBe(1);
+      expect(err).toMatch(/native: .* was ended before it had compiled a program: .*(Killed|SIGKILL)/);
+      expect(err).toContain("hint: where memory is short");
+    }
+    expect(readdirSync(cache).sort()).toEqual(["compilers"]);
+  });
+
   test("Ctrl-C ends several compilers as it ends one", async () => {
     const env = {
       CC: wrapper(`case "$*" in *" -c "*) kill -INT $$; touch '${cache}/survived';; esac`),
@@ -209,9 +224,10 @@ describe.skipIf(!compiler.found)("compileToObject", () => {
     const program = `
       import { compileToObject } from "./cache.js";
       compileToObject(${JSON.stringify([{ text: writes(55) }, { text: "int dh_rest;" }])});`;
-    expect((await child(program, env)).status).not.toBe(0);
+    const { status, err } = await child(program, env);
+    expect(status).not.toBe(0);
+    expect(err).toContain("was ended before it had compiled a program");
     expect(readdirSync(cache)).not.toContain("survived");
-    expect(readdirSync(cache)).toContain("failed"); // it came so far
   });
 
   test("a full disk moves the work to a temporary folder, and is said once", async () => {
