@@ -11,7 +11,7 @@ import { brief } from "./line.ts";
 import type { DescendOptions } from "./minimize.ts";
 import { type Iterate, MinimizeError, type Minimum, requireFinite } from "./minimum.ts";
 import { Compiled, keysOf, numberOf, type Scalar } from "./objective.ts";
-import { breathing } from "./search.ts";
+import { breathing, stepsTaken } from "./search.ts";
 import { norm } from "./vector.ts";
 
 /** Milliseconds that a call of the program should last. */
@@ -95,7 +95,7 @@ export async function descend<X, D>(
     }
     await breathe();
   }
-  return result(`${steps} steps taken`);
+  return result(stepsTaken(steps));
 }
 
 /**

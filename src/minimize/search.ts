@@ -77,6 +77,8 @@ export async function search<X, D>(
   }
 }
 
+export const stepsTaken = (n: number): string => (n === 1 ? "1 step taken" : `${n} steps taken`);
+
 /** The objective until so many evaluations are done, or the signal comes. */
 export function limited(f: Compiled<any, any>, most: number, signal: AbortSignal | undefined): Objective {
   const allowed = () => {

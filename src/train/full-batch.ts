@@ -8,7 +8,7 @@ import { input, type Tensor } from "../ir/tensor.ts";
 import { Form } from "../minimize/form.ts";
 import { MethodError, type Point } from "../minimize/method.ts";
 import { Compiled, type Evaluations } from "../minimize/objective.ts";
-import { breathing, Halt, limited } from "../minimize/search.ts";
+import { breathing, Halt, limited, stepsTaken } from "../minimize/search.ts";
 import { norm } from "../minimize/vector.ts";
 import { init, type Module } from "../nn/index.ts";
 import { type Footprint, type Loop, Run, type Traced } from "../run/run.ts";
@@ -210,8 +210,9 @@ class Trainer {
       const size = norm(point.gradient);
       const { patience = Infinity } = this.o.earlyStopping ?? {};
       if (this.best && this.best.since >= patience) {
-        end = { stopReason: "early stopping", reason: `the validation got no better for ${patience} entries` };
-      } else if (this.step >= this.lastStep) end = { stopReason: "done", reason: `${this.lastStep} steps taken` };
+        const entries = patience === 1 ? "one entry" : `${patience} entries`;
+        end = { stopReason: "early stopping", reason: `the validation got no better for ${entries}` };
+      } else if (this.step >= this.lastStep) end = { stopReason: "done", reason: stepsTaken(this.lastStep) };
       else if (signal?.aborted) end = { stopReason: "aborted", reason: "aborted" };
       else if (size <= gradientTolerance) {
         end = { stopReason: "converged", reason: `the norm of the gradient is ${size}, at most ${gradientTolerance}` };

@@ -179,6 +179,13 @@ test.each(backends)("what the loss and what the validation takes of memory is to
   }
 });
 
+test("one step, and patience for one entry, are told as one", async () => {
+  expect((await fit({ ...plain, steps: 1 })).reason).toBe("1 step taken");
+  const data = { train, validation: { ...train, y: value([103], new Int32Array(103), "i32") } }; // wrong, ever more so
+  const { reason } = await fit({ ...plain, data, steps: 50, earlyStopping: { patience: 1 } });
+  expect(reason).toBe("the validation got no better for one entry");
+});
+
 test("a signal ends it with what it has", async () => {
   const controller = new AbortController();
   const onEntry = ({ step }: Entry) => step === 3 && controller.abort();
