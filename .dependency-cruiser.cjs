@@ -44,6 +44,7 @@ const layers = {
       "run",
       "nn",
       "optim",
+      "minimize",
       "data",
       "train",
       "interop",

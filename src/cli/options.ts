@@ -1,6 +1,8 @@
 /** Values of options: parsed and checked at the edge, so that everything behind them is typed and in its domain. */
 import { InvalidArgumentError } from "commander";
 import { listed, nearest } from "../data/near.ts";
+import { methods } from "../minimize/index.ts";
+import { type OptimizerName, optimizers } from "../optim/index.ts";
 import { mostThreads } from "../run/threads.ts";
 import type { Average } from "./recipe.ts";
 
@@ -17,6 +19,17 @@ export const oneOf =
       near === undefined ? `It is one of ${words.join(", ")}.` : `Did you mean ${near}? (one of ${words.join(", ")})`,
     );
   };
+
+/** An optimizer. Methods of `downhill/minimize` are none, and whoever knows their names should learn where they are. */
+export const optimizer: Parser<OptimizerName> = (text) => {
+  if (Object.hasOwn(methods, text) && !Object.hasOwn(optimizers, text)) {
+    throw new InvalidArgumentError(
+      `It sees all rows at once and finds its own step lengths; in a program, fit({ optimizer: ${text}(), batch: "full", … }) ` +
+        "trains by it (docs/optimizers.md). Here --batch full gives all rows to any of the optimizers.",
+    );
+  }
+  return oneOf(Object.keys(optimizers) as OptimizerName[])(text);
+};
 
 /** Number() takes "" and " 3 " and "0x10", which nobody means. */
 const spelledNumber = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;

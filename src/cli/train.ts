@@ -38,7 +38,7 @@ export function trainCommand(terminal: Terminal, done: (code: number) => void): 
     )
     .option("--dropout <rate>", "part of each hidden layer that is left out in training", parse.rate)
     .optionsGroup("Training:")
-    .option("--optimizer <name>", words(optimizers).join(", "), parse.oneOf(words(optimizers)))
+    .option("--optimizer <name>", words(optimizers).join(", "), parse.optimizer)
     .option("--lr <rate>", "the learning rate, at its highest", parse.positive)
     .option("--schedule <name>", words(schedules).join(", "), parse.oneOf(words(schedules)))
     .option("--weight-decay <rate>", "how strongly weights are drawn to 0", parse.notNegative)

@@ -64,6 +64,10 @@ const cases: Record<string, [argv: string[], message: RegExp]> = {
     /training stopped in step \d+[\s\S]*at net\.layers[\s\S]*--lr/,
   ],
   "an unknown optimizer": [train("good.csv", "--optimizer", "adamm"), /Did you mean adam\?/],
+  "a full-batch method": [
+    train("good.csv", "--optimizer", "lbfgs"),
+    /fit\(\{ optimizer: lbfgs\(\), batch: "full", … \}\) trains by it[\s\S]*--batch full/,
+  ],
   "an unknown model": [train("good.csv", "--model", "lineer"), /Did you mean linear\?/],
   "images' model of a table": [
     train("good.csv", "--model", "cnn"),
