@@ -70,7 +70,8 @@ function sources() {
   const files = readdirSync(at("src"), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name));
-  for (const file of [...files.sort(), at("tsconfig.json"), at("tsconfig.build.json"), at("package-lock.json")]) {
+  const others = ["tsconfig.json", "tsconfig.build.json", "scripts/bundle.mjs", "package.json", "package-lock.json"];
+  for (const file of [...files.sort(), ...others.map((name) => at(name))]) {
     const text = readFileSync(file);
     hash.update(`${relative(root, file)}\n${text.length}\n`).update(text);
   }
@@ -79,14 +80,13 @@ function sources() {
 
 /** Into a folder beside dist, then renamed: nobody ever sees half a build, and files that left src leave dist. */
 function build() {
-  say("building dist (tsc)");
+  say("building dist (tsc, rolldown)");
   const before = sources();
   const [fresh, old] = [at(`.dist-${process.pid}`), at(`.dist-${process.pid}-old`)];
   try {
     // tsc7 is TypeScript 7 under another name: see docs/adr/0008-two-typescripts.md.
-    const args = [at("node_modules", "tsc7", "bin", "tsc"), "-p", "tsconfig.build.json", "--outDir", fresh];
-    const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: ["ignore", 2, 2] });
-    if (status !== 0) throw new SetupError("the build failed, see tsc's message above");
+    run("tsc", at("node_modules", "tsc7", "bin", "tsc"), "-p", "tsconfig.build.json", "--outDir", fresh);
+    run("rolldown", at("scripts", "bundle.mjs"), fresh);
     writeFileSync(join(fresh, ".source"), before);
     if (existsSync(at("dist"))) renameSync(at("dist"), old);
     renameSync(fresh, at("dist"));
@@ -94,6 +94,11 @@ function build() {
     rmSync(fresh, { recursive: true, force: true });
     rmSync(old, { recursive: true, force: true });
   }
+}
+
+function run(tool, ...args) {
+  const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: ["ignore", 2, 2] });
+  if (status !== 0) throw new SetupError(`the build failed, see ${tool}'s message above`);
 }
 
 /** One set-up at a time: the second waits and then finds the work done. A lock whose owner is dead is taken over. */

@@ -49,6 +49,14 @@ const tsc = `
   for (const f of fs.readdirSync("src")) if (fs.readFileSync("src/" + f, "utf8").includes("error")) process.exit(2);
 `;
 
+/** "Bundles" what tsc has left. */
+const bundle = `
+  import fs from "node:fs";
+  fs.appendFileSync("calls", "bundle\\n");
+  if (fs.readFileSync("src/a.ts", "utf8").includes("a circle")) process.exit(1);
+  fs.writeFileSync(process.argv[2] + "/bundled", fs.readdirSync(process.argv[2]).join());
+`;
+
 type Result = { code: number | null; stdout: string; stderr: string };
 
 function setup(): Promise<Result> {
@@ -68,6 +76,8 @@ beforeEach(() => {
   copyFileSync(script, join(clone, "scripts/setup.mjs"));
   write("npm-cli.cjs.js", npm);
   write("tsc.cjs", tsc);
+  write("scripts/bundle.mjs", bundle);
+  write("package.json", "{}");
   write("tsconfig.json", "{}");
   write("tsconfig.build.json", "{}");
   write("src/a.ts", "a");
@@ -80,24 +90,25 @@ test("a fresh clone is installed and built; a second time there is nothing to do
   const first = await setup();
   expect(first).toMatchObject({ code: 0, stdout: "" });
   expect(first.stderr).toContain("npm ci");
-  expect(calls()).toEqual(["npm ci", "tsc"]);
+  expect(calls()).toEqual(["npm ci", "tsc", "bundle"]);
   expect(read("dist/a.ts")).toBe("a");
+  expect(read("dist/bundled")).toBe("a.ts,b.ts");
   expect(await setup()).toEqual({ code: 0, stdout: "", stderr: "" });
-  expect(calls()).toHaveLength(2);
+  expect(calls()).toHaveLength(3);
 });
 
 test("a changed lock installs again, and builds again", async () => {
   await setup();
   lock("1.0.1");
   await setup();
-  expect(calls()).toEqual(["npm ci", "tsc", "npm ci", "tsc"]);
+  expect(calls()).toEqual(["npm ci", "tsc", "bundle", "npm ci", "tsc", "bundle"]);
 });
 
 test("an install that was cut off counts as none", async () => {
   await setup();
   rmSync(join(clone, "node_modules/.package-lock.json"));
   await setup();
-  expect(calls()).toEqual(["npm ci", "tsc", "npm ci"]);
+  expect(calls()).toEqual(["npm ci", "tsc", "bundle", "npm ci"]);
 });
 
 test("a changed, a new and a deleted source each build again, and dist holds no leavings", async () => {
@@ -110,15 +121,19 @@ test("a changed, a new and a deleted source each build again, and dist holds no 
   rmSync(join(clone, "src/b.ts"));
   await setup();
   expect(existsSync(join(clone, "dist/b.ts"))).toBe(false);
-  expect(calls()).toEqual(["npm ci", "tsc", "tsc", "tsc", "tsc"]);
+  expect(calls().filter((call) => call === "tsc")).toHaveLength(4);
+  expect(calls().filter((call) => call === "bundle")).toHaveLength(4);
 });
 
-test("a failed build leaves the earlier one and says so", async () => {
+test.each([
+  ["tsc", "an error"],
+  ["rolldown", "a circle"],
+])("a build that fails in %s leaves the earlier one and says so", async (tool, text) => {
   await setup();
-  write("src/a.ts", "an error");
+  write("src/a.ts", text);
   const { code, stderr } = await setup();
   expect(code).toBe(1);
-  expect(stderr).toContain("setup: the build failed");
+  expect(stderr).toContain(`setup: the build failed, see ${tool}'s message above`);
   expect(read("dist/a.ts")).toBe("a");
   write("src/a.ts", "mended");
   expect((await setup()).code).toBe(0);
@@ -137,7 +152,7 @@ test("a failed install says why, gives npm's words, and can be tried again", asy
 test("two at once do the work once", async () => {
   const both = await Promise.all([setup(), setup()]);
   expect(both.map(({ code }) => code)).toEqual([0, 0]);
-  expect(calls()).toEqual(["npm ci", "tsc"]);
+  expect(calls()).toEqual(["npm ci", "tsc", "bundle"]);
 });
 
 test("a lock left behind by a killed set-up is taken over", async () => {

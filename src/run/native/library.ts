@@ -2,8 +2,8 @@
  * The library of kernels that printed programs call: compiled once per machine (one to two seconds of a processor, in
  * parts side by side), then from the cache, and opened with its symbols visible to the programs that are loaded later.
  *
- * To print it takes longer than to compile a small network's step, so in the cache it is known by the modules that print
- * it instead of by its text: their contents are a tenth of it, and another content is another library.
+ * To print it takes longer than to compile a small network's step, so in the cache it is known by the code that prints it
+ * instead of by its text: that is a tenth as long, and other code is another library.
  */
 import { createHash } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
@@ -14,9 +14,6 @@ import type { Compiler } from "./compiler.ts";
 
 /** The parts of one library that are compiled side by side. */
 const PARTS = 4;
-
-/** The modules of print/c/gemm whose content decides what is printed there. */
-export const libraryModules: readonly string[] = ["library", "kernels", "vector"];
 
 /** What a program is compiled with: a comment for its text, so that the cache tells programs of two libraries apart. */
 export type Linked = { readonly note: string; readonly link: readonly string[] };
@@ -58,23 +55,19 @@ export function openLibraries(
 }
 
 /**
- * A digest of the modules that print the library, as they lie beside the module at `here`. It speaks for what this thread
- * has loaded only where Node itself loads them, as built, and nobody has touched them since the thread began: undefined
- * otherwise, and in a bundle. The library is then known by its text.
+ * A digest of the file that prints the library, as it lies beside the module at `here`: all that it is made of is put in
+ * that one (scripts/bundle.mjs). It speaks for what this thread has loaded only where Node itself loads it, as built, and
+ * nobody has touched it since the thread began: undefined otherwise. The library is then known by its text.
  */
 export function printerOf(here: string): string | undefined {
   if (!here.endsWith(".js")) return undefined;
-  const hash = createHash("sha256");
   try {
-    for (const name of libraryModules) {
-      const file = new URL(`../../print/c/gemm/${name}.js`, here);
-      // First the content, then the time: a change between the two is seen. The time of the inode cannot be set back.
-      const text = readFileSync(file);
-      if (statSync(file).ctimeMs >= performance.timeOrigin) return undefined;
-      hash.update(`${name} ${text.length}\n`).update(text);
-    }
+    const file = new URL("../../print/c/gemm/library.js", here);
+    // First the content, then the time: a change between the two is seen. The time of the inode cannot be set back.
+    const text = readFileSync(file);
+    if (statSync(file).ctimeMs >= performance.timeOrigin) return undefined;
+    return createHash("sha256").update(text).digest("hex");
   } catch {
     return undefined;
   }
-  return hash.digest("hex");
 }

@@ -1,12 +1,12 @@
 /** The library of kernels: compiled once, known by its name, opened for the programs that call it and for no others. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { printGemm } from "../../../src/print/c/gemm.ts";
 import { probeCompiler } from "../../../src/run/native/compiler.ts";
-import { calledBy, libraryModules, openLibraries, printerOf } from "../../../src/run/native/library.ts";
+import { calledBy, openLibraries, printerOf } from "../../../src/run/native/library.ts";
 
 const compiler = probeCompiler();
 
@@ -76,59 +76,35 @@ describe.skipIf(!compiler.found)("an open library (needs a C compiler)", () => {
   }, 60_000);
 });
 
-describe("the modules that print the library", () => {
-  const gemm = new URL("../../../src/print/c/gemm/", import.meta.url);
-
-  test("are all that it is made of", () => {
-    const met = new Set(["library"]);
-    for (const name of met) {
-      const text = readFileSync(new URL(`${name}.ts`, gemm), "utf8");
-      const froms = [...text.matchAll(/^(?:import|export)\s+(?!type\b)[^;]*?from "([^"]+)";/gm)].map((m) => m[1]!);
-      expect(text).not.toMatch(/\bimport\(|^import "/m);
-      for (const from of froms) {
-        expect(from, `${name}.ts imports a module outside of its folder`).toMatch(/^\.\/[\w-]+\.ts$/);
-        met.add(from.slice(2, -3));
-      }
-    }
-    expect([...met].sort()).toEqual([...libraryModules].sort());
-  });
-
-  /** A built package, with text for its modules. */
-  function built(texts: readonly string[]): string {
-    const file = (name: string) => join(folder, "print/c/gemm", `${name}.js`);
-    mkdirSync(dirname(file("library")), { recursive: true });
-    libraryModules.forEach((name, k) => {
-      writeFileSync(file(name), texts[k] ?? "");
-    });
-    return pathToFileURL(join(folder, "run/native/library.js")).href;
+describe("the file that prints the library", () => {
+  /** A built package, with `text` for that file. */
+  function built(text: string): string {
+    mkdirSync(dirname(file()), { recursive: true });
+    writeFileSync(file(), text);
+    return pathToFileURL(join(folder, "run/native/layer.js")).href;
   }
+  const file = () => join(folder, "print/c/gemm/library.js");
   /** Files that were there when this process began, as far as it can tell. */
   const later = () => vi.spyOn(performance, "timeOrigin", "get").mockReturnValue(Date.now() + 60_000);
   afterEach(() => vi.restoreAllMocks());
 
-  test("are told apart by their content", () => {
+  test("is told by its content", () => {
     later();
-    const first = printerOf(built(["a", "b", "c"]));
+    const first = printerOf(built("a"));
     expect(first).toMatch(/^[0-9a-f]{64}$/);
-    expect(printerOf(built(["a", "b", "c"]))).toBe(first);
-    const others = [
-      printerOf(built(["a", "b", "d"])),
-      printerOf(built(["ab", "", "c"])),
-      printerOf(built(["b", "a", "c"])),
-    ];
-    expect(new Set([first, ...others]).size).toBe(4);
+    expect(printerOf(built("b"))).not.toBe(first);
+    expect(printerOf(built("a"))).toBe(first);
   });
 
-  test("say nothing when they were touched since the thread began, are missing, or are not built", () => {
-    const here = built(["a", "b", "c"]);
-    const file = join(folder, "print/c/gemm/vector.js");
-    utimesSync(file, new Date(0), new Date(0)); // what an editor or an archive may claim
-    expect(statSync(file).mtimeMs).toBe(0);
+  test("says nothing when it was touched since the thread began, is missing, or is not built", () => {
+    const here = built("a");
+    utimesSync(file(), new Date(0), new Date(0)); // what an editor or an archive may claim
+    expect(statSync(file()).mtimeMs).toBe(0);
     expect(printerOf(here)).toBeUndefined();
     later();
     expect(printerOf(here)).toBeDefined();
     expect(printerOf(here.replace(/js$/, "ts"))).toBeUndefined();
-    rmSync(file);
+    rmSync(file());
     expect(printerOf(here)).toBeUndefined();
   });
 });
