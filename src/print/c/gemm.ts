@@ -9,7 +9,7 @@ import type { Kernel } from "./gemm/kernels.ts";
 import { type Normal, normalise, tables } from "./gemm/normal.ts";
 import { packingB, panelVectors, plan } from "./gemm/plan.ts";
 import { type Form, indent } from "./gemm/text.ts";
-import { cutOf, panelOf, tiles } from "./gemm/tiles.ts";
+import { cutOf, type Idle, idleTiles, panelOf, tiles } from "./gemm/tiles.ts";
 import { vector, vectorPrelude } from "./gemm/vector.ts";
 
 export type Gemm = {
@@ -34,10 +34,17 @@ export type Gemm = {
   readonly lanes: number;
   /** The function is given B as `printPacking` has put it into panels, instead of B. */
   readonly packed?: boolean;
+  /** The function is given such places besides, of what is read after it: its idle tiles ask for them. */
+  readonly next?: Places;
 };
 
 /** So many rows of A have one stride, and so far is it from the first of them to the first of the next. */
 export type Fold = { readonly rows: number; readonly step: number };
+
+export type { Idle };
+
+/** Places in memory, of so many bytes each, whole lines but the last. */
+export type Places = { readonly count: number; readonly bytes: number };
 
 /** What a file needs once, before any contraction. */
 export const gemmPrelude = vectorPrelude;
@@ -45,8 +52,9 @@ export const gemmPrelude = vectorPrelude;
 /**
  * C = A·B; what C held before is overwritten. The text defines
  *   static void NAME(const T *restrict A, const T *restrict B, T *restrict C, T *restrict scratch)
- * and needs `gemmPrelude` above it and the library of its dtype (gemm/library.ts) where it is linked or loaded. `scratch`
- * holds `scratchBytes`, aligned to 64; it may be null when that is 0. Any strides and any sizes, 0 included.
+ * with one more parameter, const T *const *next, where places are given, and needs `gemmPrelude` above it and the library of
+ * its dtype (gemm/library.ts) where it is linked or loaded. `scratch` holds `scratchBytes`, aligned to 64; it may be null when
+ * that is 0. Any strides and any sizes, 0 included.
  *
  * The order of every sum depends on the whole product, its layout and the lanes alone: however its rows and columns are cut
  * into calls, the bits are the same.
@@ -59,8 +67,15 @@ export function printGemm(gemm: Gemm): { text: string; scratchBytes: number } {
   const [first, second] = g.flipped ? ["B", "A"] : ["A", "B"];
   const head =
     `static void ${g.name}(const ${type} *restrict ${first}, const ${type} *restrict ${second}, ` +
-    `${type} *restrict C, ${type} *restrict scratch)`;
+    `${type} *restrict C, ${type} *restrict scratch${g.next ? `, const ${type} *const *next` : ""})`;
   return { text: `${before.join("")}${head} {\n${body}\n}\n`, scratchBytes: scratch * bytes };
+}
+
+/** What the tiles of a product can ask for of what is read after it: none where it is not theirs. */
+export function idle(gemm: Gemm): Idle {
+  const g = normalise(gemm);
+  const byTiles = g.m * g.n * g.k > 0 && g.c.col === 1 && (g.packed || !byDots(g));
+  return byTiles ? idleTiles(g, plan(g)) : { calls: 0, bytes: 0 };
 }
 
 /** Bytes of B that are soon read again: as much stays in a second-level cache beside what else a band touches. */

@@ -1,14 +1,20 @@
 /** The matrix products of a program: equal ones are one function, in a unit of their own that is compiled beside the other. */
 import type { Contraction } from "../../compile/program.ts";
 import { type Bf16, bf16Prelude, printBf16Gemm } from "./bf16.ts";
-import { foldable, gemmPrelude, printGemm, printPacking } from "./gemm.ts";
+import { foldable, gemmPrelude, type Idle, idle, type Places, printGemm, printPacking } from "./gemm.ts";
 import { types } from "./types.ts";
 
 type Packing = { readonly name: string; readonly bytes: number; readonly panels: number; readonly type: string };
 
 /** How many image rows, and the elements of A from one to the next. */
 export type Times = { readonly n: number; readonly step: number };
-type Form = { readonly m?: number; readonly n?: number; readonly packed?: boolean; readonly times?: Times };
+type Form = {
+  readonly m?: number;
+  readonly n?: number;
+  readonly packed?: boolean;
+  readonly times?: Times;
+  readonly next?: Places;
+};
 
 export class Products {
   private readonly lanes: number;
@@ -28,10 +34,12 @@ export class Products {
 
   /**
    * The name of a function (a, b, c, scratch) for m rows and n columns of the product; with `packed`, b is in panels; with
-   * `times`, for so many image rows of k.m rows, `step` elements of A apart and one after the other in C.
+   * `times`, for so many image rows of k.m rows, `step` elements of A apart and one after the other in C; with `next`, for
+   * places that it is given besides.
    */
-  named(k: Contraction, { m = k.m, n = k.n, packed = false, times }: Form = {}): string {
-    const shape = { ...(times ? this.folded(k, times) : { ...this.shape(k), m, n }), ...(packed && { packed }) };
+  named(k: Contraction, { m = k.m, n = k.n, packed = false, times, next }: Form = {}): string {
+    const whole = times ? this.folded(k, times) : { ...this.shape(k), m, n };
+    const shape = { ...whole, ...(packed && { packed }), ...(next && { next }) };
     const stored = { a: k.a.buffer.storage ?? "f32", b: k.b.buffer.storage ?? "f32" } as const;
     const rounded = stored.a !== "f32" || stored.b !== "f32";
     const key = JSON.stringify([shape, rounded && stored]);
@@ -44,10 +52,17 @@ export class Products {
     this.rounds ||= rounded;
     this.scratchBytes = Math.max(this.scratchBytes, printed.scratchBytes);
     const [typeA, typeB, type] = [k.a, k.b, k.c].map(({ buffer }) => types[buffer.storage ?? buffer.dtype]);
-    const signature = `void ${name}(const ${typeA} *a, const ${typeB} *b, ${type} *c, ${type} *scratch)`;
+    const [places, given] = next ? [`, const ${type} *const *next`, ", next"] : ["", ""];
+    const signature = `void ${name}(const ${typeA} *a, const ${typeB} *b, ${type} *c, ${type} *scratch${places})`;
     this.signatures.push(`${signature};`);
-    this.texts.push(`${printed.text}\n${signature} { ${name}_body(a, b, c, scratch); }`);
+    this.texts.push(`${printed.text}\n${signature} { ${name}_body(a, b, c, scratch${given}); }`);
     return name;
+  }
+
+  /** What calls of a product of m rows have the time to ask for. */
+  idle(k: Contraction, { m = k.m, n = k.n, packed = false }: Form): Idle {
+    if (k.a.buffer.storage || k.b.buffer.storage) return { calls: 0, bytes: 0 };
+    return idle({ name: "idle", ...this.shape(k), m, n, ...(packed && { packed }) });
   }
 
   /** Whether one call for all image rows is faster than one for each. */

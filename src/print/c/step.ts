@@ -15,6 +15,7 @@ import { Packs } from "./packs.ts";
 import type { Products, Times } from "./products.ts";
 import { shares } from "./shares.ts";
 import { types } from "./types.ts";
+import { listed, placesOf, type Upcoming, upcoming } from "./upcoming.ts";
 
 /**
  * A program of so few kernels is compiled as one function, which saves a step of nanoseconds its calls. In a larger one
@@ -28,7 +29,7 @@ export class Kernels {
   readonly texts: readonly string[];
   /** What another unit needs to call them; undefined where they are few, and stand in the unit of the steps. */
   readonly declarations: readonly string[] | undefined;
-  private readonly program: Program;
+  readonly program: Program;
   private readonly target: Target;
   private readonly products: Products;
   /** What is packed when a step begins. */
@@ -65,11 +66,11 @@ export class Kernels {
     if (many) this.declarations = bodies.map(({ name, text }) => `void ${name}${text.slice(0, text.indexOf(" {"))};`);
   }
 
-  /** The statements that run a member of a band: all of it, or the slices from lo to hi. */
-  call(band: Band, member: Member): string {
+  /** The statements that run a member of a band: all of it, or the slices from lo to hi; `soon` is what it asks for. */
+  call(band: Band, member: Member, soon?: Upcoming): string {
     const { kernel, cut } = member;
     const part = cut && band.blocks > 1 ? cut : undefined;
-    if (kernel.kind === "contraction") return this.product(band, kernel, part);
+    if (kernel.kind === "contraction") return this.product(band, kernel, part, soon);
     const { name, printed } = this.called.get(member)!;
     const whole = band.slices % band.perBlock === 0;
     const range = part ? [`lo * ${part.perSlice}`, ...(whole ? [] : [`hi * ${part.perSlice}`])] : [];
@@ -77,7 +78,7 @@ export class Kernels {
   }
 
   /** A product of a band, where its slices are rows, columns, or iterations of an outer loop. */
-  private product(band: Band, k: Contraction, cut: Member["cut"]): string {
+  private product(band: Band, k: Contraction, cut: Member["cut"], soon?: Upcoming): string {
     const along = { a: 0, b: 0, c: 0 };
     if (cut?.axis === "m") Object.assign(along, { a: k.a.stride, c: k.c.strides.row });
     if (cut?.axis === "n") Object.assign(along, { b: k.b.stride, c: k.c.strides.col });
@@ -88,10 +89,16 @@ export class Kernels {
       return `${this.pointer(k[side].buffer, band)} + ${shift(k[side].at, outer)}${moved}`;
     };
     const panels = cut?.axis === "m" ? this.packs.of(k, band.perBlock * cut.perSlice, at("b")) : undefined;
+    const type = types[k.c.buffer.dtype];
     const call = (slices: number) => {
       const part = cut && (cut.axis === "m" || cut.axis === "n") && { [cut.axis]: slices * cut.perSlice };
-      const name = this.products.named(k, { ...part, packed: panels !== undefined, ...(times && { times }) });
-      return `${name}(${at("a")}, ${panels ?? at("b")}, ${at("c")}, (${types[k.c.buffer.dtype]} *)product);`;
+      const form = { ...part, packed: panels !== undefined, ...(times && { times }) };
+      const places = soon && slices === band.perBlock ? placesOf(soon, this.products.idle(k, form)) : undefined;
+      const name = this.products.named(k, { ...form, ...(places && { next: places }) });
+      const given = `${at("a")}, ${panels ?? at("b")}, ${at("c")}, (${type} *)product`;
+      if (!soon || !places) return `${name}(${given});`;
+      const list = listed(soon, places, type, this.pointer(soon.data), this.pointer(soon.index));
+      return `{ ${list} ${name}(${given}, next); }`;
     };
     const rest = band.slices % band.perBlock;
     const inner =
@@ -200,7 +207,11 @@ export function entry(program: Program, kernels: Kernels, products: Products, cl
 /** The statements that walk a band; `cut` where the members of a team share its blocks: `index` counts such bands. */
 function walk(band: Band, kernels: Kernels, index: number, clock?: Clock) {
   const { blocks } = band;
-  const calls = band.members.map((m) => `${kernels.call(band, m)}${clock ? ` ${clock.lap(m.kernel)}` : ""}`);
+  const soon = upcoming(band, kernels.program);
+  const calls = band.members.map((m) => {
+    const call = kernels.call(band, m, soon?.during === m ? soon : undefined);
+    return clock ? `${call} ${clock.lap(m.kernel)}` : call;
+  });
   if (blocks === 1) return { band, cut: false, lines: calls.map((c) => `    ${c}`) };
   const whole = band.slices % band.perBlock === 0;
   const end = `lo + ${band.perBlock}`;

@@ -10,7 +10,7 @@
  * tiles compute, by each call a line of every few k-steps: the next block of B, the next rows of A.
  */
 import { canPack, copyKernel, type Kernel, pace, pickKernel, tileKernel, transposeKernel } from "./kernels.ts";
-import { type Axes, type Normal, rowAt, tables } from "./normal.ts";
+import { type Axes, type Normal, rounds, rowAt, tables } from "./normal.ts";
 import { deepest, type Plan, roomForA, roomForB } from "./plan.ts";
 import { tableTile } from "./special.ts";
 import { at, blocks, type Form, indent, least } from "./text.ts";
@@ -32,6 +32,26 @@ export function panelOf(g: Normal, v: Vector, use: (k: Kernel) => string, wide: 
       ? `${use(copyKernel(v, wide / v.width, g.b.table !== undefined))}(${from}, ${step}, ${wide}, ${columns}, ${to}, kn);`
       : `${use(g.b.table ? pickKernel(v) : transposeKernel(v))}(${from}, ${step}, ${g.b.col}, ${to}, ${wide}, ${columns}, kn);`;
 }
+
+/** Calls of tiles that have nothing to ask for, and the bytes that each has the time to ask for. */
+export type Idle = { readonly calls: number; readonly bytes: number };
+
+const LINE = 64;
+
+export function idleTiles(g: Normal, p: Plan): Idle {
+  const { deep, wide } = cutOf(g, vector(g.dtype, g.lanes), p.vectors);
+  const askNothing = p.sets === 1 && p.vectors > 1 && !g.a.table && !g.b.table && !g.a.fold;
+  if (!askNothing || p.packA || fetchesA(g, p) || fetchesB(g, p)) return { calls: 0, bytes: 0 };
+  const calls = rounds(g.passes) * Math.ceil(g.k / deep) * Math.ceil(g.n / wide) * Math.ceil(g.m / p.rows);
+  return { calls, bytes: asksOf(g, deep) * LINE };
+}
+
+/** How often a tile asks, in the shortest block of k. */
+const asksOf = (g: Normal, deep: number) => Math.floor((g.k % deep || deep) / pace);
+
+/** Whether tiles ask for the next block of B, or for the next rows of A. */
+const fetchesB = (g: Normal, p: Plan) => p.packB === "copy" && !g.b.table && g.m >= p.rows * p.vectors;
+const fetchesA = (g: Normal, p: Plan) => !p.keepsA && !p.packA && !g.a.table && g.a.col === 1 && g.m > p.rows;
 
 export function tiles(g: Normal, p: Plan): Form {
   const v = vector(g.dtype, g.lanes);
@@ -64,13 +84,15 @@ export function tiles(g: Normal, p: Plan): Form {
   const more = [...(g.k > deep ? ["k0 > 0"] : []), ...g.passes.map((_, d) => `p${d} > 0`)].join(" || ") || "0";
 
   const copiesA = p.packA && !fusesA;
-  const fetchesB = p.packB === "copy" && !g.b.table && g.m >= p.rows * p.vectors;
   // Lines that a call asks for, and the calls that one line of each k takes.
   const asks = Math.ceil(deep / pace);
   const chunks = Math.ceil(deep / asks);
-  const fetchesA = !p.keepsA && !p.packA && !g.a.table && g.a.col === 1 && g.m > p.rows;
+  /** Elements between two asks for a place of so many bytes: the last one is for its last line. */
+  const spread = (bytes: number) =>
+    Math.floor(Math.min(LINE, (bytes - 1) / Math.max(1, asksOf(g, deep) - 1)) / v.bytes);
   /** Where a call begins to ask, and how it goes on: by the first of these that is true. */
   const ahead = (i: string, j: string): string => {
+    if (g.next) return `*(next < end ? next++ : end), ${spread(g.next.bytes)}`;
     const [panel, tile] = [`(${j} - j0) / ${wide}`, `${i} / ${p.rows}`];
     const asked: { when: string; from: string; step: number }[] = [];
     /** A line of each k, `step` apart, a chunk of them in each call. */
@@ -84,7 +106,7 @@ export function tiles(g: Normal, p: Plan): Form {
         g.a.col,
       );
     if (copiesA) strided(`${panel} < ${chunks}`, `nextA + ${i}`, panel, g.a.col);
-    if (fetchesB)
+    if (fetchesB(g, p))
       strided(
         `${i} < ${p.rows * p.vectors * chunks}`,
         `nextB + (${j} - j0) + ${tile} % ${p.vectors} * ${v.width}`,
@@ -92,7 +114,7 @@ export function tiles(g: Normal, p: Plan): Form {
         g.b.row,
       );
     // A row in each call, with several asks for each of its lines.
-    if (fetchesA)
+    if (fetchesA(g, p))
       asked.push({
         when: `${panel} < ${p.rows}`,
         from: `${startA} + (${i} + ${p.rows} + ${panel}) * ${g.a.row}`,
@@ -173,11 +195,12 @@ export function tiles(g: Normal, p: Plan): Form {
       : []),
   ];
   const body = [
+    ...(g.next ? [`const ${v.type} *const *const end = next + ${g.next.count - 1};`] : []),
     ...g.passes.map(({ n }, d) => `for (dh_long p${d} = 0; p${d} < ${n}; p${d}++)`),
     `for (dh_long k0 = 0; k0 < ${g.k}; k0 += ${deep}) for (dh_long j0 = 0; j0 < ${g.n}; j0 += ${broad.size}) {`,
     `  const dh_long kn = ${least("k0", deep, g.k)}, j1 = j0 + ${least("j0", broad.size, g.n)};`,
     ...(copiedB && !fusesB ? indent(copyB()) : []),
-    ...(fetchesB ? [`  const ${v.type} *nextB = ${startB} + (j1 < ${g.n} ? j1 : kn * ${g.b.row});`] : []),
+    ...(fetchesB(g, p) ? [`  const ${v.type} *nextB = ${startB} + (j1 < ${g.n} ? j1 : kn * ${g.b.row});`] : []),
     `  for (dh_long i0 = 0; i0 < ${g.m}; i0 += ${tall.size}) {`,
     `    const dh_long i1 = i0 + ${least("i0", tall.size, g.m)};`,
     ...(copiesA
