@@ -81,18 +81,21 @@ export function idle(gemm: Gemm): Idle {
 /** Bytes of B that are soon read again: as much stays in a second-level cache beside what else a band touches. */
 const NEAR = 1 << 18;
 
+/** A call for all image rows instead of one for each is more text to compile: where B stays close it has to gain this. */
+const GAIN = 0.75;
+
 /**
  * Whether one call for a product whose rows are those of several image rows is faster than a call for each: `gemm` has a
  * fold. B then comes by once for all, from where it does not stay close; and tiles are whole image rows, or divide them,
- * which must cost little.
+ * which must cost little. Where it does, only rows of so few places gain that their sums wait for themselves.
  */
 export function foldable(gemm: Gemm & { readonly fold: Fold }): boolean {
   const { fold, ...flat } = gemm;
   const calls = gemm.m / fold.rows;
   const [one, each] = [normalise(gemm), normalise({ ...flat, m: fold.rows, whole: { m: fold.rows, n: gemm.n } })];
-  if (one.k * one.n * vector(gemm.dtype, gemm.lanes).bytes <= NEAR) return false;
   if (one.flipped || one.c.col !== 1 || byDots(each)) return false;
-  return plan(one).cycles <= 1.05 * calls * plan(each).cycles;
+  const near = one.k * one.n * vector(gemm.dtype, gemm.lanes).bytes <= NEAR;
+  return plan(one).cycles <= (near ? GAIN : 1.05) * calls * plan(each).cycles;
 }
 
 /**

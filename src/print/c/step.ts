@@ -78,11 +78,11 @@ export class Kernels {
   }
 
   /** A product of a band, where its slices are rows, columns, or iterations of an outer loop. */
-  private product(band: Band, k: Contraction, cut: Member["cut"], soon?: Upcoming): string {
+  private product(band: Band, plain: Contraction, cut: Member["cut"], soon?: Upcoming): string {
+    const { k, times } = this.folded(plain, cut);
     const along = { a: 0, b: 0, c: 0 };
     if (cut?.axis === "m") Object.assign(along, { a: k.a.stride, c: k.c.strides.row });
     if (cut?.axis === "n") Object.assign(along, { b: k.b.stride, c: k.c.strides.col });
-    const times = this.times(k, cut);
     const outer = times ? k.loops.slice(0, -1) : k.loops;
     const at = (side: "a" | "b" | "c") => {
       const moved = along[side] && cut ? ` + lo * ${along[side] * cut.perSlice}L` : "";
@@ -111,6 +111,14 @@ export class Kernels {
       ),
     );
     return `${[...loops, inner].join(" ")}${" }".repeat(loops.length)}`;
+  }
+
+  /** A product as it is called, and for how many image rows at a time: those of A, or else of B, which then plays its part. */
+  private folded(plain: Contraction, cut: Member["cut"]): { k: Contraction; times: Times | undefined } {
+    const other = turned(plain);
+    const times = this.times(plain, cut);
+    const otherwise = times ? undefined : this.times(other, cut);
+    return otherwise ? { k: other, times: otherwise } : { k: plain, times };
   }
 
   /** The innermost loop of a product, if it walks image rows that one call can take: C goes on from one to the next. */
@@ -226,6 +234,17 @@ function walk(band: Band, kernels: Kernels, index: number, clock?: Clock) {
 
 const parameter = ({ buffer, written }: Printed["pointers"][number], n: number) =>
   `${written ? "" : "const "}${types[storageOf(buffer)]} *restrict p${n}`;
+
+/** Cᵀ = BᵀAᵀ: the same numbers at the same places. */
+const turned = ({ m, n, sum, a, b, c, ...rest }: Contraction): Contraction => ({
+  ...rest,
+  m: n,
+  n: m,
+  sum: sum.map((s) => ({ n: s.n, a: s.b, b: s.a })),
+  a: b,
+  b: a,
+  c: { ...c, strides: { row: c.strides.col, col: c.strides.row } },
+});
 
 /** Where a buffer lies in the memory a program is given. */
 function address(b: Buffer, { resident, feeds }: Program): string {

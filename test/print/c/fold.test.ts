@@ -1,7 +1,7 @@
 /** Convolutions of many channels: one call of a product for all rows of an image, and the numbers are those of plain loops. */
 import { describe, expect, test } from "vitest";
-import { compile } from "../../../src/compile/compile.ts";
-import { input, literal, value } from "../../../src/ir/index.ts";
+import { compile, type Trace } from "../../../src/compile/compile.ts";
+import { gradients, input, literal, value } from "../../../src/ir/index.ts";
 import { apply, conv2d } from "../../../src/nn/index.ts";
 import { printC } from "../../../src/print/c.ts";
 import { evaluate } from "../../../src/run/jit.ts";
@@ -14,7 +14,11 @@ const convolution = (ins: number, outs: number) => conv2d(ins, outs, 3, { paddin
 function loops(ins: number, outs: number, size: number): number {
   const [x, w] = [input([2, ins, size, size]), input([outs, ins, 3, 3])];
   const y = apply(convolution(ins, outs), { params: { weight: w } }, x)[0].exp();
-  const program = compile({ state: [], resident: [w], feeds: [x], outputs: [y] }, { banded: true });
+  return loopsOf({ state: [], resident: [w], feeds: [x], outputs: [y] });
+}
+
+function loopsOf(trace: Trace): number {
+  const program = compile(trace, { banded: true });
   const lines = printC(program, 16).units.flatMap((u) => u.text.split("\n"));
   return lines.find((line) => line.includes("dh_product0((float *)"))!.split("for (").length - 1;
 }
@@ -26,6 +30,16 @@ test("images of which B stays close have a call for each row, others one for all
 });
 
 test("so have those whose rows no tile divides", () => expect(loops(64, 128, 23)).toBe(2));
+
+test("the gradient of a weight takes the rows of its taps together, where one row's sums would wait for themselves", () => {
+  const rows = (ins: number, outs: number) => {
+    const [x, w, dy] = [input([16, ins, 28, 28]), input([outs, ins, 3, 3]), input([16, outs, 28, 28])];
+    const y = apply(convolution(ins, outs), { params: { weight: w } }, x)[0];
+    return loopsOf({ state: [], resident: [w], feeds: [x, dy], outputs: gradients(y.mul(dy).sum(), [w]) });
+  };
+  expect(rows(1, 16)).toBe(1);
+  expect(rows(16, 16)).toBe(2);
+});
 
 describe.each(backends)("on %s", (backend) => {
   test.each([7, 14])("a convolution of images of %s places a row", async (size) => {

@@ -106,7 +106,7 @@ void dh_run(char **memory, double *steps, volatile int *stop) {
     dh_k4((float *)(memory[1] + 4608), (float *)(memory[6] + s * 4L));
     for (int i0 = 0; i0 < 2; i0++) { for (int i5 = 0; i5 < 6; i5++) { dh_product1((float *)(memory[1] + 0) + ((i0 * 576L) + (i5 * 72L)), (float *)(memory[1] + 11712) + 64L, (float *)(memory[1] + 4608) + ((i0 * 42L) + (i5 * 7L)), (float *)product); } }
     dh_k5((float *)(memory[1] + 4608), (float *)(memory[7] + s * 1008L));
-    for (int i2 = 0; i2 < 3; i2++) { for (int i3 = 0; i3 < 3; i3++) { dh_product2((float *)(memory[1] + 7296) + 0L, (float *)(memory[1] + 9984) + ((i2 * 72L) + (i3 * 9L)), (float *)(memory[1] + 0) + ((i2 * 72L) + (i3 * 24L)), (float *)product); } }
+    for (int i2 = 0; i2 < 3; i2++) { dh_product2((float *)(memory[1] + 9984) + ((i2 * 72L) + (0 * 9L)), (float *)(memory[1] + 7296) + 0L, (float *)(memory[1] + 0) + ((i2 * 72L) + (0 * 24L)), (float *)product); }
     dh_k6((float *)(memory[0] + 0), (float *)(memory[1] + 0));
   }
   dh_restore(before);

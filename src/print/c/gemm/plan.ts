@@ -61,6 +61,8 @@ export function plan(g: Normal): Plan {
   const keepsA = !packsA && fitsA(g, v);
   // Rows a multiple of 4096 bytes apart share one set of the first-level cache, which holds 8 to 12 lines.
   const most = !keepsA && g.a.col === 1 && (g.a.row * v.bytes) % 4096 === 0 ? 12 : Infinity;
+  // What lies at offsets of a table is walked with one set (gemm/special.ts).
+  const turns = g.a.table || (g.b.table && packB === "none") ? 1 : sets;
   const widths =
     packB === "given" ? [panelVectors(g, v)] : Array.from({ length: Math.min(widest, across) }, (_, i) => i + 1);
   let best: Pick<Plan, "rows" | "vectors" | "cycles"> | undefined;
@@ -73,10 +75,10 @@ export function plan(g: Normal): Plan {
       const [down, below] = [Math.floor(g.m / rows), g.m % rows];
       const [right, beside] = [Math.floor(across / vectors), across % vectors];
       const step =
-        down * right * tileCycles(rows, vectors, sets) +
-        (beside ? down * tileCycles(rows, beside, sets) : 0) +
-        (below ? right * tileCycles(below, vectors, sets) : 0) +
-        (below && beside ? tileCycles(below, beside, sets) : 0);
+        down * right * tileCycles(rows, vectors, turns) +
+        (beside ? down * tileCycles(rows, beside, turns) : 0) +
+        (below ? right * tileCycles(below, vectors, turns) : 0) +
+        (below && beside ? tileCycles(below, beside, turns) : 0);
       const calls = 12 * Math.ceil(g.m / rows) * Math.ceil(across / vectors) + g.m * across;
       const cycles = rounds(g.passes) * (g.k * step + calls + packing({ rows, vectors, sets }));
       if (!best || cycles < best.cycles) best = { rows, vectors, cycles };
