@@ -6,7 +6,7 @@ import { inspect } from "node:util";
 import { Command } from "commander";
 import { fail } from "../ir/fail.ts";
 import type { Backend, Limits } from "../run/backend.ts";
-import { type KernelTime, Profiler, type ProgramTime } from "../run/profile.ts";
+import { type KernelTime, Profiler, type ProgramTime, total } from "../run/profile.ts";
 import { automatically, selectBackend } from "../run/select.ts";
 import { describedRun } from "./configuration.ts";
 import * as parse from "./options.ts";
@@ -155,7 +155,7 @@ export function boundOf(
   { usOn, flops, bytes, bf16 }: Pick<KernelTime, "usOn" | "flops" | "bytes" | "bf16">,
   limits: Limits,
 ) {
-  const seconds = usOn.reduce((sum, us) => sum + us, 0) * 1e-6;
+  const seconds = total(usOn) * 1e-6;
   const rates = { flops: flops / seconds, bytes: bytes / seconds };
   const limit = each(limits);
   // What is faster than memory came from a cache.
@@ -214,9 +214,9 @@ function profileText(found: Profile, { top, threads: asked }: Options, { out, co
   const [head = "", ...lines] = columns(cells);
   const edge = Math.max(...[head, ...lines].map((line) => line.length)) + 2;
   const named = (kernel: KernelTime) => nameOf(kernel, found.training, Math.max(20, width - edge));
-  const restOf = sum(sorted.slice(top).map((k) => k.us));
-  const busy = sum(kernels.map((k) => k.us)) + found.packUs;
-  const perUs = (of: (k: KernelTime) => number) => sum(kernels.map(of)) / usPerStep / 1e3 / threads;
+  const restOf = total(sorted.slice(top).map((k) => k.us));
+  const busy = total(kernels.map((k) => k.us)) + found.packUs;
+  const perUs = (of: (k: KernelTime) => number) => total(kernels.map(of)) / usPerStep / 1e3 / threads;
   return [
     bold(found.of),
     `  ${significant(usPerStep)} µs a step on ${several ? `${threads} threads` : "one thread"}, over ${counted(steps, "step")}; ${counted(kernels.length, "kernel")}`,
@@ -250,5 +250,3 @@ function profileText(found: Profile, { top, threads: asked }: Options, { out, co
     "",
   ].join("\n");
 }
-
-const sum = (list: readonly number[]) => list.reduce((a, b) => a + b, 0);

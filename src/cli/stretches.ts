@@ -2,7 +2,7 @@
  * Threads in a profile: a step falls into stretches, from one meeting of all threads to the next. Who has less to do in one
  * waits at its end, so a line for each stretch shows where the work is not cut well.
  */
-import type { KernelTime, ProgramTime } from "../run/profile.ts";
+import { type KernelTime, type ProgramTime, total } from "../run/profile.ts";
 import { columns, counted, significant } from "./text.ts";
 
 /** What threads do from one meeting to the next: µs that each computes, and µs that it then waits for the others. */
@@ -43,7 +43,7 @@ export function stretchesText(
   nameOf: (kernel: KernelTime, width: number) => string,
 ): string[] {
   const { threads, usPerStep, kernels } = found;
-  const took = ({ computes, waits }: Stretch) => sum([...computes, ...waits]) / threads;
+  const took = ({ computes, waits }: Stretch) => total([...computes, ...waits]) / threads;
   const all = stretchesOf(found);
   const longest = new Set([...all].sort((a, b) => took(b) - took(a)).slice(0, top));
   const shown = all.filter((s) => longest.has(s));
@@ -52,7 +52,7 @@ export function stretchesText(
     ...shown.map((s) => [
       `${((100 * took(s)) / usPerStep).toFixed(1)} %`,
       significant(took(s), 3),
-      `${Math.round((100 * sum(s.waits)) / threads / (took(s) || 1))} %`,
+      `${Math.round((100 * total(s.waits)) / threads / (took(s) || 1))} %`,
       s.blocks ? String(s.blocks) : s.kernels.length ? "one" : "",
     ]),
   ]);
@@ -79,8 +79,6 @@ export function stretchesText(
     ...(rest > 0 ? [dim(`and ${counted(rest, "shorter stretch", "shorter stretches")}`)] : []),
   ];
 }
-
-const sum = (list: readonly number[]) => list.reduce((a, b) => a + b, 0);
 
 /** `part` of so many columns, filled to an eighth of one; of a single column its height. */
 function bar(part: number, room: number): string {

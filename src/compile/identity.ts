@@ -4,7 +4,7 @@
  * and what to a part that is computed again. It leaves out what no program depends on: names of inputs, the user's modules
  * and lines, and the numbers of literals, which a program reads as it reads data.
  */
-import { topo } from "../ir/graph.ts";
+import { textOf, topo } from "../ir/graph.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import type { Trace } from "./compile.ts";
 import type { Check, Program } from "./program.ts";
@@ -53,13 +53,6 @@ export function identityOf(trace: Trace): Identity | undefined {
   }
   lines.push(`${roots.map((t) => number.get(t))} ${watch && outputs.indexOf(watch)}`);
   return { text: lines.join("\n"), leaves: [...given, ...literals] };
-}
-
-/** Of one op all arguments are of one kind, and lists of pairs are as long as the operand has axes: commas are enough. */
-function textOf(arg: unknown): string {
-  if (Array.isArray(arg)) return arg.toString();
-  if (typeof arg === "object") return JSON.stringify(arg);
-  return Object.is(arg, -0) ? "-0" : `${arg}`;
 }
 
 /** What whoever calls a program has to know of it beside the trace. Leaves are told by their position. */

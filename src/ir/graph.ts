@@ -44,7 +44,7 @@ export function unify(roots: readonly Tensor[]): Tensor[] {
       return one;
     });
     const apart = t.op === "input" || t.op === "literal";
-    const key = latest < 0 && !apart ? `${t.op} ${text(t.arg)} ${t.dtype} ${t.shape}` : "";
+    const key = latest < 0 && !apart ? `${t.op} ${textOf(t.arg)} ${t.dtype} ${t.shape}` : "";
     const known = latest < 0 ? constants.get(key) : readers[latest]!.find((r) => equal(r, t, src));
     const one = known ?? (same ? t : new Tensor(t.op, src, t.arg, t.shape, t.dtype, t.origin));
     to.set(t, one);
@@ -62,13 +62,14 @@ const equal = (r: Tensor, t: Tensor, src: readonly Tensor[]) =>
   r.dtype === t.dtype &&
   src.length === r.src.length &&
   src.every((s, k) => s === r.src[k]) &&
-  (Object.is(r.arg, t.arg) || text(r.arg) === text(t.arg));
+  (Object.is(r.arg, t.arg) || textOf(r.arg) === textOf(t.arg));
 
-const text = (arg: unknown) =>
-  typeof arg === "number"
-    ? Object.is(arg, -0)
-      ? "-0"
-      : `${arg}`
-    : typeof arg === "object"
-      ? JSON.stringify(arg)
-      : arg;
+/**
+ * What tells arguments of one op on the same sources apart. All of an op are of one kind, and lists of pairs are as long as
+ * the operand has axes: commas are enough.
+ */
+export function textOf(arg: unknown): string {
+  if (Array.isArray(arg)) return arg.toString();
+  if (typeof arg === "object") return JSON.stringify(arg);
+  return Object.is(arg, -0) ? "-0" : `${arg}`;
+}

@@ -174,7 +174,7 @@ function timesOf({ program, executable, steps, us, longest }: Watched): ProgramT
   };
 }
 
-const total = (list: readonly number[]) => list.reduce((sum, x) => sum + x, 0);
+export const total = (list: readonly number[]) => list.reduce((sum, x) => sum + x, 0);
 
 /** By what it writes: of several results of one pass the largest, the first of equal ones. */
 function described(kernel: Kernel): Pick<KernelTime, "what" | "writes" | "module" | "gradient" | "origin"> {
