@@ -134,7 +134,7 @@ export const fingerprint = (path: string): string =>
   createHash("sha256").update(readBytes(path)).digest("hex").slice(0, 32);
 
 /**
- * A quantity whose excess kurtosis is above 10 (see `extreme` in data/encode.ts): squared errors, and so RMSE and R²,
+ * A quantity whose excess kurtosis is above 10 (see `extreme` in data/fit-column.ts): squared errors, and so RMSE and R²,
  * are then those of a few rows.
  */
 function heavyTarget(table: Table, target: Target, rows: Int32Array): Warning[] {

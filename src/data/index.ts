@@ -9,10 +9,10 @@ export {
   Encoder,
   type EncoderJson,
   encoderFromJson,
-  type FitOptions,
   fitEncoder,
   type TransformOptions,
 } from "./encode.ts";
+export type { FitOptions } from "./fit-column.ts";
 export { type Idx, type IdxType, idxImages, idxLabels, parseIdx } from "./idx.ts";
 export { type InspectOptions, inspect } from "./inspect.ts";
 export { type Split, type SplitOptions, split } from "./split.ts";

@@ -10,7 +10,7 @@ import type { Traced } from "../run/run.ts";
 import * as tree from "../tree.ts";
 import { count, requireLoss, requireMetrics, requireModel, requireNet, requireObject, rowsOf } from "./check.ts";
 import type { Examples, Resident } from "./examples.ts";
-import type { FitOptions } from "./fit.ts";
+import type { FitOptions } from "./fit-options.ts";
 import { partsOf } from "./step.ts";
 
 export type FullBatchOptions<N extends Module> = Pick<

@@ -13,11 +13,12 @@ import { norm } from "../minimize/vector.ts";
 import { init, type Module } from "../nn/index.ts";
 import { type Footprint, type Loop, Run, type Traced } from "../run/run.ts";
 import * as tree from "../tree.ts";
-import { count, improvement } from "./check.ts";
-import { type Best, type Entry, type Model, pack, unpack } from "./checkpoint.ts";
+import { count } from "./check.ts";
+import { type Checkpoint, type Entry, type Model, pack, unpack } from "./checkpoint.ts";
 import { digest } from "./digest.ts";
+import { BestSoFar } from "./early-stopping.ts";
 import { type Examples, examplesOf, type Resident } from "./examples.ts";
-import type { FitResult } from "./fit.ts";
+import type { FitResult } from "./fit-options.ts";
 import { type FullBatchOptions, passed, requireFunction, requireOptions } from "./full-batch-options.ts";
 import { NonFiniteError } from "./non-finite.ts";
 import { type EvaluateLoop, evaluateLoop, evaluation, inBatches } from "./predict.ts";
@@ -66,7 +67,7 @@ class Trainer {
   private readonly run: Run<Model>;
   private readonly settle: Loop<Model, Feed, Resident, Record<string, never>> | undefined;
   private readonly validation: { readonly examples: Examples; readonly loop: EvaluateLoop<Model> } | undefined;
-  private readonly improves: ((now: number, best: number) => boolean) | undefined;
+  private readonly early: BestSoFar;
   private readonly lastStep: number;
   private readonly entryEvery: number;
   private readonly secondsCompiling: number;
@@ -75,8 +76,6 @@ class Trainer {
   private step = 0;
   private sums = nothing;
   private history: Entry[] = [];
-  private best: Best | undefined;
-  private bestModel: Model | undefined;
   private firstLoss = NaN;
   private seconds = 0;
   private length = 0;
@@ -117,19 +116,17 @@ class Trainer {
     const from = packed && unpack(packed, { trained, setup }, store?.name ?? "checkpoint");
     const now = from?.trained ?? trained;
     const run = await Run.start<Model>({ params: now.params, state: now.state }, { backend, threads });
-    const trainer = new Trainer(options, setup, form, objective, run, (performance.now() - begin) / 1000);
+    const trainer = new Trainer(options, setup, form, objective, run, from, (performance.now() - begin) / 1000);
     trainer.memory = now.opt;
     if (from) {
-      const { position, sums, history, best, firstLoss, secondsTraining } = from.progress;
+      const { position, sums, history, firstLoss, secondsTraining } = from.progress;
       Object.assign(trainer, {
         step: position.step,
         sums,
         history: [...history],
-        best,
         firstLoss,
         seconds: secondsTraining,
       });
-      trainer.bestModel = from.bestModel;
     }
     store?.log({ event: options.resume ? "resume" : "start", ...trainer.at(), backend: run.backend.name });
     return trainer;
@@ -141,6 +138,7 @@ class Trainer {
     form: Form<Tree>,
     objective: Compiled<Tree, Tree>,
     run: Run<Model>,
+    from: Checkpoint | undefined,
     secondsCompiling: number,
   ) {
     const { net, loss, data, epochs = Infinity, steps = Infinity, metrics = [], earlyStopping } = options;
@@ -152,7 +150,7 @@ class Trainer {
     this.lastStep = Math.min(epochs, steps);
     const { validateEvery = Math.ceil(this.lastStep / 1000) } = options;
     this.entryEvery = count("validateEvery", typeof validateEvery === "number" ? validateEvery : validateEvery.steps);
-    this.improves = earlyStopping && improvement(earlyStopping, metrics);
+    this.early = new BestSoFar(earlyStopping, metrics, from?.progress.best, from?.bestModel);
     const begin = performance.now();
     const training = examplesOf(data.train);
     if (tree.leaves(run.state().state).length > 0) {
@@ -208,8 +206,8 @@ class Trainer {
     let end: Pick<FullBatchResult<Module>, "stopReason" | "reason"> | undefined;
     while (!end) {
       const size = norm(point.gradient);
-      const { patience = Infinity } = this.o.earlyStopping ?? {};
-      if (this.best && this.best.since >= patience) {
+      if (this.early.waited) {
+        const { patience } = this.o.earlyStopping!;
         const entries = patience === 1 ? "one entry" : `${patience} entries`;
         end = { stopReason: "early stopping", reason: `the validation got no better for ${entries}` };
       } else if (this.step >= this.lastStep) end = { stopReason: "done", reason: stepsTaken(this.lastStep) };
@@ -259,7 +257,7 @@ class Trainer {
   }
 
   private async entry(): Promise<void> {
-    const { metrics = [], earlyStopping, validationBatch = 1024, store, onEntry } = this.o;
+    const { metrics = [], validationBatch = 1024, store, onEntry } = this.o;
     const { validation, sums } = this;
     const measured = validation && (await evaluation(validation.loop, validation.examples, metrics, validationBatch));
     const entry: Entry = {
@@ -271,14 +269,7 @@ class Trainer {
     };
     this.sums = nothing;
     this.history.push(entry);
-    if (earlyStopping && measured && this.improves) {
-      const { metric = "loss" } = earlyStopping;
-      const now = metric === "loss" ? measured.loss : measured.metrics[metric]!;
-      if (!this.best || Number.isNaN(this.best.value) || this.improves(now, this.best.value)) {
-        this.best = { value: now, ...this.at(), since: 0 };
-        this.bestModel = this.run.state();
-      } else this.best = { ...this.best, since: this.best.since + 1 };
-    }
+    if (measured) await this.early.compare(measured, this.at(), () => this.run.state());
     store?.log({ event: "entry", ...entry });
     onEntry?.(entry);
   }
@@ -287,7 +278,8 @@ class Trainer {
   private async save(reason?: string): Promise<void> {
     const { store } = this.o;
     if (!store) return;
-    const { step, sums, history, best, bestModel, firstLoss, setup, seconds } = this;
+    const { step, sums, history, firstLoss, setup, seconds } = this;
+    const { best, model: bestModel } = this.early;
     const position = { epoch: step, update: 0, step };
     const progress = { position, sums, history, firstLoss, secondsTraining: seconds, ...(best && { best }) };
     const trained = { ...this.run.state(), opt: this.memory };
@@ -305,7 +297,7 @@ class Trainer {
     return {
       ...this.model(),
       history: this.history,
-      ...(this.best && { best: this.best }),
+      ...(this.early.best && { best: this.early.best }),
       ...end,
       epochs: this.step,
       steps: this.step,
@@ -318,7 +310,7 @@ class Trainer {
   }
 
   private model(): Model {
-    return this.bestModel ?? this.run.state();
+    return this.early.model ?? this.run.state();
   }
 
   private at(): { epoch: number; step: number } {

@@ -2,7 +2,8 @@
 export type { EarlyStopping, Every } from "./check.ts";
 export { type Best, type Entry, type Model, modelFrom, modelTensors, type Packed } from "./checkpoint.ts";
 export { type Data, type Examples, type Pairs, type Resident, type WindowOptions, windows } from "./examples.ts";
-export { type FitOptions, type FitResult, fit, type Progress, type Scaling, type Start } from "./fit.ts";
+export { fit } from "./fit.ts";
+export type { FitOptions, FitResult, Progress, Scaling, Start } from "./fit-options.ts";
 export type { FullBatchResult } from "./full-batch.ts";
 export type { FullBatchOptions } from "./full-batch-options.ts";
 export * from "./metrics.ts";
