@@ -154,6 +154,12 @@ function reduction(t: Tensor, out: Buffer, at: At, layouts: Layouts): Kernel {
       i.map((e, k) => r[over.indexOf(k)] ?? e),
       Expr.bool(true),
     );
+  /** Each entry as the terms at these places of x, joined. */
+  const joined = (places: readonly (readonly Expr[])[]) =>
+    split(all, order, (i) => ({
+      at: position(t, i, layouts),
+      value: places.map((r) => value(i, r)).reduce((a, b) => Expr.make(join, [a, b], null, t.dtype)),
+    }));
   const count = inner.reduce((product, l) => product * l.n, 1);
   if (count > 0 && count <= FEW && closeBy(value(variables(all), variables(inner)), all[order.at(-1) ?? -1])) {
     const taps = Array.from({ length: count }, (_, k) =>
@@ -162,21 +168,15 @@ function reduction(t: Tensor, out: Buffer, at: At, layouts: Layouts): Kernel {
         over.map((j) => x.shape[j]!),
       ),
     );
-    const { loops, made } = split(all, order, (i) => ({
-      at: position(t, i, layouts),
-      value: taps.map((r) => value(i, r)).reduce((a, b) => Expr.make(join, [a, b], null, t.dtype)),
-    }));
+    const { loops, made } = joined(taps);
     return { kind: "nest", loops, reductions: [], stores: [{ buffer: out, ...made }] };
   }
-  const { loops, made } = split(all, order, (i) => ({
-    at: position(t, i, layouts),
-    value: value(i, variables(inner)),
-  }));
+  const one = joined([variables(inner)]);
   // Longest steps outside, so that the sum walks memory as it lies.
-  const forms = loadsIn([made.value]).flatMap((e) => linear(e.src[0]!)?.of ?? []);
+  const forms = loadsIn([one.made.value]).flatMap((e) => linear(e.src[0]!)?.of ?? []);
   const step = (l: Loop) => Math.max(0, ...forms.map((of) => Math.abs(of.get(l.name) ?? 0)));
   inner.sort((a, b) => step(b) - step(a));
-  if (alongRows(made.value, loops, inner)) {
+  if (alongRows(one.made.value, one.loops, inner)) {
     const rows = inner.at(-1)!;
     const by = TOGETHER.find((n) => rows.n % n === 0)!;
     const fewer = inner.with(-1, { ...rows, n: rows.n / by });
@@ -184,10 +184,7 @@ function reduction(t: Tensor, out: Buffer, at: At, layouts: Layouts): Kernel {
     const together = Array.from({ length: by }, (_, n) =>
       over.map((k) => place.get(`r${k}`)!.add(`r${k}` === rows.name ? n : 0)),
     );
-    const { loops, made } = split(all, order, (i) => ({
-      at: position(t, i, layouts),
-      value: together.map((r) => value(i, r)).reduce((a, b) => Expr.make(join, [a, b], null, t.dtype)),
-    }));
+    const { loops, made } = joined(together);
     const row = rowOf(loops, [made.at, ...loadsIn([made.value]).map((e) => e.src[0]!)]);
     const stores = [{ buffer: out, ...made }];
     return { kind: "accumulate", loops: [...loops.slice(0, row), ...fewer, ...loops.slice(row)], stores, zero, join };
@@ -195,9 +192,9 @@ function reduction(t: Tensor, out: Buffer, at: At, layouts: Layouts): Kernel {
   const name = `acc_${out.name}`;
   return {
     kind: "nest",
-    loops,
-    reductions: [{ name, loops: inner, value: made.value, zero, join }],
-    stores: [{ buffer: out, at: made.at, value: Expr.make("acc", [], name, t.dtype) }],
+    loops: one.loops,
+    reductions: [{ name, loops: inner, value: one.made.value, zero, join }],
+    stores: [{ buffer: out, at: one.made.at, value: Expr.make("acc", [], name, t.dtype) }],
   };
 }
 

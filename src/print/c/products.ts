@@ -6,13 +6,14 @@ import { types } from "./types.ts";
 
 type Packing = { readonly name: string; readonly bytes: number; readonly panels: number; readonly type: string };
 
-/** How many image rows, and the elements of A from one to the next. */
-export type Times = { readonly n: number; readonly step: number };
-type Form = {
+/** How many image rows a call takes, and the elements of A from one to the next. */
+export type ImageRows = { readonly n: number; readonly step: number };
+/** What of a product a call computes, and from what. */
+type Part = {
   readonly m?: number;
   readonly n?: number;
   readonly packed?: boolean;
-  readonly times?: Times;
+  readonly times?: ImageRows;
   readonly next?: Places;
 };
 
@@ -37,7 +38,7 @@ export class Products {
    * `times`, for so many image rows of k.m rows, `step` elements of A apart and one after the other in C; with `next`, for
    * places that it is given besides.
    */
-  named(k: Contraction, { m = k.m, n = k.n, packed = false, times, next }: Form = {}): string {
+  named(k: Contraction, { m = k.m, n = k.n, packed = false, times, next }: Part = {}): string {
     const whole = times ? this.folded(k, times) : { ...this.shape(k), m, n };
     const shape = { ...whole, ...(packed && { packed }), ...(next && { next }) };
     const stored = { a: k.a.buffer.storage ?? "f32", b: k.b.buffer.storage ?? "f32" } as const;
@@ -60,18 +61,18 @@ export class Products {
   }
 
   /** What calls of a product of m rows have the time to ask for. */
-  idle(k: Contraction, { m = k.m, n = k.n, packed = false }: Form): Idle {
+  idle(k: Contraction, { m = k.m, n = k.n, packed = false }: Part): Idle {
     if (k.a.buffer.storage || k.b.buffer.storage) return { calls: 0, bytes: 0 };
     return idle({ name: "idle", ...this.shape(k), m, n, ...(packed && { packed }) });
   }
 
   /** Whether one call for all image rows is faster than one for each. */
-  folds(k: Contraction, times: Times): boolean {
+  folds(k: Contraction, times: ImageRows): boolean {
     if (k.a.buffer.storage || k.b.buffer.storage || k.c.strides.col !== 1 || k.m < 2 || k.n < 2) return false;
     return foldable({ name: "fold", ...this.folded(k, times) });
   }
 
-  private folded(k: Contraction, { n, step }: Times) {
+  private folded(k: Contraction, { n, step }: ImageRows) {
     const m = n * k.m;
     return { ...this.shape(k), m, whole: { m, n: k.n }, fold: { rows: k.m, step } };
   }

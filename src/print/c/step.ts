@@ -12,7 +12,7 @@ import { functions, type Printed, printKernel, storageOf, type Target } from "..
 import { barrier } from "./barrier.ts";
 import type { Clock } from "./clock.ts";
 import { Packs } from "./packs.ts";
-import type { Products, Times } from "./products.ts";
+import type { ImageRows, Products } from "./products.ts";
 import { shares } from "./shares.ts";
 import { types } from "./types.ts";
 import { listed, placesOf, type Upcoming, upcoming } from "./upcoming.ts";
@@ -114,7 +114,7 @@ export class Kernels {
   }
 
   /** A product as it is called, and for how many image rows at a time: those of A, or else of B, which then plays its part. */
-  private folded(plain: Contraction, cut: Member["cut"]): { k: Contraction; times: Times | undefined } {
+  private folded(plain: Contraction, cut: Member["cut"]): { k: Contraction; times: ImageRows | undefined } {
     const other = turned(plain);
     const times = this.times(plain, cut);
     const otherwise = times ? undefined : this.times(other, cut);
@@ -122,7 +122,7 @@ export class Kernels {
   }
 
   /** The innermost loop of a product, if it walks image rows that one call can take: C goes on from one to the next. */
-  private times(k: Contraction, cut: Member["cut"]): Times | undefined {
+  private times(k: Contraction, cut: Member["cut"]): ImageRows | undefined {
     const last = k.loops.at(-1);
     if (!last || (cut && [last.name, "m", "n"].includes(cut.axis))) return undefined;
     const step = (e: Expr) => linear(e)?.of.get(last.name) ?? 0;
