@@ -23,7 +23,7 @@ function home(): string {
   if (translated) return translated;
   const to = join(scratch, "package");
   const tsc = [join(root, "node_modules/tsc7/bin/tsc"), "-p", join(root, "tsconfig.build.json"), "--noCheck"];
-  const into = ["--outDir", join(to, "src"), "--declaration", "false", "--sourceMap", "false"];
+  const into = ["--outDir", join(to, "src"), "--declaration", "false", "--emitDeclarationOnly", "false"];
   execFileSync(process.execPath, [...tsc, ...into]);
   copyFileSync(join(root, "package.json"), join(to, "package.json"));
   translated = join(to, "src");
