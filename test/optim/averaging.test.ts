@@ -35,51 +35,27 @@ import {
 import type { BackendName } from "../../src/run/backend.ts";
 import { Run } from "../../src/run/run.ts";
 import { hasNative } from "../backends.ts";
-import { distance, feeds, flat, type Nested, type Tensors, type Values, values } from "./descent.ts";
+import { distance, feeds, type Tensors, values } from "./descent.ts";
+import { furthest, losses, type Points, type Problems, sideBySide, type Walked } from "./golden.ts";
 
-type Case = {
-  readonly name: string;
+type Case = Walked<keyof typeof losses> & {
   readonly dialect: Dialect;
   readonly optimizer: keyof typeof rules;
-  readonly settings: Readonly<Record<string, number | boolean>> & { readonly lr: number };
-  readonly problem: keyof typeof losses;
-  /** points[tensor][i]: after steps[i] steps. */
-  readonly points: Readonly<Record<string, readonly Nested[]>>;
-  readonly evaluated: Readonly<Record<string, readonly Nested[]>>;
-  readonly lrFromStep?: readonly (readonly [number, number])[];
+  readonly settings: Readonly<Record<string, number | boolean>>;
+  readonly evaluated: Points;
 };
 type Wrapped = Omit<Case, "optimizer"> & {
   readonly wrapper: WrapperName;
   readonly rule: "adam" | "momentum";
   readonly options: object;
 };
-type Problem = { readonly constants?: Record<string, Nested>; readonly start: Record<string, Nested> };
 
 const golden = JSON.parse(readFileSync(new URL("../golden/averaging-optimizers.json", import.meta.url), "utf8")) as {
   readonly steps: readonly number[];
-  readonly problems: Readonly<Record<keyof typeof losses, Problem>>;
+  readonly problems: Problems<keyof typeof losses>;
   readonly defaults: Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, unknown>>>>>>;
   readonly cases: readonly Case[];
   readonly wrapped: readonly Wrapped[];
-};
-
-const losses = {
-  rosenbrock:
-    () =>
-    ({ w }: Tensors) => {
-      const [x, y] = [w!.slice(0, 0, 1), w!.slice(0, 1, 2)];
-      return x.neg().add(1).square().add(y.sub(x.square()).square().mul(100)).sum();
-    },
-  bowl5:
-    ({ d, c }: Tensors) =>
-    ({ w }: Tensors) => {
-      const squares = w!.sub(c!).square();
-      return d!.mul(squares).sum().mul(0.5).add(squares.square().sum().mul(0.025));
-    },
-  twoTensors:
-    ({ X, T }: Tensors) =>
-    ({ A, b }: Tensors) =>
-      X!.matmul(A!).add(b!).tanh().sub(T!).square().sum(),
 };
 
 const rules = {
@@ -97,46 +73,8 @@ function built(c: Case | Wrapped): Optimizer {
   return rules[c.optimizer].make({ dialect: c.dialect, ...hyper } as { dialect: Dialect } & Partial<Hyper>);
 }
 
-type Step = { trained: Tensors; evaluated: Tensors };
-
-/** A hundred steps of several rules side by side, each on its own problem. */
-async function walk(list: readonly (Case | Wrapped)[], dtype: Float, backend: BackendName) {
-  const made = list.map(built);
-  const starts = list.map((c) => values(golden.problems[c.problem].start, dtype));
-  const data = list.map((c) => values(golden.problems[c.problem].constants ?? {}, dtype));
-  const run = await Run.start(
-    starts.map((w, k) => ({ w, opt: made[k]!.init(w) })),
-    { backend },
-  );
-  const rates = list.map(({ settings, lrFromStep = [] }) => {
-    return feeds(100, (taken) => lrFromStep.find(([from]) => from === taken + 1)?.[1] ?? settings.lr, dtype).lr;
-  });
-  const loop = run.loop<{ step: Value; rates: Value[] }, Step[], Values[]>(
-    (s, f, data) => {
-      const next = s.map(({ w, opt }, k) => {
-        const [, g] = valueAndGrad(losses[list[k]!.problem](data[k]!))(w);
-        const [trained, after] = update(made[k]!, g, opt, { params: w, step: f.step, lr: f.rates[k]! });
-        const evaluated = made[k]!.evaluated?.(trained, after) ?? trained;
-        return { state: { w: trained, opt: after }, output: { trained, evaluated } };
-      });
-      return { state: next.map((x) => x.state), output: next.map((x) => x.output) };
-    },
-    { data },
-  );
-  return (await loop.take(100, { step: feeds(100, () => 1, dtype).step, rates })).output;
-}
-
-/** The largest distance over all golden points; weights[tensor] has one row per step. */
-function furthest(wanted: Case["points"], weights: Values): number {
-  const gaps = Object.entries(wanted).flatMap(([key, points]) =>
-    points.map((point, k) => {
-      const numbers = flat(point);
-      const from = (golden.steps[k]! - 1) * numbers.length;
-      return distance(weights[key]!.data.subarray(from, from + numbers.length), numbers);
-    }),
-  );
-  return Math.max(...gaps);
-}
+const walk = (list: readonly (Case | Wrapped)[], dtype: Float, backend: BackendName) =>
+  sideBySide(list, list.map(built), { problems: golden.problems, losses }, dtype, backend);
 
 const kinds: (readonly [string, readonly (Case | Wrapped)[]])[] = [
   ...Object.keys(rules).map((rule) => [rule, golden.cases.filter((c) => c.optimizer === rule)] as const),
@@ -157,8 +95,8 @@ describe("golden trajectories of what is trained and what is evaluated", () => {
     expect(list.length).toBeGreaterThan(1);
     const output = await walk(list, dtype, backend);
     list.forEach((c, k) => {
-      expect(furthest(c.points, output[k]!.trained), c.name).toBeLessThan(tolerance);
-      expect(furthest(c.evaluated, output[k]!.evaluated), `${c.name}, evaluated`).toBeLessThan(tolerance);
+      expect(furthest(golden.steps, c.points, output[k]!.w), c.name).toBeLessThan(tolerance);
+      expect(furthest(golden.steps, c.evaluated, output[k]!.evaluated), `${c.name}, evaluated`).toBeLessThan(tolerance);
     });
   }
   test.each(kinds)("%s, f64", (_, list) => compare(list, "f64", "js", 1e-9));

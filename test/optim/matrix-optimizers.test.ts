@@ -1,7 +1,8 @@
 /** LARS, Adafactor, Muon and Shampoo against their libraries and the papers' loops, and what matrices ask of them. */
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { literal, type Tensor, type Value, value, valueAndGrad } from "../../src/ir/index.ts";
+import type { Float } from "../../src/ir/dtype.ts";
+import { literal, type Value, value } from "../../src/ir/index.ts";
 import {
   adafactor,
   type Common,
@@ -12,7 +13,6 @@ import {
   optimizers,
   type Row,
   shampoo,
-  update,
 } from "../../src/optim/index.ts";
 import { matrixOptimizers } from "../../src/optim/matrix-optimizers.ts";
 import { inverseRoot } from "../../src/optim/rules/inverse-root.ts";
@@ -20,9 +20,9 @@ import { newtonSchulz } from "../../src/optim/rules/muon.ts";
 import { key, normal } from "../../src/random.ts";
 import type { BackendName } from "../../src/run/backend.ts";
 import { evaluate } from "../../src/run/jit.ts";
-import { Run } from "../../src/run/run.ts";
 import { hasNative } from "../backends.ts";
-import { descent, distance, feeds, flat, type Nested, type Tensors, type Values, values } from "./descent.ts";
+import { descent, distance, feeds, type Nested, type Tensors, values } from "./descent.ts";
+import { furthest, type Problems, sideBySide, type Walked } from "./golden.ts";
 
 type Name = keyof typeof matrixOptimizers;
 const names = Object.keys(matrixOptimizers) as Name[];
@@ -30,17 +30,12 @@ const rows = matrixOptimizers as { readonly [N in Name]: Row<Common> };
 
 // ---- golden trajectories -------------------------------------------------------------------------------------------------
 
-type Case = {
-  readonly name: string;
+type Case = Walked<keyof typeof losses> & {
   readonly dialect: Dialect;
   readonly optimizer: Name;
-  readonly settings: Readonly<Record<string, unknown>> & { readonly lr: number };
-  readonly problem: keyof typeof losses;
-  /** points[tensor][i], loss[i]: after steps[i] steps. */
-  readonly points: Readonly<Record<string, readonly Nested[]>>;
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** loss[i]: after steps[i] steps. */
   readonly loss: readonly number[];
-  /** [first step, lr], steps counted from 1. */
-  readonly lrFromStep?: readonly (readonly [number, number])[];
   readonly decayOnly?: "matrices";
   readonly only?: "matrices";
   readonly tolerance?: number;
@@ -49,9 +44,7 @@ type Root = { readonly order: number; readonly condition: number; readonly ridge
 
 const golden = JSON.parse(readFileSync(new URL("../golden/matrix-optimizers.json", import.meta.url), "utf8")) as {
   readonly steps: readonly number[];
-  readonly problems: Readonly<
-    Record<keyof typeof losses, { readonly constants: Record<string, Nested>; readonly start: Record<string, Nested> }>
-  >;
+  readonly problems: Problems<keyof typeof losses>;
   readonly defaults: Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, unknown>>>>>>;
   readonly roots: readonly (Root & { readonly a: Nested; readonly root: Nested })[];
   readonly cases: readonly Case[];
@@ -76,46 +69,9 @@ function build({ optimizer, dialect, settings: { lr: _, ...hyper }, decayOnly, o
   return rows[optimizer].make(options);
 }
 
-const rateOf =
-  ({ settings, lrFromStep = [] }: Case) =>
-  (taken: number) =>
-    lrFromStep.findLast(([from]) => from <= taken + 1)?.[1] ?? settings.lr;
-
-/** All cases of a row in one program: as many optimizers side by side as there are cases. */
-async function walk(list: readonly Case[], dtype: "f32" | "f64", backend: BackendName) {
-  const rules = list.map(build);
-  const starts = list.map((c) => values(golden.problems[c.problem].start, dtype));
-  const data = list.map((c) => values(golden.problems[c.problem].constants, dtype));
-  const run = await Run.start(
-    starts.map((w, k) => ({ w, opt: rules[k]!.init(w) })),
-    { backend },
-  );
-  const loop = run.loop<{ step: Value; rates: Value[] }, { w: Tensors; loss: Tensor }[], Values[]>(
-    (s, f, data) => {
-      const next = s.map(({ w: params, opt }, k) => {
-        const [loss, g] = valueAndGrad(losses[list[k]!.problem](data[k]!))(params);
-        const [w, after] = update(rules[k]!, g, opt, { params, step: f.step, lr: f.rates[k]! });
-        return { state: { w, opt: after }, output: { w, loss } };
-      });
-      return { state: next.map((x) => x.state), output: next.map((x) => x.output) };
-    },
-    { data },
-  );
-  const { step } = feeds(100, () => 1, dtype);
-  return (await loop.take(100, { step, rates: list.map((c) => feeds(100, rateOf(c), dtype).lr) })).output;
-}
-
-/** The largest distance over all golden points; weights[tensor] has one row per step. */
-function furthest(c: Case, weights: Values): number {
-  const gaps = Object.entries(c.points).flatMap(([name, points]) =>
-    points.map((point, k) => {
-      const wanted = flat(point);
-      const from = (golden.steps[k]! - 1) * wanted.length;
-      return distance(weights[name]!.data.subarray(from, from + wanted.length), wanted);
-    }),
-  );
-  return Math.max(...gaps);
-}
+/** All cases of a row in one program. */
+const walk = (list: readonly Case[], dtype: Float, backend: BackendName) =>
+  sideBySide(list, list.map(build), { problems: golden.problems, losses }, dtype, backend);
 
 describe("golden trajectories", () => {
   const casesOf = (name: Name) => golden.cases.filter((c) => c.optimizer === name);
@@ -125,7 +81,7 @@ describe("golden trajectories", () => {
     const output = await walk(list, "f64", "js");
     list.forEach((c, k) => {
       const tolerance = c.tolerance ?? 1e-9;
-      expect(furthest(c, output[k]!.w), c.name).toBeLessThan(tolerance);
+      expect(furthest(golden.steps, c.points, output[k]!.w), c.name).toBeLessThan(tolerance);
       const before = golden.steps.filter((s) => s < 100); // loss[k] of the run is that before step k + 1
       const loss = before.map((s) => output[k]!.loss.data[s]!);
       expect(distance(loss, c.loss.slice(0, before.length)), c.name).toBeLessThan(tolerance);
@@ -141,7 +97,7 @@ describe("golden trajectories", () => {
       const output = await walk(list, "f32", "native");
       list.forEach((c, k) => {
         const tolerance = c.tolerance ?? (name === "shampoo" ? 1e-3 : 1e-4);
-        expect(furthest(c, output[k]!.w), c.name).toBeLessThan(tolerance);
+        expect(furthest(golden.steps, c.points, output[k]!.w), c.name).toBeLessThan(tolerance);
       });
     },
     60_000,

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { Float } from "../../src/ir/dtype.ts";
-import { literal, type Tensor, type Value, valueAndGrad } from "../../src/ir/index.ts";
+import { literal } from "../../src/ir/index.ts";
 import {
   type Common,
   chain,
@@ -19,12 +19,11 @@ import {
   optimizers,
   type Row,
   trustRatio,
-  update,
 } from "../../src/optim/index.ts";
 import type { BackendName } from "../../src/run/backend.ts";
-import { Run } from "../../src/run/run.ts";
 import { hasNative } from "../backends.ts";
-import { descent, distance, feeds, flat, type Nested, type Tensors, type Values, values } from "./descent.ts";
+import { descent, distance, feeds, type Tensors, values } from "./descent.ts";
+import { furthest, losses, type Problems, rosenbrock, sideBySide, type Walked } from "./golden.ts";
 
 const names = Object.keys(optimizers) as OptimizerName[];
 const rows = optimizers as { readonly [N in OptimizerName]: Row<Common> };
@@ -34,46 +33,22 @@ const each = names.flatMap((name) => dialectsOf(name).map((dialect) => [name, di
 
 // ---- golden trajectories -------------------------------------------------------------------------------------------------
 
-type Case = {
-  readonly name: string;
+type Case = Walked<keyof typeof losses> & {
   readonly dialect: Dialect;
   readonly optimizer: string;
-  readonly settings: Readonly<Record<string, number | boolean>> & { readonly lr: number };
-  readonly problem: keyof typeof losses;
-  /** points[tensor][i], loss[i]: after steps[i] steps. */
-  readonly points: Readonly<Record<string, readonly Nested[]>>;
+  readonly settings: Readonly<Record<string, number | boolean>>;
+  /** loss[i]: after steps[i] steps. */
   readonly loss: readonly number[];
-  /** [first step, lr], steps counted from 1. */
-  readonly lrFromStep?: readonly (readonly [number, number])[];
   readonly decayOnly?: "matrices";
   readonly clip?: { readonly globalNorm?: number; readonly tensorNorm?: number; readonly value?: number };
   readonly phi?: Hyper["phi"];
 };
-type Problem = { readonly constants?: Record<string, Nested>; readonly start: Record<string, Nested> };
 
 const golden = JSON.parse(readFileSync(new URL("../golden/optimizers.json", import.meta.url), "utf8")) as {
   readonly steps: readonly number[];
-  readonly problems: Readonly<Record<keyof typeof losses, Problem>>;
+  readonly problems: Problems<keyof typeof losses>;
   readonly defaults: Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, unknown>>>>>>;
   readonly cases: readonly Case[];
-};
-
-const rosenbrock = ({ w }: Tensors): Tensor => {
-  const [x, y] = [w!.slice(0, 0, 1), w!.slice(0, 1, 2)];
-  return x.neg().add(1).square().add(y.sub(x.square()).square().mul(100)).sum();
-};
-const losses = {
-  rosenbrock: () => rosenbrock,
-  bowl5:
-    ({ d, c }: Tensors) =>
-    ({ w }: Tensors) => {
-      const squares = w!.sub(c!).square();
-      return d!.mul(squares).sum().mul(0.5).add(squares.square().sum().mul(0.025));
-    },
-  twoTensors:
-    ({ X, T }: Tensors) =>
-    ({ A, b }: Tensors) =>
-      X!.matmul(A!).add(b!).tanh().sub(T!).square().sum(),
 };
 
 /** The row that a case of the file is about. */
@@ -105,51 +80,15 @@ function build({ optimizer, dialect, settings, decayOnly, clip, phi }: Case): Op
   return clip?.value ? chain(clipValue(clip.value), rule) : rule;
 }
 
-const rateOf =
-  ({ settings, lrFromStep = [] }: Case) =>
-  (taken: number) =>
-    lrFromStep.findLast(([from]) => from <= taken + 1)?.[1] ?? settings.lr;
-
-/** The largest distance over all golden points; weights[tensor] has one row per step. */
-function furthest(c: Case, weights: Values): number {
-  const gaps = Object.entries(c.points).flatMap(([key, points]) =>
-    points.map((point, k) => {
-      const wanted = flat(point);
-      const from = (golden.steps[k]! - 1) * wanted.length;
-      return distance(weights[key]!.data.subarray(from, from + wanted.length), wanted);
-    }),
-  );
-  return Math.max(...gaps);
-}
-
 /** Gradient descent is sgd on all of the data, so it has sgd's cases too. */
 const cases = golden.cases.flatMap((c) => {
   const full = { ...c, name: `${c.name}, as gradientDescent`, optimizer: "gradientdescent" };
   return c.optimizer === "sgd" ? [c, full] : [c];
 });
 
-/** All cases of a row in one program: as many optimizers side by side as there are cases. */
-async function walk(list: readonly Case[], dtype: Float, backend: BackendName) {
-  const rules = list.map(build);
-  const starts = list.map((c) => values(golden.problems[c.problem].start, dtype));
-  const data = list.map((c) => values(golden.problems[c.problem].constants ?? {}, dtype));
-  const state = starts.map((w, k) => ({ w, opt: rules[k]!.init(w) }));
-  const rates = list.map((c) => feeds(100, rateOf(c), dtype).lr);
-  const { step } = feeds(100, () => 1, dtype);
-  const run = await Run.start(state, { backend });
-  const loop = run.loop<{ step: Value; rates: Value[] }, { w: Tensors; loss: Tensor }[], Values[]>(
-    (s, f, data) => {
-      const next = s.map(({ w: params, opt }, k) => {
-        const [loss, g] = valueAndGrad(losses[list[k]!.problem](data[k]!))(params);
-        const [w, after] = update(rules[k]!, g, opt, { params, step: f.step, lr: f.rates[k]! });
-        return { state: { w, opt: after }, output: { w, loss } };
-      });
-      return { state: next.map((x) => x.state), output: next.map((x) => x.output) };
-    },
-    { data },
-  );
-  return (await loop.take(100, { step, rates })).output;
-}
+/** All cases of a row in one program. */
+const walk = (list: readonly Case[], dtype: Float, backend: BackendName) =>
+  sideBySide(list, list.map(build), { problems: golden.problems, losses }, dtype, backend);
 
 const casesOf = (name: OptimizerName) => cases.filter((c) => rowOf(c.optimizer) === name);
 const witnessed = names.filter((name) => casesOf(name).length > 0);
@@ -159,7 +98,7 @@ describe("golden trajectories", () => {
     const list = casesOf(name);
     const output = await walk(list, "f64", "js");
     list.forEach((c, k) => {
-      expect(furthest(c, output[k]!.w), c.name).toBeLessThan(1e-9);
+      expect(furthest(golden.steps, c.points, output[k]!.w), c.name).toBeLessThan(1e-9);
       const before = golden.steps.filter((s) => s < 100); // loss[k] of the run is that before step k + 1
       const loss = before.map((s) => output[k]!.loss.data[s]!);
       expect(distance(loss, c.loss.slice(0, before.length)), c.name).toBeLessThan(1e-9);
@@ -171,7 +110,7 @@ describe("golden trajectories", () => {
     const variants = new Map(casesOf(name).map((c) => [c.name.replace(c.problem, ""), c]));
     const list = [...variants.values()];
     const output = await walk(list, "f32", "native");
-    list.forEach((c, k) => expect(furthest(c, output[k]!.w), c.name).toBeLessThan(1e-4));
+    list.forEach((c, k) => expect(furthest(golden.steps, c.points, output[k]!.w), c.name).toBeLessThan(1e-4));
   });
 
   test("reach every row in every dialect", () => {
