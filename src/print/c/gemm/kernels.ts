@@ -53,8 +53,10 @@ export const canPack = (lanes: number, { rows, vectors, sets }: TileShape): bool
 /** Steps of k that a tile which packs asks ahead for: no prefetcher of the machine follows its strides. */
 const early = 8;
 
-/** A tile asks for one line of what comes next in so many steps of k: more at a time keep its own loads waiting. */
+/** A tile asks for two neighbouring lines of what comes next in so many steps of k: more keep its own loads waiting. */
 export const pace = 4;
+/** Bytes of a line of the cache. */
+export const line = 64;
 
 /** AVX-512 masks at no cost outside the loop: there one tile serves whole vectors and the rim, with a loop for each. */
 const alwaysMasked = (v: Vector) => v.bytes * v.width === 64;
@@ -65,7 +67,7 @@ const alwaysMasked = (v: Vector) => v.bytes * v.width === 64;
  * part of one.
  *
  * Where it adds to C, or step is not 0, the tile asks for what comes next while it computes: every `pace` steps for a row
- * of its C, and for a line at ahead, ahead + step and so on.
+ * of its C, and for the lines at ahead, ahead + step and so on, and those behind them.
  *
  * One that packs is full and leaves a panel in `to`: of B, or of A, whose rows then are neighbours in memory and take the
  * panel's whole vectors.
@@ -106,7 +108,8 @@ export function tileKernel(v: Vector, { rows, vectors, sets }: TileShape, full: 
   // gcc would keep it in vector registers, and to bring it from there takes the turns of sums.
   const ask = [
     `    if (k % ${pace} == 0) {`,
-    `      __builtin_prefetch(ahead, 0, 2); ${J.map((j) => `__builtin_prefetch(own + ${j * v.width}, 1);`).join(" ")}`,
+    `      __builtin_prefetch(ahead, 0, 2); __builtin_prefetch(ahead + ${line / v.bytes}, 0, 2);`,
+    `      ${J.map((j) => `__builtin_prefetch(own + ${j * v.width}, 1);`).join(" ")}`,
     "      ahead += on; own += (until - k) >> 63 & down;",
     "    }",
   ];

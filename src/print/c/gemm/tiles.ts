@@ -7,9 +7,9 @@
  *
  * What does not lie as a tile wants it goes to panels in scratch: those of B while the first rows of tiles compute, one of
  * A while the first tile of its rows does, or by a copy before, where no such tile is. What is read next is asked for while
- * tiles compute, by each call a line of every few k-steps: the next block of B, the next rows of A.
+ * tiles compute, by each call two lines every few k-steps: the next block of B, the next rows of A, its next block.
  */
-import { canPack, copyKernel, type Kernel, pace, pickKernel, tileKernel, transposeKernel } from "./kernels.ts";
+import { canPack, copyKernel, type Kernel, line, pace, pickKernel, tileKernel, transposeKernel } from "./kernels.ts";
 import { type Axes, type Normal, rounds, rowAt, tables } from "./normal.ts";
 import { deepest, type Plan, roomForA, roomForB } from "./plan.ts";
 import { tableTile } from "./special.ts";
@@ -36,22 +36,54 @@ export function panelOf(g: Normal, v: Vector, use: (k: Kernel) => string, wide: 
 /** Calls of tiles that have nothing to ask for, and the bytes that each has the time to ask for. */
 export type Idle = { readonly calls: number; readonly bytes: number };
 
-const LINE = 64;
-
 export function idleTiles(g: Normal, p: Plan): Idle {
   const { deep, wide } = cutOf(g, vector(g.dtype, g.lanes), p.vectors);
   const askNothing = p.sets === 1 && p.vectors > 1 && !g.a.table && !g.b.table && !g.a.fold;
-  if (!askNothing || p.packA || fetchesA(g, p) || fetchesB(g, p)) return { calls: 0, bytes: 0 };
+  if (!askNothing || p.packA || fetchesA(g, p) || fetchesB(g, p) || fetchesNext(g, p)) return { calls: 0, bytes: 0 };
   const calls = rounds(g.passes) * Math.ceil(g.k / deep) * Math.ceil(g.n / wide) * Math.ceil(g.m / p.rows);
-  return { calls, bytes: asksOf(g, deep) * LINE };
+  return { calls, bytes: asksOf(g, deep) * line };
 }
 
 /** How often a tile asks, in the shortest block of k. */
 const asksOf = (g: Normal, deep: number) => Math.floor((g.k % deep || deep) / pace);
 
+/** Calls in which tiles ask for lines of each k. */
+const chunksOf = (deep: number) => Math.ceil(deep / Math.ceil(deep / pace));
+
+/** Calls for all that a panel of B has at each k: every one asks for two lines. */
+const pairsOfB = (g: Normal, p: Plan) => Math.ceil((p.vectors * vector(g.dtype, g.lanes).width) / pairOf(g));
+/** Elements of two lines. */
+const pairOf = (g: Normal) => (2 * line) / vector(g.dtype, g.lanes).bytes;
+
 /** Whether tiles ask for the next block of B, or for the next rows of A. */
-const fetchesB = (g: Normal, p: Plan) => p.packB === "copy" && !g.b.table && g.m >= p.rows * p.vectors;
+const fetchesB = (g: Normal, p: Plan) => p.packB === "copy" && !g.b.table && g.m >= p.rows * pairsOfB(g, p);
 const fetchesA = (g: Normal, p: Plan) => !p.keepsA && !p.packA && !g.a.table && g.a.col === 1 && g.m > p.rows;
+
+/** Rows of tiles, and how many of them ask for the next block of B. */
+function rowsOfTiles(g: Normal, p: Plan): { down: number; busy: number } {
+  const { deep } = cutOf(g, vector(g.dtype, g.lanes), p.vectors);
+  return { down: Math.ceil(g.m / p.rows), busy: fetchesB(g, p) ? pairsOfB(g, p) * chunksOf(deep) : 0 };
+}
+
+/**
+ * Whether tiles ask for the next block of an A that lies along m: where they pack it the last ones, and of one that stays
+ * in the cache those that have no B to ask for.
+ */
+function fetchesNext(g: Normal, p: Plan): boolean {
+  const v = vector(g.dtype, g.lanes);
+  const along = g.a.row === 1 && g.a.col * v.bytes >= line && !g.a.fold && !g.a.table;
+  const { down, busy } = rowsOfTiles(g, p);
+  const isNext = g.k > cutOf(g, v, p.vectors).deep || g.m < g.whole.m;
+  return along && isNext && (p.packA ? fusesA(g, p) : p.keepsA && down > busy);
+}
+
+/** Whether tiles that pack exist for both factors. */
+const fusable = (g: Normal, { rows, vectors, sets }: Plan) =>
+  canPack(g.lanes, { rows, vectors, sets }) && !g.a.table && !g.b.table;
+
+/** Rows a multiple of 4096 bytes apart share few sets of the cache: there a copy of long pieces reads each line once. */
+const fusesA = (g: Normal, p: Plan) =>
+  p.packA && fusable(g, p) && (g.a.col * vector(g.dtype, g.lanes).bytes) % 4096 !== 0;
 
 export function tiles(g: Normal, p: Plan): Form {
   const v = vector(g.dtype, g.lanes);
@@ -63,19 +95,17 @@ export function tiles(g: Normal, p: Plan): Form {
   const { deep, wide, padded } = cutOf(g, v, p.vectors);
   const high = Math.ceil(p.rows / v.width) * v.width;
   const shape = { rows: p.rows, vectors: p.vectors, sets: p.sets };
-  const fusable = canPack(g.lanes, shape) && !g.a.table && !g.b.table;
-  // Rows a multiple of 4096 bytes apart share few sets of the cache: there a copy of long pieces reads each line once.
-  const fusesA = p.packA && fusable && (g.a.col * v.bytes) % 4096 !== 0;
-  const fusesB = p.packB === "copy" && fusable;
+  const packsA = fusesA(g, p);
+  const packsB = p.packB === "copy" && fusable(g, p);
   const packedB = p.packB !== "none";
   const copiedB = packedB && p.packB !== "given";
   const broad = p.keepsA
     ? { size: wide, count: Math.ceil(g.n / wide) }
     : blocks(g.n, roomForB(g, v, p.packA) / v.bytes / deep, wide);
   const tall =
-    p.packA && !fusesA ? blocks(g.m, (roomForA / v.bytes / deep / high) * p.rows, p.rows) : { size: g.m, count: 1 };
+    p.packA && !packsA ? blocks(g.m, (roomForA / v.bytes / deep / high) * p.rows, p.rows) : { size: g.m, count: 1 };
   const sizeB = copiedB ? Math.ceil(broad.size / wide) * wide * deep : 0;
-  const sizeA = p.packA ? (fusesA ? 1 : Math.ceil(tall.size / p.rows)) * high * deep : 0;
+  const sizeA = p.packA ? (packsA ? 1 : Math.ceil(tall.size / p.rows)) * high * deep : 0;
   const scratchA = sizeB ? `(scratch + ${sizeB})` : "scratch";
   const pass = (side: "a" | "b") => g.passes.map((s, d) => ` + p${d} * ${s[side]}`).join("");
   // Where the block of k begins in a matrix; with a table of offsets that is a place in the table.
@@ -83,48 +113,57 @@ export function tiles(g: Normal, p: Plan): Form {
   const startB = `B${pass("b")}${g.b.table ? "" : ` + ${at("k0", g.b.row)}`}`;
   const more = [...(g.k > deep ? ["k0 > 0"] : []), ...g.passes.map((_, d) => `p${d} > 0`)].join(" || ") || "0";
 
-  const copiesA = p.packA && !fusesA;
-  // Lines that a call asks for, and the calls that one line of each k takes.
+  const copiesA = p.packA && !packsA;
   const asks = Math.ceil(deep / pace);
-  const chunks = Math.ceil(deep / asks);
+  const chunks = chunksOf(deep);
+  const [pair, pairs] = [pairOf(g), pairsOfB(g, p)];
+  const { down, busy } = rowsOfTiles(g, p);
   /** Elements between two asks for a place of so many bytes: the last one is for its last line. */
   const spread = (bytes: number) =>
-    Math.floor(Math.min(LINE, (bytes - 1) / Math.max(1, asksOf(g, deep) - 1)) / v.bytes);
+    Math.floor(Math.min(line, (bytes - 1) / Math.max(1, asksOf(g, deep) - 1)) / v.bytes);
   /** Where a call begins to ask, and how it goes on: by the first of these that is true. */
   const ahead = (i: string, j: string): string => {
     if (g.next) return `*(next < end ? next++ : end), ${spread(g.next.bytes)}`;
     const [panel, tile] = [`(${j} - j0) / ${wide}`, `${i} / ${p.rows}`];
     const asked: { when: string; from: string; step: number }[] = [];
-    /** A line of each k, `step` apart, a chunk of them in each call. */
+    /** Lines of each k, `step` apart, a chunk of them in each call. */
     const strided = (when: string, from: string, chunk: string, step: number) =>
       asked.push({ when, from: `${from} + ${chunk} * ${asks * step}`, step });
-    if (fusesA)
-      strided(
-        `${j} + ${chunks * wide} >= j1`,
-        `${startA} + ${i} + ${2 * p.rows - 1}`,
-        `(j1 - 1 - ${j}) / ${wide}`,
-        g.a.col,
-      );
+    if (packsA) {
+      const below = `${startA} + ${i} + ${2 * p.rows - 1}`;
+      const from = fetchesNext(g, p) ? `(${i} + ${p.rows} < ${g.m} ? ${below} : nextA)` : below;
+      strided(`${j} + ${chunks * wide} >= j1`, from, `(j1 - 1 - ${j}) / ${wide}`, g.a.col);
+    }
     if (copiesA) strided(`${panel} < ${chunks}`, `nextA + ${i}`, panel, g.a.col);
     if (fetchesB(g, p))
       strided(
-        `${i} < ${p.rows * p.vectors * chunks}`,
-        `nextB + (${j} - j0) + ${tile} % ${p.vectors} * ${v.width}`,
-        `${tile} / ${p.vectors}`,
+        `${i} < ${p.rows * busy}`,
+        `nextB + (${j} - j0) + ${tile} % ${pairs} * ${pair}`,
+        `${tile} / ${pairs}`,
         g.b.row,
       );
+    if (!p.packA && fetchesNext(g, p)) {
+      const turn = `(${j} / ${wide} * ${down - busy} + ${tile} - ${busy})`;
+      const when = `${turn} < ${Math.ceil(g.m / pair) * chunks}`;
+      strided(when, `nextA + ${turn} / ${chunks} * ${pair}`, `${turn} % ${chunks}`, g.a.col);
+    }
     // A row in each call, with several asks for each of its lines.
     if (fetchesA(g, p))
       asked.push({
         when: `${panel} < ${p.rows}`,
         from: `${startA} + (${i} + ${p.rows} + ${panel}) * ${g.a.row}`,
-        step: 64 / v.bytes / pace,
+        step: line / v.bytes / pace,
       });
     const first = (what: "from" | "step", none: string) =>
       asked.reduceRight((otherwise, { when, [what]: is }) => `(${when} ? ${is} : ${otherwise})`, none);
     return `${first("from", `${startA} + ${at(i, g.a.row)}`)}, ${first("step", "0")}`;
   };
-  const panelA = (i: string) => (fusesA ? scratchA : `${scratchA} + (${i} - i0) / ${p.rows} * ${high} * kn`);
+  // The block of columns of B after this one, the next steps of k, or the rows of the next call for the same product.
+  const nextA =
+    (packsA && broad.count > 1 ? `j1 < ${g.n} ? ${startA} : ` : "") +
+    (g.k > deep ? `k0 + kn < ${g.k} ? ${startA} + kn * ${g.a.col} : ` : "") +
+    `A${pass("a")} + ${g.m}`;
+  const panelA = (i: string) => (packsA ? scratchA : `${scratchA} + (${i} - i0) / ${p.rows} * ${high} * kn`);
   const panelB = (j: string) => `scratch + (${j} - j0) * kn`;
   const call = (rows: number, columns: number, i: string, j: string, packs?: "A" | "B") => {
     const [a, atA]: [Axes, string] =
@@ -167,25 +206,25 @@ export function tiles(g: Normal, p: Plan): Form {
     `${use(copyKernel(v, high / v.width, g.a.table !== undefined))}(${startA} + ${from}, ${stepA}, ${p.rows}, ${rows}, ${to}, kn);`;
   /** All tiles of some rows; the first of them, or all, may pack. */
   const across = (rows: number, i: string) => {
-    const packs = fusesA && rows === p.rows;
+    const packs = packsA && rows === p.rows;
     return [
-      ...(packs ? [call(rows, wide, i, "j0", "A")] : fusesA ? [copyA(i, rows, scratchA)] : []),
+      ...(packs ? [call(rows, wide, i, "j0", "A")] : packsA ? [copyA(i, rows, scratchA)] : []),
       ...panels((columns, j) => [call(rows, columns, i, j)], packs ? `j0 + ${wide}` : "j0"),
     ];
   };
   /** The first rows of tiles, which leave the panels of B; not at its rim, where no tile packs. */
   const first = () => [
-    ...(fusesA ? [copyA("i", p.rows, scratchA)] : []),
+    ...(packsA ? [copyA("i", p.rows, scratchA)] : []),
     ...panels((columns, j) =>
       columns === wide ? [call(p.rows, columns, "i", j, "B")] : [panelOfB(columns, j), call(p.rows, columns, "i", j)],
     ),
   ];
   const below = g.m % p.rows;
-  const down = [
+  const walk = [
     ...(g.m >= p.rows
       ? [
           `for (dh_long i = i0; i < ${below ? `i1 - i1 % ${p.rows}` : "i1"}; i += ${p.rows}) {`,
-          ...(fusesB ? ["  if (i == 0) {", ...indent(indent(first())), "    continue;", "  }"] : []),
+          ...(packsB ? ["  if (i == 0) {", ...indent(indent(first())), "    continue;", "  }"] : []),
           ...indent(across(p.rows, "i")),
           "}",
         ]
@@ -199,7 +238,8 @@ export function tiles(g: Normal, p: Plan): Form {
     ...g.passes.map(({ n }, d) => `for (dh_long p${d} = 0; p${d} < ${n}; p${d}++)`),
     `for (dh_long k0 = 0; k0 < ${g.k}; k0 += ${deep}) for (dh_long j0 = 0; j0 < ${g.n}; j0 += ${broad.size}) {`,
     `  const dh_long kn = ${least("k0", deep, g.k)}, j1 = j0 + ${least("j0", broad.size, g.n)};`,
-    ...(copiedB && !fusesB ? indent(copyB()) : []),
+    ...(copiedB && !packsB ? indent(copyB()) : []),
+    ...(fetchesNext(g, p) && !g.next ? [`  const ${v.type} *nextA = ${nextA};`] : []),
     ...(fetchesB(g, p) ? [`  const ${v.type} *nextB = ${startB} + (j1 < ${g.n} ? j1 : kn * ${g.b.row});`] : []),
     `  for (dh_long i0 = 0; i0 < ${g.m}; i0 += ${tall.size}) {`,
     `    const dh_long i1 = i0 + ${least("i0", tall.size, g.m)};`,
@@ -209,7 +249,7 @@ export function tiles(g: Normal, p: Plan): Form {
           `    const ${v.type} *nextA = ${startA} + (i1 < ${g.m} ? ${tall.size} : kn * ${g.a.col} - i0);`,
         ]
       : []),
-    ...indent(indent(down)),
+    ...indent(indent(walk)),
     "  }",
     "}",
   ];
