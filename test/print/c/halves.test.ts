@@ -3,12 +3,12 @@
  * lies exactly against a page that may not be touched, once at its end and once at its beginning.
  */
 import { describe, expect, test } from "vitest";
-import type { Step, Strides } from "../../../src/compile/program.ts";
+import type { Strides } from "../../../src/compile/program.ts";
 import { type Half, storages } from "../../../src/ir/dtype.ts";
 import { halves } from "../../../src/ir/half.ts";
 import { type Bf16, type Bf16Gemm, bf16Prelude, printBf16Gemm } from "../../../src/print/c/bf16.ts";
 import { gemmPrelude } from "../../../src/print/c/gemm.ts";
-import { type Exact, exact } from "./exact.ts";
+import { along, canary, type Exact, exact, extent, guardedPages, terms, worstError } from "./exact.ts";
 import { macros, runProgram, type Target, targets } from "./program.ts";
 
 type Case = Omit<Bf16Gemm, "name" | "lanes" | "unit">;
@@ -76,23 +76,12 @@ const all: readonly Case[] = [
   },
 ];
 
-type Axis = { readonly n: number; readonly stride: number };
-function extent(...axes: readonly Axis[]): { readonly size: number; readonly first: number } {
-  if (axes.some(({ n }) => n === 0)) return { size: 0, first: 0 };
-  const reach = axes.map(({ n, stride }) => (n - 1) * stride);
-  return {
-    size: reach.reduce((sum, x) => sum + Math.abs(x), 1),
-    first: reach.reduce((sum, x) => sum + Math.max(-x, 0), 0),
-  };
-}
-const along = (g: Case, side: "a" | "b") => g.sum.map((s: Step): Axis => ({ n: s.n, stride: s[side] }));
 const operands = (g: Case) =>
   [
-    { ...extent({ n: g.m, stride: g.a }, ...along(g, "a")), bytes: storages[g.stored.a].bytes },
-    { ...extent({ n: g.n, stride: g.b }, ...along(g, "b")), bytes: storages[g.stored.b].bytes },
+    { ...extent({ n: g.m, stride: g.a }, ...along(g.sum, "a")), bytes: storages[g.stored.a].bytes },
+    { ...extent({ n: g.n, stride: g.b }, ...along(g.sum, "b")), bytes: storages[g.stored.b].bytes },
     { ...extent({ n: g.m, stride: g.c.row }, { n: g.n, stride: g.c.col }), bytes: 4 },
   ] as const;
-const terms = (g: Case): number => g.sum.reduce((count, { n }) => count * n, 1);
 
 /** Between −1 and 1, with 8 significant bits: fractions of the golden ratio, cut. */
 function numbers(n: number, from: number): Float32Array {
@@ -106,8 +95,6 @@ function numbers(n: number, from: number): Float32Array {
 const inMemory = (x: Float32Array, stored: Half | "f32") =>
   stored === "f32" ? x : Uint16Array.from(x, halves[stored].bits);
 
-const canary = 12345;
-
 /** Reads A and B of each case, writes C; ends with 42 where the system gives no tiles. */
 function program(gemms: readonly Bf16Gemm[]): string {
   const { unit, lanes } = gemms[0]!;
@@ -117,21 +104,11 @@ function program(gemms: readonly Bf16Gemm[]): string {
     return `{(run *)${g.name}, {${at.join(", ")}}, ${printed[i]!.scratchBytes}}`;
   });
   return `${gemmPrelude(lanes)}${bf16Prelude(unit)}${printed.map((p) => p.text).join("\n")}
-#define _GNU_SOURCE
-#include <stdio.h>
+${guardedPages}#include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 typedef void run(const void *, const void *, void *, void *);
 static const struct { run *f; long at[9], scratch; } cases[] = {${rows.join(",\n")}};
-static char *pages(long bytes, int front) {
-  long page = sysconf(_SC_PAGESIZE), inner = (bytes + page - 1) / page * page;
-  char *p = mmap(0, inner + 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
-  mprotect(p, page, PROT_NONE);
-  mprotect(p + page + inner, page, PROT_NONE);
-  return p + page + (front ? 0 : inner - bytes);
-}
 int main(void) {
   ${unit === "amx" ? "if (syscall(SYS_arch_prctl, 0x1023, 18)) return 42;" : ""}
   for (int t = 0; t < sizeof cases / sizeof *cases; t++) {
@@ -178,23 +155,6 @@ function run(target: Target, unit: Bf16, list: readonly Case[], inputs: readonly
   });
 }
 
-/** The largest error relative to Σ|ab|; Infinity where anything but C was written. */
-function worstError(g: Case, { sums, sizes }: Exact, C: Float32Array): number {
-  const c = operands(g)[2];
-  const untouched = new Uint8Array(C.length).fill(1);
-  let worst = 0;
-  for (let i = 0; i < g.m; i++) {
-    for (let j = 0; j < g.n; j++) {
-      const at = c.first + i * g.c.row + j * g.c.col;
-      untouched[at] = 0;
-      const error = Math.abs(C[at]! - sums[i * g.n + j]!);
-      if (Number.isNaN(error)) return Infinity;
-      worst = Math.max(worst, error === 0 ? 0 : error / sizes[i * g.n + j]!);
-    }
-  }
-  return C.every((x, at) => !untouched[at] || x === canary) ? worst : Infinity;
-}
-
 /** Cases with their factors and what they must give, made once for all targets. */
 type Posed = { readonly g: Case; readonly inputs: readonly Float32Array[]; readonly wanted: Exact };
 const pose = (cases: readonly Case[]): Posed[] =>
@@ -233,9 +193,12 @@ describe.skipIf(units.length === 0)("products of halves (needs a C compiler)", (
       list.map(({ inputs }) => inputs),
     );
     if (!outputs) return;
-    const errors = list.map(({ g, wanted }, i) => ({ ...g, error: worstError(g, wanted, outputs[i]!) }));
+    const errors = list.map(({ g, wanted }, i) => ({
+      ...g,
+      error: worstError(g, operands(g)[2], wanted, outputs[i]!),
+    }));
     // A product of two such factors is exact in f32: what is left is one rounding per term, in any order.
-    expect(errors.filter((g) => !(g.error <= Math.min(1e-5, (terms(g) + 1) * 2 ** -24)))).toEqual([]);
+    expect(errors.filter((g) => !(g.error <= Math.min(1e-5, (terms(g.sum) + 1) * 2 ** -24)))).toEqual([]);
   });
 
   test.each(units)("$name: rows by themselves give the same bits", (u) => {
