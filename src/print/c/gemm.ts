@@ -5,9 +5,9 @@
  */
 import type { Step, Strides } from "../../compile/program.ts";
 import { dotCycles, dots, dotsFit } from "./gemm/dots.ts";
-import type { Kernel } from "./gemm/kernels.ts";
-import { type Normal, normalise, tables } from "./gemm/normal.ts";
-import { packingB, panelVectors, plan } from "./gemm/plan.ts";
+import { type Kernel, transposeKernel } from "./gemm/kernels.ts";
+import { flip, type Normal, normalise, tables } from "./gemm/normal.ts";
+import { packingB, panelVectors, plan, transposeCycles } from "./gemm/plan.ts";
 import { type Form, indent } from "./gemm/text.ts";
 import { cutOf, type Idle, idleTiles, panelOf, tiles } from "./gemm/tiles.ts";
 import { vector, vectorPrelude } from "./gemm/vector.ts";
@@ -150,6 +150,7 @@ function packable(g: Normal): boolean {
   return (
     exists &&
     !byDots(g) &&
+    !transposed(g) &&
     g.m < g.whole.m &&
     g.whole.m >= 32 &&
     (g.b.col !== 1 || packingB({ ...g, m: g.whole.m, packed: false }) !== "none")
@@ -161,13 +162,55 @@ function form(g: Normal): Form {
   if (g.k === 0) return { before: [], body: nest(g, "0"), scratch: 0 };
   if (g.packed) return tiles(g, plan(g));
   if (g.c.col !== 1) return dotsFit(g) ? dots(g) : loops(g);
-  return byDots(g) ? dots(g) : tiles(g, plan(g));
+  if (byDots(g)) return dots(g);
+  const t = transposed(g);
+  return t ? byTranspose(g, t) : tiles(g, plan(g));
+}
+
+/** Bytes of C that may be computed transposed: it is written, and read again soon. */
+const roomForC = 1 << 18;
+
+/**
+ * Cᵀ in scratch, to be transposed into C, where that is faster than to transpose B: for few rows, or where A, which lies
+ * along m, would be copied as well. Its sums are those of C: tiles with one set of accumulators add in the order of k.
+ */
+function transposed(g: Normal): { readonly t: Normal; readonly cycles: number } | undefined {
+  const v = vector(g.dtype, g.lanes);
+  if (g.flipped || g.a.fold || g.b.col === 1) return undefined;
+  if (Math.min(g.m, g.n) < v.width || g.m * g.n * v.bytes > roomForC) return undefined;
+  const t: Normal = { ...flip(g), packed: false, c: { row: g.m, col: 1 } };
+  const [direct, p] = [plan(g), plan(t)];
+  // A B that all calls share is packed for its part.
+  const packing = g.packed ? ((plan({ ...g, packed: false }).cycles - direct.cycles) * g.m) / g.whole.m : 0;
+  const cycles = p.cycles + transposeCycles(v, g.m, g.n);
+  return direct.sets === 1 && p.sets === 1 && cycles < direct.cycles + packing ? { t, cycles } : undefined;
+}
+
+function byTranspose(g: Normal, { t }: { readonly t: Normal }): Form {
+  const v = vector(g.dtype, g.lanes);
+  const { before, body, scratch } = tiles(t, plan(t));
+  const kernel = transposeKernel(v);
+  const size = Math.ceil((g.m * g.n) / v.width) * v.width;
+  const inner = `${g.name}_transposed`;
+  return {
+    before: [
+      ...before,
+      `${kernel.declaration}\n`,
+      `static inline void ${inner}(const ${v.type} *restrict B, const ${v.type} *restrict A, ` +
+        `${v.type} *restrict C, ${v.type} *restrict scratch) {\n${body}\n}\n`,
+    ],
+    body: indent([
+      `${inner}(A, B, scratch, scratch + ${size});`,
+      `${kernel.name}(scratch, 1, ${g.m}, C, ${g.c.row}, ${g.n}, ${g.m});`,
+    ]).join("\n"),
+    scratch: size + scratch,
+  };
 }
 
 /** Whether dots are faster than tiles: of the whole product, so that its sums have one order however it is cut or packed. */
 function byDots(g: Normal): boolean {
   const whole = { ...g, m: g.whole.m, n: g.whole.n, packed: false };
-  return !g.a.fold && dotsFit(g) && dotCycles(whole) < plan(whole).cycles;
+  return !g.a.fold && dotsFit(g) && dotCycles(whole) < (transposed(whole) ?? plan(whole)).cycles;
 }
 
 /** A C with gaps in both directions: correct, no more. */

@@ -44,6 +44,9 @@ const cases: Case[] = [
   ]),
   product(261, 130, 600, "tnn"), // tiles that pack A, and B
   product(262, 200, 390, "nnn"), // A stays in the cache for the parts, not for the whole
+  product(300, 70, 390, "ttn"), // parts of many rows compute Cᵀ, and one of few does not
+  product(270, 40, 60, "ttn", "f64"),
+  product(40, 129, 70, "ttn"),
   product(40, 1, 90, "ntn"),
   product(142, 3, 64, "ntn"), // dots, which are faster than panels
   product(142, 64, 130, "ntn"), // panels, which are faster than dots
@@ -148,6 +151,8 @@ describe.skipIf(targets.length === 0)("parts of contractions in C (needs a C com
     (target) => {
       const checks = cases.map((g, i) => check(g, i, target.lanes));
       expect(checks.filter((c) => c.packed).length).toBeGreaterThan(3);
+      const transposes = checks.map(({ text }) => new Set(text.match(/\w+(?=_transposed\()/g)).size);
+      expect(transposes.filter((parts) => parts > 0).length).toBeGreaterThan(2);
       const main = `int main(void) { ${checks.map((c) => c.call).join(" ")} return 0; }`;
       const source = [gemmPrelude(target.lanes), harness, ...checks.map((c) => c.text), main].join("\n");
       expect(`${runProgram(target, source, new Uint8Array(), "-O2")}`).toBe("");

@@ -41,6 +41,8 @@ const known: Case[] = [
   ...(
     [
       [32, 128, 784, "nt"],
+      [32, 128, 784, "tt"], // Cᵀ first
+      [45, 38, 300, "tt"],
       [32, 10, 128, "nt"],
       [10, 128, 32, "tn"],
       [32, 128, 10, "nn"],
@@ -230,7 +232,7 @@ int main(void) {
 
 describe.skipIf(targets.length === 0)("contractions in C (needs a C compiler)", () => {
   // The same for all targets.
-  const cases = [...known, ...known.slice(0, 14).map((g): Case => ({ ...g, dtype: "f64" })), ...drawn(90)];
+  const cases = [...known, ...known.slice(0, 16).map((g): Case => ({ ...g, dtype: "f64" })), ...drawn(90)];
   const draw = random(2);
   const posed = cases.map((g) => {
     const [a, b] = operands(g);

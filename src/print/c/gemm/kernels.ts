@@ -313,9 +313,9 @@ export function transposeKernel(v: Vector): Kernel {
       "    for (dh_long l = 0; l < k; l++) for (dh_long q = 0; q < columns; q++) to[l * wide + q] = from[l * row + q * col];",
       "    return;",
       "  }",
-      // A block at the rim begins earlier and overlaps its neighbour; a column beyond the last repeats it, into the panel's rest.
-      "  for (dh_long q = 0; q < columns; q += W) for (dh_long at = 0; at < k; at += W) {",
-      "    const dh_long l = at + W <= k ? at : k - W, last = columns - 1 - q;",
+      // A block at the rim begins earlier and overlaps its neighbour; of fewer columns than a block has, the last is repeated.
+      "  for (dh_long p = 0; p < columns; p += W) for (dh_long at = 0; at < k; at += W) {",
+      "    const dh_long l = at + W <= k ? at : k - W, q = p + W <= columns || p == 0 ? p : columns - W, last = columns - 1 - q;",
       `    const ${T} *s = from + q * col + l; ${T} *d = to + l * wide + q;`,
       `    const ${v.name} ${lanes.map((i) => `x1_${i} = ${load(v, `s + (${i} < last ? ${i} : last) * col`)}`).join(", ")};`,
       ...rounds,

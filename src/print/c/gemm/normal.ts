@@ -59,6 +59,23 @@ export function normalise(g: Gemm): Normal {
   };
 }
 
+/** Cᵀ = BᵀAᵀ: A and B change places, and so do rows and columns. */
+export function flip(g: Normal): Normal {
+  const swap = (axes: readonly Step[]) => axes.map(({ n, a, b }) => ({ n, a: b, b: a }));
+  return {
+    ...g,
+    m: g.n,
+    n: g.m,
+    whole: { m: g.whole.n, n: g.whole.m },
+    a: { row: g.b.col, col: g.b.row, ...(g.b.table && { table: g.b.table }) },
+    b: { row: g.a.col, col: g.a.row, ...(g.a.table && { table: g.a.table }) },
+    c: { row: g.c.col, col: g.c.row },
+    sum: swap(g.sum),
+    passes: swap(g.passes),
+    flipped: !g.flipped,
+  };
+}
+
 /** Axes without those of length 1, and neighbours that both matrices walk as one made one. There is always one. */
 function merged(axes: readonly Step[]): Step[] {
   const out: Step[] = [];

@@ -38,6 +38,10 @@ function tileCycles(rows: number, vectors: number, sets: number): number {
   return Math.max(issued, ((sums / 2) ** 5 + (4 / sets) ** 5) ** 0.2);
 }
 
+/** Of a matrix of these sizes, in square blocks of a vector's lanes. */
+export const transposeCycles = (v: Vector, rows: number, columns: number): number =>
+  6 * v.width * Math.ceil(rows / v.width) * Math.ceil(columns / v.width);
+
 /** A small product walks k with four sets of accumulators, because one does not hide the latency of a sum. */
 const setsOf = (g: Normal, v: Vector): 1 | 4 =>
   g.k >= 16 && g.whole.m * Math.ceil(g.whole.n / v.width) < 8 && g.whole.n <= 2 * v.width ? 4 : 1;
@@ -54,7 +58,7 @@ export function plan(g: Normal): Plan {
     ({
       none: 0,
       copy: (canPack(g.lanes, shape) ? 2 : 6) * g.k * across,
-      transpose: g.b.table ? 1.5 * g.k * g.n : 6 * v.width * Math.ceil(g.k / v.width) * across,
+      transpose: g.b.table ? 1.5 * g.k * g.n : transposeCycles(v, g.k, g.n),
       given: 0,
     })[packB];
   const packsA = !g.a.fold && g.a.row === 1 && g.a.col * v.bytes >= 1024 && g.k > 1;
@@ -85,7 +89,9 @@ export function plan(g: Normal): Plan {
     }
   }
   // A stored along m: its k-steps lie in as many pages, and every panel of B comes by again.
-  return { ...best!, sets, packA: packsA && across > best!.vectors, packB, keepsA };
+  const packA = packsA && across > best!.vectors;
+  const cycles = best!.cycles + (packA ? 3.7 * rounds(g.passes) * g.k * Math.ceil(g.m / best!.rows) : 0);
+  return { ...best!, sets, packA, packB, keepsA, cycles };
 }
 
 /** Whether a block of A leaves most of a second level of 1 MB or more to others; rows far apart share few sets of it. */
@@ -96,14 +102,16 @@ function fitsA(g: Normal, v: Vector): boolean {
 
 /**
  * B is transposed when its columns are not contiguous. It is copied when it is large and comes by often enough, so that it
- * streams from one place instead of one page per k-step; sooner when its rows collide in the cache.
+ * streams from one place instead of one page per k-step; sooner when its rows collide in the cache, or when each call has
+ * a B of its own, as after a flip, which no prefetcher brings from so many pages.
  */
 export function packingB(g: Normal): Plan["packB"] {
   const v = vector(g.dtype, g.lanes);
   if (g.packed) return "given";
   if (g.b.col !== 1) return "transpose";
-  const often = !g.b.table && (g.b.row * v.bytes) % 4096 === 0 ? 24 : 64;
-  return g.m >= often && g.k * g.n * v.bytes > 1 << 18 ? "copy" : "none";
+  const apart = g.b.table ? 0 : g.b.row * v.bytes;
+  if (g.flipped && g.n < g.whole.n && apart >= 1024 && g.m >= 24) return "copy";
+  return g.m >= (apart % 4096 === 0 && apart ? 24 : 64) && g.k * g.n * v.bytes > 1 << 18 ? "copy" : "none";
 }
 
 /** Entries of C that a dot computes at a time: rows × columns, one accumulator each. */
