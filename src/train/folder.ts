@@ -15,25 +15,23 @@ import {
   closeSync,
   existsSync,
   fstatSync,
-  fsyncSync,
   ftruncateSync,
   mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
-  renameSync,
   rmdirSync,
   rmSync,
-  statSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
-import { hostname } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fail } from "../ir/fail.ts";
 import { type Model, modelFrom, modelTensors, type Packed } from "./checkpoint.ts";
+import { hold, lockFile, release } from "./lock.ts";
 import { readSafetensors, type Tensors, writeSafetensors } from "./safetensors.ts";
 import type { Event, Store } from "./store.ts";
+import { attempt, codeOf, replace } from "./whole-file.ts";
 
 /** Of the folder: readers refuse another one. */
 const version = 1;
@@ -56,7 +54,7 @@ const files = {
   journal: "journal.jsonl",
   model: "model.safetensors",
   checkpoint: "checkpoint.safetensors",
-  lock: "lock",
+  lock: lockFile,
 };
 
 /** Makes a folder and those above it. → those that were not there, outermost first; all or none of them. */
@@ -299,87 +297,6 @@ function checksum(tensors: Tensors, about: string): string {
   return hash.digest("hex");
 }
 
-/** The whole new file or, if anything goes wrong, the old one. */
-function replace(path: string, content: string | Uint8Array): void {
-  const temporary = `${path}.${process.pid}.tmp`;
-  attempt(path, () => {
-    try {
-      const file = openSync(temporary, "w");
-      try {
-        writeFileSync(file, content);
-        fsyncSync(file);
-      } finally {
-        closeSync(file);
-      }
-      renameSync(temporary, path);
-    } catch (error) {
-      rmSync(temporary, { force: true });
-      throw error;
-    }
-    syncFolder(join(path, ".."));
-  });
-}
-
-/** The new name, too, must be on the disk. Windows has no such call, and needs none. */
-function syncFolder(path: string): void {
-  if (process.platform === "win32") return;
-  const folder = openSync(path, "r");
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
-  }
-}
-
-/** `body`, with errors of the file system put into words. */
-function attempt<T>(path: string, body: () => T): T {
-  try {
-    return body();
-  } catch (error) {
-    switch (codeOf(error)) {
-      case undefined:
-        throw error;
-      case "ENOSPC":
-      case "EDQUOT":
-        return fail(
-          `${path}: the disk is full`,
-          "make room; what was saved before is whole, and the run can be resumed",
-        );
-      case "EFBIG":
-        return fail(
-          `${path}: the file would be larger than this process may write (ulimit -f)`,
-          "raise the limit and resume",
-        );
-      case "EACCES":
-      case "EPERM":
-      case "EROFS":
-        return fail(`${path}: no permission to write or read here`, "choose another folder, or change its permissions");
-      case "ENOTDIR":
-      case "EEXIST":
-        return fail(`${path}: a part of this path is a file, not a folder`, "choose another folder");
-      case "ENOENT":
-        return fail(`${path}: it is not there any more`);
-      default:
-        return fail(`${path}: ${error instanceof Error ? error.message : error}`);
-    }
-  }
-}
-
-const codeOf = (error: unknown): string | undefined =>
-  error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
-
-function packageVersion(): string {
-  const file = new URL("../../package.json", import.meta.url);
-  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
-}
-
-// ---- one writer at a time ----------------------------------------------------------------------------------------------
-
-/** Folders that this process holds. */
-const held = new Set<string>();
-
-type Holder = { readonly pid: number; readonly host: string };
-
 /** What `body` makes of a folder that this process now holds; it is let go where `body` throws. */
 function holding<T>(path: string, body: () => T): T {
   hold(path);
@@ -394,72 +311,7 @@ function holding<T>(path: string, body: () => T): T {
   }
 }
 
-function hold(path: string): void {
-  const lock = join(path, files.lock);
-  for (let attempts = 0; attempts < 3; attempts++) {
-    if (created(lock, JSON.stringify({ pid: process.pid, host: hostname() } satisfies Holder))) {
-      held.add(resolve(path));
-      return;
-    }
-    if (!abandoned(lock, path)) break;
-    // Moved away before it is removed: of two processes that find it, one does.
-    const aside = `${lock}.${process.pid}.tmp`;
-    try {
-      renameSync(lock, aside);
-      rmSync(aside);
-    } catch (error) {
-      if (codeOf(error) !== "ENOENT") throw error;
-    }
-  }
-  const holder = holderOf(lock);
-  const who = holder ? ` (process ${holder.pid} on ${holder.host})` : "";
-  fail(`${path}: another process writes here${who}`, `wait for it; if there is none, delete ${lock}`);
-}
-
-/** Whether this call made the file; false where it is there already. */
-function created(path: string, content: string): boolean {
-  return attempt(path, () => {
-    let file: number;
-    try {
-      file = openSync(path, "wx");
-    } catch (error) {
-      if (codeOf(error) === "EEXIST") return false;
-      throw error;
-    }
-    try {
-      writeFileSync(file, content);
-      return true;
-    } catch (error) {
-      rmSync(path, { force: true });
-      throw error;
-    } finally {
-      closeSync(file);
-    }
-  });
-}
-
-function release(path: string): void {
-  if (held.delete(resolve(path))) rmSync(join(path, files.lock), { force: true });
-}
-
-function holderOf(lock: string): Holder | undefined {
-  try {
-    return JSON.parse(readFileSync(lock, "utf8")) as Holder;
-  } catch {
-    return undefined; // released this moment, or not yet written
-  }
-}
-
-/** Whether the lock's process is gone: killed, or of a life of this machine before. */
-function abandoned(lock: string, path: string): boolean {
-  const holder = holderOf(lock);
-  if (!holder) return !existsSync(lock) || Date.now() - statSync(lock).mtimeMs > 10_000;
-  if (holder.host !== hostname()) return false;
-  if (holder.pid === process.pid) return !held.has(resolve(path));
-  try {
-    process.kill(holder.pid, 0);
-    return false;
-  } catch (error) {
-    return codeOf(error) === "ESRCH";
-  }
+function packageVersion(): string {
+  const file = new URL("../../package.json", import.meta.url);
+  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
 }
