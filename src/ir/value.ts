@@ -33,6 +33,29 @@ export function value<D extends DType = "f32">(shape: Shape, data: ArrayLike<num
   return new Value(dtype, shape, copy as Arrays[D]);
 }
 
+/** Zeros that nobody has looked at. */
+const blanks = new WeakSet<Value>();
+
+/**
+ * Zeros, of which nothing is made before somebody asks for `data`: the first state of an optimizer, twice as large as the
+ * network, goes into a run without having been in memory.
+ */
+export function zeros<D extends DType>(dtype: D, shape: Shape): Value<D> {
+  const v = new Value(dtype, shape, new dtypes[dtype].array(0) as Arrays[D]);
+  const made = () => {
+    const data = new dtypes[dtype].array(size(shape));
+    Object.defineProperty(v, "data", { value: data, enumerable: true, writable: true });
+    blanks.delete(v);
+    return data;
+  };
+  Object.defineProperty(v, "data", { get: made, enumerable: true, configurable: true });
+  blanks.add(v);
+  return v;
+}
+
+/** Whether it is known to be zeros without a look at them. */
+export const isBlank = (v: Value): boolean => blanks.has(v);
+
 /** Bytes that so many numbers take. */
 export const bytesOf = ({ dtype, shape, storage = dtype }: Stored): number => storages[storage].bytes * size(shape);
 type Stored = { readonly dtype: DType; readonly shape: Shape; readonly storage?: Storage };

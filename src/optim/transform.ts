@@ -7,7 +7,7 @@ import { dtypes } from "../ir/dtype.ts";
 import { entering, fail, shown } from "../ir/fail.ts";
 import { type Shape, sameShape, size } from "../ir/shape.ts";
 import { asOne, Tensor } from "../ir/tensor.ts";
-import { Value } from "../ir/value.ts";
+import { Value, zeros } from "../ir/value.ts";
 import { type Mapped, map, mapWithPath } from "../tree.ts";
 import type { Where } from "./combine.ts";
 
@@ -173,7 +173,5 @@ export function fits(path: string, p: Tensor, u: unknown): void {
 
 /** A Value with p's dtype, and its shape unless another is given, and one number everywhere. */
 export function filled(p: Value, x = 0, shape: Shape = p.shape): Value {
-  const data = new dtypes[p.dtype].array(size(shape));
-  // What is never written takes no memory: the zeros of a large optimizer's state cost nothing on the host.
-  return new Value(p.dtype, shape, x === 0 ? data : data.fill(x));
+  return x === 0 ? zeros(p.dtype, shape) : new Value(p.dtype, shape, new dtypes[p.dtype].array(size(shape)).fill(x));
 }

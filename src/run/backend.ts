@@ -1,6 +1,7 @@
 /** What a backend is: memory it can reach, and programs made executable. */
 import type { Outline } from "../compile/identity.ts";
 import type { Program } from "../compile/program.ts";
+import type { Value } from "../ir/value.ts";
 
 export type BackendName = "native" | "js";
 
@@ -93,7 +94,10 @@ export interface Backend {
   readonly about: string;
   /** Whether its programs walk bands of kernels in blocks, for the sake of caches and threads. */
   readonly banded: boolean;
+  /** Zeroed. */
   allocate(bytes: number): Memory;
+  /** How many numbers at the front of `data` are known to be indices below n. Missing where JavaScript has to look. */
+  indices?(data: Value["data"], n: number): number;
   /** How much memory this process takes now. Missing where nobody knows. */
   residentBytes?(): number;
   readonly load: Load;

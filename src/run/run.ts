@@ -11,7 +11,7 @@ import { entering, fail, shown } from "../ir/fail.ts";
 import { checkOptions } from "../ir/options.ts";
 import { type Shape, sameShape, size } from "../ir/shape.ts";
 import { asOne, input, Tensor } from "../ir/tensor.ts";
-import { bytesOf, Value } from "../ir/value.ts";
+import { bytesOf, isBlank, Value } from "../ir/value.ts";
 import * as tree from "../tree.ts";
 import type { Backend, BackendName, Executable, Memory, Places } from "./backend.ts";
 import { explain, type Finding } from "./explain.ts";
@@ -103,7 +103,7 @@ export class Run<S> {
     });
     this.held = backend.allocate(at);
     this.space = backend.allocate(0);
-    this.load(state);
+    this.fill(state, true);
   }
 
   /** A run on the fastest backend that works here, or on the one named, with a copy of `state`. */
@@ -136,6 +136,10 @@ export class Run<S> {
   /** Overwrite the state. Throws, and changes nothing, where a shape, a dtype or a path differs. */
   load(state: S): void {
     this.idle();
+    this.fill(state, false);
+  }
+
+  private fill(state: S, fresh: boolean): void {
     const values = new Map(tree.paths<Value>(state));
     for (const s of this.slots) {
       const v = values.get(s.path);
@@ -147,7 +151,7 @@ export class Run<S> {
       const known = new Set(this.slots.map((s) => s.path));
       fail(`run: the new state has an unknown ${[...values.keys()].find((path) => !known.has(path))}`);
     }
-    for (const s of this.slots) copyIn(this.held, values.get(s.path)!, s.at);
+    for (const s of this.slots) copyIn(this.held, values.get(s.path)!, s.at, fresh);
   }
 
   /** All state as it lies in memory, to go back to: in the place of an earlier snapshot that nobody needs, if given. */
@@ -404,7 +408,7 @@ export class Loop<S, F, D, O> {
     const { executable, checks, literals } = loaded;
     const given = tree.leaves<Value>(this.data);
     const constants = literals.map((t) => t.arg as Value);
-    check(checks, [...data.inputs, ...literals], [...given, ...constants], true);
+    check(checks, [...data.inputs, ...literals], [...given, ...constants], backend.indices);
     this.resident ??= this.settle(given);
     const resident = [...this.resident, ...constants.map((v) => residentOf(backend, v))];
     const workspace = this.run.workspace(executable.bytes);
@@ -415,8 +419,8 @@ export class Loop<S, F, D, O> {
   /** Copies the data to where the program is, and lets go of what was given. */
   private settle(given: readonly Value[]): Memory[] {
     const memories = given.map((v) => residentOf(this.run.backend, v));
-    const settled = given.map(({ dtype, shape, data }, k) => {
-      return new Value(dtype, shape, new dtypes[dtype].array(memories[k]!.buffer, 0, data.length));
+    const settled = given.map(({ dtype, shape }, k) => {
+      return new Value(dtype, shape, new dtypes[dtype].array(memories[k]!.buffer, 0, size(shape)));
     });
     let k = 0;
     this.data = tree.map(() => settled[k++], this.data);
@@ -437,7 +441,7 @@ export class Loop<S, F, D, O> {
 
 function residentOf(backend: Backend, v: Value): Memory {
   const m = backend.allocate(bytesOf(v));
-  copyIn(m, v, 0);
+  copyIn(m, v, 0, true);
   return m;
 }
 
@@ -456,27 +460,30 @@ function nextState(now: unknown, next: unknown): Tensor[] {
   return list;
 }
 
-/** Indices among these inputs must lie in range before native code uses them; `once` is said of what is not fed. */
-function check(checks: readonly Check[], inputs: readonly Tensor[], values: readonly Value[], once = false): void {
+/**
+ * Indices among these inputs must lie in range before native code uses them. `known` says from how many numbers at the
+ * front nothing is to be found.
+ */
+function check(
+  checks: readonly Check[],
+  inputs: readonly Tensor[],
+  values: readonly Value[],
+  known: Backend["indices"] = () => 0,
+): void {
   for (const c of checks) {
     const { data } = values[inputs.indexOf(c.input)] ?? {};
     if (!data) continue;
-    // The host's own search is the faster one where it comes first, and a loop where it has run often.
-    const at = once ? data.findIndex((x, at) => outside(x, at, c)) : firstOutside(data, c);
+    const at = firstOutside(data, c, known(data, c.n));
     if (at < 0) continue;
     const { input: t, n, what } = c;
     fail(`${what}: ${t.arg || "an index"} holds ${data[at]} at ${placeOf(at, t.shape)}; it must lie in 0 … ${n - 1}`);
   }
 }
 
-const outside = (x: number, at: number, { input, part, n, except }: Check): boolean =>
-  !(x >= 0 && x < n) && x !== except && within(at, input.shape, part);
-
-function firstOutside(data: Value["data"], c: Check): number {
-  const { n } = c;
-  for (let at = 0; at < data.length; at++) {
+function firstOutside(data: Value["data"], { input, part, n, except }: Check, from: number): number {
+  for (let at = from; at < data.length; at++) {
     const x = data[at]!;
-    if (!(x >= 0 && x < n) && outside(x, at, c)) return at;
+    if (!(x >= 0 && x < n) && x !== except && within(at, input.shape, part)) return at;
   }
   return -1;
 }
@@ -505,8 +512,10 @@ function placeOf(at: number, shape: Shape): string {
   return `[${index.reverse().join(", ")}]${step > 0 ? ` of step ${step}` : ""}`;
 }
 
-function copyIn(memory: Memory, v: Value, at: number): void {
-  new dtypes[v.dtype].array(memory.buffer, at, v.data.length).set(v.data);
+/** `fresh`: the memory is as it was allocated, so that zeros are there, and stay untouched where no step writes them. */
+function copyIn(memory: Memory, v: Value, at: number, fresh = false): void {
+  if (!isBlank(v)) new dtypes[v.dtype].array(memory.buffer, at, v.data.length).set(v.data);
+  else if (!fresh) new Uint8Array(memory.buffer, at, bytesOf(v)).fill(0);
 }
 
 function copyOut<D extends DType>(memory: Memory, dtype: D, n: number, at: number, into?: Value) {

@@ -1,6 +1,7 @@
 /** A Run: many steps per call, one state for all loops, and calls that end early. */
 import { describe, expect, test } from "vitest";
 import { input, literal, type Tensor, Value, value, valueAndGrad } from "../../src/ir/index.ts";
+import { isBlank, zeros } from "../../src/ir/value.ts";
 import { Run } from "../../src/run/run.ts";
 import { backends, hasNative } from "../backends.ts";
 import { draw } from "../ir/numbers.ts";
@@ -149,6 +150,28 @@ describe.each(backends)("%s", (backend) => {
     );
     expect(() => run.load({ w: value([3, 1], [7, 7, 7]) } as never)).toThrow("run: the new state has nothing at b");
     expect([...run.state().w.data]).toEqual([1, 2, 3]);
+  });
+
+  test("zeros that nobody has looked at are zeros: as state, in place of a state, as data and as feeds", async () => {
+    const blank = { w: zeros("f32", [3]), n: zeros("i32", [2]) };
+    const data = { d: zeros("f32", [3]) };
+    const run = await Run.start(blank, { backend });
+    const loop = run.loop(
+      (s, { x }: { x: Tensor }, { d }) => ({ state: { w: s.w.add(1), n: s.n.add(2) }, output: { sum: d.add(x) } }),
+      { data },
+    );
+    for (let k = 0; k < 2; k++) {
+      await loop.take(3, { x: value([3], [1, 2, 3]) });
+      expect([...run.state().w.data, ...run.state().n.data]).toEqual([3, 3, 3, 6, 6]);
+      const { output } = await loop.take(2, { x: zeros("f32", [2]) });
+      expect([...output.sum.data]).toEqual([0, 0, 0, 0, 0, 0]);
+      run.load(blank);
+      expect([...run.state().w.data, ...run.state().n.data]).toEqual([0, 0, 0, 0, 0]);
+    }
+    expect([blank.w, blank.n, data.d].map(isBlank)).toEqual([true, true, true]);
+    blank.w.data[1] = 5;
+    run.load(blank);
+    expect([...run.state().w.data]).toEqual([0, 5, 0]);
   });
 
   test("no steps at all", async () => {

@@ -8,6 +8,7 @@ import type { Program } from "../../compile/program.ts";
 import { printC } from "../../print/c.ts";
 import type { Backend, Executable, Known, Load } from "../backend.ts";
 import { checkThreads, mostThreads } from "../threads.ts";
+import { loadBinding } from "./binding.ts";
 import { compileToObject, storedObject } from "./cache.ts";
 import { type Compiler, processor } from "./compiler.ts";
 import { NativeMemory, opened } from "./executable.ts";
@@ -27,6 +28,7 @@ export function nativeBackend(
     about: `${compiler.version}, ${compiler.simd}, ${processor().model}`,
     banded: true,
     allocate: (bytes) => new NativeMemory(bytes),
+    indices: (data, n) => loadBinding().indices(data, n),
     residentBytes: () => process.memoryUsage.rss(),
     load: loaderFor(compiler, decide),
     clocked(program, threads = 1) {

@@ -27,6 +27,8 @@ export interface Binding {
   detach(view: ArrayBuffer): void;
   /** The address of a typed array's first element: valid until the array is dropped, 16-byte aligned at best. */
   addr(array: NodeJS.TypedArray): number;
+  /** How many numbers at the front of `array` are indices below n; none where its kind is no dtype's. */
+  indices(array: NodeJS.TypedArray, n: number): number;
   /** `f(x, y, z)` on this thread: about 30 ns. */
   call(f: number, x: number, y: number, z: number): void;
   /** `f(x, y, z)` on another thread, one call at a time. Its memory must stay until it is over: NativeBlock.during. */

@@ -191,6 +191,27 @@ static napi_value dh_addr(napi_env env, napi_callback_info info) {
   return dh_number(env, (uintptr_t)p);
 }
 
+// How many elements at the front are indices below n, as far as this kind of array is known. JavaScript, when it begins,
+// takes 5 ms for 100,000.
+#define DH_INDICES(type) for (const type *x = p; k < length && x[k] >= 0 && x[k] < n; k++); break
+static napi_value dh_indices(napi_env env, napi_callback_info info) {
+  ARGUMENTS(2, "indices(typedArray, n)");
+  void *p = 0;
+  size_t length, k = 0;
+  int kind;
+  double n;
+  if (napi_get_typedarray_info(env, argv[0], &kind, &length, &p, 0, 0)) FAIL("indices: not a typed array");
+  if (napi_get_value_double(env, argv[1], &n)) FAIL("indices: not a number");
+  switch (kind) {   // of enum napi_typedarray_type
+    case 1: DH_INDICES(uint8_t);
+    case 5: DH_INDICES(int32_t);
+    case 6: DH_INDICES(uint32_t);
+    case 7: DH_INDICES(float);
+    case 8: DH_INDICES(double);
+  }
+  return dh_number(env, k);
+}
+
 // ---- objects and calls ----
 
 static napi_value dh_open(napi_env env, napi_callback_info info) {
@@ -281,7 +302,8 @@ static napi_value dh_call_async(napi_env env, napi_callback_info info) {
 __attribute__((visibility("default"))) napi_value napi_register_module_v1(napi_env env, napi_value exports) {
   static const struct { const char *name; napi_callback function; } table[] = {
     { "alloc", dh_alloc }, { "free", dh_free }, { "freeAtExit", dh_free_at_exit }, { "view", dh_view },
-    { "resident", dh_resident }, { "detach", dh_detach }, { "addr", dh_addr }, { "open", dh_open }, { "sym", dh_sym },
+    { "resident", dh_resident }, { "detach", dh_detach }, { "addr", dh_addr }, { "indices", dh_indices },
+    { "open", dh_open }, { "sym", dh_sym },
     { "call", dh_call }, { "callAsync", dh_call_async },
   };
   for (unsigned i = 0; i < sizeof table / sizeof *table; i++) {

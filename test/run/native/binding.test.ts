@@ -87,6 +87,7 @@ describe.skipIf(!compiler.found)("the binding", () => {
     expect(() => binding.view(bad, 8)).toThrow(usage);
     expect(() => binding.detach(value as ArrayBuffer)).toThrow(usage);
     expect(() => binding.addr(value as Float32Array)).toThrow(usage);
+    expect(() => binding.indices(value as Float32Array, 1)).toThrow(usage);
     expect(() => binding.open(value as string)).toThrow(usage);
     expect(() => binding.sym(1, value as string)).toThrow(usage);
     if (value === 0) return; // the other arguments may be 0
@@ -95,6 +96,20 @@ describe.skipIf(!compiler.found)("the binding", () => {
       const [x, y, z] = [0, 0, 0].with(i, bad);
       expect(() => binding.call(at("dh_sum"), x!, y!, z!)).toThrow(usage);
     }
+  });
+
+  test("indices are counted up to the first number that is none, whatever the array", () => {
+    const { binding } = fixture();
+    for (const kind of [Float32Array, Float64Array, Int32Array, Uint32Array, Uint8Array]) {
+      for (const bad of [5, 200, ...(kind.name.startsWith("Float") ? [Number.NaN, Infinity] : []), -1]) {
+        for (const at of [0, 3, 8])
+          expect(binding.indices(kind.of(4, 0, 1, 2, 3, 4, 0, 4, 2).with(at, bad), 5)).toBe(at);
+      }
+      expect(binding.indices(kind.of(4, 0, 9).subarray(0, 2), 5)).toBe(2);
+      expect(binding.indices(new kind(0), 5)).toBe(0);
+    }
+    expect(binding.indices(new Uint32Array([2 ** 32 - 2]), 2 ** 32 - 1)).toBe(1);
+    expect(binding.indices(new Int16Array(3), 5)).toBe(0); // no dtype's
   });
 
   test("a view must lie inside one living block", () => {
