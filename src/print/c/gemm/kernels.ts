@@ -46,7 +46,19 @@ export function tileShapes(lanes: number): TileShape[] {
   );
 }
 
-/** Whether there is a tile of this shape that packs: only the largest, that most of a large product is computed with. */
+/**
+ * How the entries of A lie that a tile reads: those of a row side by side, those of a k side by side, or neither. Where
+ * they do, addresses are a pointer and a number, which leaves turns to the sums.
+ */
+export type Lie = "along" | "across" | "any";
+
+/** How a tile may read A: loads are no limit of one with enough multiply-adds for each, and more of it would be in vain. */
+export const lieOf = (shape: TileShape, a: { readonly row: number; readonly col: number }): Lie =>
+  !spare(shape) ? "any" : a.col === 1 ? "along" : a.row === 1 ? "across" : "any";
+
+const spare = ({ rows, vectors, sets }: TileShape) => sets === 1 && vectors > 1 && rows * vectors >= rows + vectors + 2;
+
+/** Whether there are tiles of this shape that pack: only the largest, that most of a large product is computed with. */
 export const canPack = (lanes: number, { rows, vectors, sets }: TileShape): boolean =>
   sets === 1 && vectors >= 2 && vectors <= 4 && 5 * rows >= 4 * tallest(lanes, vectors, sets);
 
@@ -58,44 +70,78 @@ export const pace = 4;
 /** Bytes of a line of the cache. */
 export const line = 64;
 
+/** What distinguishes tiles of one shape. */
+export type TileKind = {
+  /** The last vector is a whole one. */
+  readonly full: boolean;
+  readonly lie?: Lie;
+  readonly packs?: "A" | "B" | undefined;
+};
+
+/** All kinds of one shape. */
+export const tileKinds = (lanes: number, shape: TileShape): TileKind[] => [
+  { full: true },
+  { full: false },
+  ...(spare(shape) ? (["along", "across"] as const).map((lie) => ({ full: true, lie })) : []),
+  ...(canPack(lanes, shape)
+    ? ([
+        { full: true, lie: "along", packs: "B" },
+        { full: true, lie: "across", packs: "B" },
+        { full: true, lie: "across", packs: "A" },
+      ] as const)
+    : []),
+];
+
 /** AVX-512 masks at no cost outside the loop: there one tile serves whole vectors and the rim, with a loop for each. */
-const alwaysMasked = (v: Vector) => v.bytes * v.width === 64;
+const masksAtNoCost = (v: Vector) => v.bytes * v.width === 64;
 
 /**
  * C[rows, columns] = A·B over k steps, or C + A·B with `more`. strides: rows of A, k of A, k of B, rows of C, and the
  * lanes of the last vector that are columns; B's and C's columns are contiguous. Without `full` the last vector may be a
  * part of one.
  *
- * Where it adds to C, or step is not 0, the tile asks for what comes next while it computes: every `pace` steps for a row
- * of its C, and for the lines at ahead, ahead + step and so on, and those behind them.
+ * Every `pace` steps a tile with loads to spare asks for what comes next while it computes: for a row of its C, and for
+ * the lines at ahead, ahead + step and so on, and those behind them.
  *
- * One that packs is full and leaves a panel in `to`: of B, or of A, whose rows then are neighbours in memory and take the
- * panel's whole vectors.
+ * One that packs leaves a panel in `to`: of B, or of A, which takes the panel's whole vectors.
  */
-export function tileKernel(v: Vector, { rows, vectors, sets }: TileShape, full: boolean, packs?: "A" | "B"): Kernel {
-  const whole = full || alwaysMasked(v);
-  const masked = !packs && (alwaysMasked(v) || !whole);
+export function tileKernel(v: Vector, shape: TileShape, { full, lie = "any", packs }: TileKind): Kernel {
+  const { rows, vectors, sets } = shape;
+  const whole = full || masksAtNoCost(v);
+  const masked = lie === "any" && (masksAtNoCost(v) || !whole);
   const [I, J, U] = [range(rows), range(vectors), range(sets)];
-  // Loads are no limit of a tile with enough multiply-adds for each.
-  const spare = vectors > 1 && rows * vectors >= rows + vectors + 2;
   const last = (j: number) => masked && j === vectors - 1;
   const read = (p: string, j: number) => (last(j) ? loadMasked(v, p) : load(v, p));
   const write = (p: string, x: string, j: number) => (last(j) ? storeMasked(v, p, x) : store(v, p, x));
-  // One pointer per three rows: an address is a base and one or two strides, which cost nothing.
-  const bases = I.filter((i) => i % 3 === 0);
-  const row = (p: string, i: number, stride: string) =>
-    `${p}${i - (i % 3)}${["", ` + ${stride}`, ` + 2 * ${stride}`][i % 3]}`;
-  const C = (i: number, j: number) => `${row("c", i, "rc")} + ${j * v.width}`;
   const sum = (i: number, j: number, u = 0) => `s${i}_${j}${u ? `_${u}` : ""}`;
   const each = (f: (i: number, j: number) => string) => I.map((i) => `    ${J.map((j) => f(i, j)).join(" ")}`);
+  // Addresses are a base and one or two strides: few bases leave registers free.
+  const [A, C] = [pointers("a", lie === "along" ? 2 : 3, rows), pointers("c", 3, rows)];
+  const place = (i: number, j: number) => `${C.at(i, "rc")} + ${j * v.width}`;
+  // In bytes, with the number beside the pointer, or gcc keeps a stride and a number in a register for each number.
+  const entry = (i: number, u: number) =>
+    lie === "across"
+      ? `A[${i}]`
+      : lie === "any"
+        ? `*(${A.at(i, "ra")})`
+        : i % 2 === 0
+          ? `a${i}[${u}]`
+          : `*(const ${v.type} *)((const char *)(a${i - 1} + ${u}) + bytes)`;
+  // gcc would load an entry once for all vectors. As part of each multiply-add it takes no instruction of its own, but a
+  // load for each, so of two vectors every second row has that: a barrier makes gcc read again.
+  const inside = (i: number) => lie !== "any" && masksAtNoCost(v) && vectors === 2 && i % 2 === 0;
+  const products = (i: number, u: number, set: number) =>
+    inside(i)
+      ? J.map((j) => `${sum(i, j, set)} += ${entry(i, u)} * b${j};`).join(' __asm__ volatile("" ::: "memory"); ')
+      : `a = ${entry(i, u)}; ${J.map((j) => `${sum(i, j, set)} += a * b${j};`).join(" ")}`;
   const high = Math.ceil(rows / v.width) * v.width;
   const pack = {
     A: [
       ...range(high / v.width).map((q) => {
-        const p = `a0 + ${q * v.width}`;
+        const p = `A + ${q * v.width}`;
         return store(v, `to + ${q * v.width}`, q < high / v.width - 1 ? load(v, p) : loadMasked(v, p));
       }),
-      `to += ${high}; __builtin_prefetch(a0 + ${early} * ka + ${rows - 1});`,
+      `to += ${high}; __builtin_prefetch(A + ${early} * ka + ${rows - 1});`,
     ],
     B: [
       ...J.map(
@@ -104,63 +150,84 @@ export function tileKernel(v: Vector, { rows, vectors, sets }: TileShape, full: 
       `to += ${vectors * v.width};`,
     ],
   };
+  const step = (u: number, set: number, read: (p: string, j: number) => string) => [
+    `    { const ${v.name} ${J.map((j) => `b${j} = ${read(`B + ${j * v.width}`, j)}`).join(", ")}; ${v.type} a;`,
+    ...(packs ? [`      ${pack[packs].join(" ")}`] : []),
+    ...I.map((i) => `      ${products(i, u, set)}`),
+    `      ${lie === "across" ? "A += ka; " : ""}B += kb; }`,
+  ];
+  /** Pointers to A after so many steps, where they do not follow each. */
+  const onA = (steps: number) =>
+    lie === "across" ? "" : `    ${A.all((p) => `${p} += ${lie === "any" ? "ka" : steps};`)}`;
   // A mask instead of a branch that is foretold wrongly once a call. What it takes is volatile, so that it stays in memory:
   // gcc would keep it in vector registers, and to bring it from there takes the turns of sums.
   const ask = [
-    `    if (k % ${pace} == 0) {`,
-    `      __builtin_prefetch(ahead, 0, 2); __builtin_prefetch(ahead + ${line / v.bytes}, 0, 2);`,
-    `      ${J.map((j) => `__builtin_prefetch(own + ${j * v.width}, 1);`).join(" ")}`,
-    "      ahead += on; own += (until - k) >> 63 & down;",
-    "    }",
+    `    __builtin_prefetch(ahead, 0, 2); __builtin_prefetch(ahead + ${line / v.bytes}, 0, 2);`,
+    `    ${J.map((j) => `__builtin_prefetch(own + ${j * v.width}, 1);`).join(" ")}`,
+    "    ahead += on; own += (until - k) >> 63 & down;",
   ];
-  const step = (u: number, read: (p: string, j: number) => string) => [
-    `    { const ${v.name} ${J.map((j) => `b${j} = ${read(`B + ${j * v.width}`, j)}`).join(", ")}; ${v.type} a;`,
-    ...(packs ? [`      ${pack[packs].join(" ")}`] : []),
-    ...I.map((i) => `      a = *(${row("a", i, "ra")}); ${J.map((j) => `${sum(i, j, u)} += a * b${j};`).join(" ")}`),
-    `      ${bases.map((i) => `a${i} += ka;`).join(" ")} B += kb; }`,
-  ];
-  const walk = (read: (p: string, j: number) => string, asking: readonly string[] = []) => [
-    ...(sets > 1 ? [`  for (; k >= ${sets}; k -= ${sets}) {`, ...U.flatMap((u) => step(u, read)), "  }"] : []),
+  const loop = (read: (p: string, j: number) => string, asking: readonly string[] = []) => [
+    ...(sets > 1
+      ? [`  for (; k >= ${sets}; k -= ${sets}) {`, ...U.flatMap((u) => [...step(0, u, read), onA(1)]), "  }"]
+      : []),
     "  for (; k; k--) {",
     ...asking,
-    ...step(0, read),
+    ...step(0, 0, read),
+    onA(1),
     "  }",
   ];
   const plain = (p: string) => load(v, p);
-  const either = (when: string, one: readonly string[], other: readonly string[]) => [
-    `  if (${when}) {`,
-    ...one,
-    "  } else {",
-    ...other,
-    "  }",
+  const strided = [
+    ...(lie === "any"
+      ? []
+      : [
+          `  for (; k >= ${pace}; k -= ${pace}) {`,
+          ...ask,
+          ...range(pace).flatMap((u) => step(u, 0, plain)),
+          onA(pace),
+          "  }",
+        ]),
+    ...loop(plain, lie === "any" && spare(shape) ? [`    if (k % ${pace} == 0) {`, ...ask, "    }"] : []),
   ];
-  // A masked load takes a turn of an FMA unit.
-  const whichever =
-    masked && !whole ? walk(read) : spare ? either("step || more", walk(plain, ask), walk(plain)) : walk(plain);
-  const pointers = (p: string, from: string, stride: string, type: string) =>
-    `  ${type} *${bases.map((i) => (i ? `*${p}${i} = ${p}${i - 3} + 3 * ${stride}` : `${p}0 = ${from}`)).join(", ")};`;
-  const name = tileName({ rows, vectors, sets }, whole) + (packs ? `_pack${packs}` : "");
+  const walk = masked
+    ? whole
+      ? [`  if (strides[4] < ${v.width}) {`, ...loop(read), "  } else {", ...strided, "  }"]
+      : loop(read)
+    : strided;
+  const name = tileName(shape, whole) + (lie === "any" ? "" : `_${lie}`) + (packs ? `_pack${packs}` : "");
   const parameters = tileParameters(v) + (packs ? `, ${v.type} *restrict to` : "");
   return kernel(v, name, parameters, [
     "  const dh_long ra = strides[0], ka = strides[1], kb = strides[2], rc = strides[3];",
     ...(masked ? [`  ${declareMask(v, "strides[4]")}`] : []),
     ...(packs === "A" ? [`  ${declareMask(v, `${rows - high + v.width}`)}`] : []),
-    pointers("a", "A", "ra", `const ${v.type}`),
+    ...(lie === "across" ? [] : [A.declare("A", "ra", `const ${v.type}`)]),
+    ...(lie === "along" ? [`  const dh_long bytes = ${v.bytes} * ra;`] : []),
     ...I.map((i) => `  ${v.name} ${J.flatMap((j) => U.map((u) => `${sum(i, j, u)} = {}`)).join(", ")};`),
-    pointers("c", "C", "rc", v.type),
-    ...(spare
+    ...(spare(shape)
       ? [
           `  const ${v.type} *own = C;`,
           `  const volatile dh_long on = step, down = rc, until = k - ${pace * (rows - 1)};`,
         ]
       : []),
-    ...(masked && whole ? either(`strides[4] < ${v.width}`, walk(read), whichever) : whichever),
+    ...walk,
+    C.declare("C", "rc", v.type),
     ...U.slice(1).flatMap((u) => each((i, j) => `${sum(i, j)} += ${sum(i, j, u)};`)),
     "  if (more) {",
-    ...each((i, j) => `${sum(i, j)} += ${read(C(i, j), j)};`),
+    ...each((i, j) => `${sum(i, j)} += ${read(place(i, j), j)};`),
     "  }",
-    ...each((i, j) => write(C(i, j), sum(i, j), j)),
+    ...each((i, j) => write(place(i, j), sum(i, j), j)),
   ]);
+}
+
+/** Pointers to the rows of a matrix: one for so many of them, up to three. */
+function pointers(p: string, apart: number, rows: number) {
+  const bases = range(rows).filter((i) => i % apart === 0);
+  return {
+    at: (i: number, stride: string) => `${p}${i - (i % apart)}${["", ` + ${stride}`, ` + 2 * ${stride}`][i % apart]}`,
+    all: (f: (pointer: string) => string) => bases.map((i) => f(`${p}${i}`)).join(" "),
+    declare: (from: string, stride: string, type: string) =>
+      `  ${type} *${bases.map((i) => (i ? `*${p}${i} = ${p}${i - apart} + ${apart} * ${stride}` : `${p}0 = ${from}`)).join(", ")};`,
+  };
 }
 
 const tileName = ({ rows, vectors, sets }: TileShape, whole: boolean) =>

@@ -3,13 +3,13 @@
  * declare what they call of it and find it when they are loaded.
  */
 import {
-  canPack,
   copyKernel,
   dotKernel,
   dotShapes,
   type Kernel,
   pickKernel,
   tileKernel,
+  tileKinds,
   tileShapes,
   transposeKernel,
   widest,
@@ -21,11 +21,8 @@ export const callsKernels = (text: string, dtype: "f32" | "f64", lanes: number) 
   text.includes(`dh_${vector(dtype, lanes).tag}_`);
 
 function kernels(v: Vector, lanes: number): Kernel[] {
-  const tiles = tileShapes(lanes).flatMap((shape) => [tileKernel(v, shape, true), tileKernel(v, shape, false)]);
-  const packing = tileShapes(lanes).filter((shape) => canPack(lanes, shape));
   const all = [
-    ...tiles,
-    ...packing.flatMap((shape) => [tileKernel(v, shape, true, "A"), tileKernel(v, shape, true, "B")]),
+    ...tileShapes(lanes).flatMap((shape) => tileKinds(lanes, shape).map((kind) => tileKernel(v, shape, kind))),
     ...dotShapes(lanes).map((shape) => dotKernel(v, shape)),
     ...Array.from({ length: widest }, (_, i) => [copyKernel(v, i + 1, false), copyKernel(v, i + 1, true)]).flat(),
     transposeKernel(v),

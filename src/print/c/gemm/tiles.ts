@@ -9,7 +9,17 @@
  * A while the first tile of its rows does, or by a copy before, where no such tile is. What is read next is asked for while
  * tiles compute, by each call two lines every few k-steps: the next block of B, the next rows of A, its next block.
  */
-import { canPack, copyKernel, type Kernel, line, pace, pickKernel, tileKernel, transposeKernel } from "./kernels.ts";
+import {
+  canPack,
+  copyKernel,
+  type Kernel,
+  lieOf,
+  line,
+  pace,
+  pickKernel,
+  tileKernel,
+  transposeKernel,
+} from "./kernels.ts";
 import { type Axes, type Normal, rounds, rowAt, tables } from "./normal.ts";
 import { deepest, type Plan, roomForA, roomForB } from "./plan.ts";
 import { tableTile } from "./special.ts";
@@ -32,6 +42,9 @@ export function panelOf(g: Normal, v: Vector, use: (k: Kernel) => string, wide: 
       ? `${use(copyKernel(v, wide / v.width, g.b.table !== undefined))}(${from}, ${step}, ${wide}, ${columns}, ${to}, kn);`
       : `${use(g.b.table ? pickKernel(v) : transposeKernel(v))}(${from}, ${step}, ${g.b.col}, ${to}, ${wide}, ${columns}, kn);`;
 }
+
+/** Steps of k that are over before it pays to prepare for several at a time. */
+const short = 64;
 
 /** Calls of tiles that have nothing to ask for, and the bytes that each has the time to ask for. */
 export type Idle = { readonly calls: number; readonly bytes: number };
@@ -79,7 +92,10 @@ function fetchesNext(g: Normal, p: Plan): boolean {
 
 /** Whether tiles that pack exist for both factors. */
 const fusable = (g: Normal, { rows, vectors, sets }: Plan) =>
-  canPack(g.lanes, { rows, vectors, sets }) && !g.a.table && !g.b.table;
+  canPack(g.lanes, { rows, vectors, sets }) &&
+  lieOf({ rows, vectors, sets }, g.a) !== "any" &&
+  !g.a.table &&
+  !g.b.table;
 
 /** Rows a multiple of 4096 bytes apart share few sets of the cache: there a copy of long pieces reads each line once. */
 const fusesA = (g: Normal, p: Plan) =>
@@ -182,7 +198,8 @@ export function tiles(g: Normal, p: Plan): Form {
     const strides = `${g.name}_strides${last}${packs ?? ""}`;
     before.set(strides, `static const dh_long ${strides}[] = {${[a.row, a.col, b.row, g.c.row, last].join(", ")}};\n`);
     const to = { A: `, ${scratchA}`, B: `, ${panelB(j)}` };
-    const kernel = tileKernel(v, { ...shape, rows, vectors: Math.ceil(columns / v.width) }, last === v.width, packs);
+    const [part, full] = [{ ...shape, rows, vectors: Math.ceil(columns / v.width) }, last === v.width];
+    const kernel = tileKernel(v, part, { full, lie: full && (packs || deep > short) ? lieOf(part, a) : "any", packs });
     return `${use(kernel)}(${list}, ${strides}, ${ahead(i, j)}${packs ? to[packs] : ""});`;
   };
   // Panels of full width, then the rim at the right of the last block.
