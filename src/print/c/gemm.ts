@@ -74,7 +74,7 @@ export function printGemm(gemm: Gemm): { text: string; scratchBytes: number } {
 /** What the tiles of a product can ask for of what is read after it: none where it is not theirs. */
 export function idle(gemm: Gemm): Idle {
   const g = normalise(gemm);
-  const byTiles = g.m * g.n * g.k > 0 && g.c.col === 1 && (g.packed || !byDots(g));
+  const byTiles = g.m * g.n * g.k > 0 && g.c.col === 1 && (g.packed || !(byDots(g) || transposed(g)));
   return byTiles ? idleTiles(g, plan(g)) : { calls: 0, bytes: 0 };
 }
 

@@ -4,7 +4,7 @@
  * against plain loops in f64 here.
  */
 import { describe, expect, test } from "vitest";
-import { type Gemm, gemmPrelude, printGemm, printPacking } from "../../../src/print/c/gemm.ts";
+import { type Gemm, gemmPrelude, idle, printGemm, printPacking } from "../../../src/print/c/gemm.ts";
 import { runProgram, targets } from "./program.ts";
 
 type Case = Omit<Gemm, "name" | "lanes">;
@@ -170,4 +170,14 @@ test("a B is packed once only where many calls gain by it", () => {
   expect(printPacking({ ...product(512, 128, 64, "nnn"), name: "dh_pack", lanes: 16, whole: { m: 512, n: 128 } })).toBe(
     undefined,
   );
+});
+
+test("a product that computes its transpose asks for nothing that comes after it", () => {
+  const whole = { m: 32, n: 128 };
+  const [turned, direct] = ["ttn", "nnn"].map(
+    (form): Gemm => ({ ...product(32, 128, 784, form), name: "dh_p", lanes: 16, whole }),
+  );
+  expect(printGemm(turned!).text).toContain("dh_p_transposed(A, B");
+  expect(idle(turned!)).toEqual({ calls: 0, bytes: 0 });
+  expect(idle(direct!).calls).toBeGreaterThan(0);
 });
