@@ -43,7 +43,7 @@ export function upcoming({ members, slices, blocks, perBlock }: Band, program: P
 }
 
 /** The tables that a nest copies whole rows of, one in each iteration of `axis`. */
-function tables(k: Nest, axis: string, { named, feeds }: Program): Table[] {
+function tables(k: Nest, axis: string, { named }: Program): Table[] {
   const long = k.loops.reduce((product, l) => (l.name === axis ? product : product * l.n), 1);
   return loadsIn(k.stores.map((s) => s.value)).flatMap((load) => {
     const data = named.get(load.arg as string)!;
@@ -53,7 +53,8 @@ function tables(k: Nest, axis: string, { named, feeds }: Program): Table[] {
     const index = named.get(at.arg as string)!;
     const place = linear(at.src[0]!);
     const inOrder = place?.constant === 0 && place.of.size === 1 && place.of.get(axis) === 1;
-    return feeds.includes(index) && index.dtype === "i32" && inOrder
+    const given = index.role === "feed" || index.role === "resident";
+    return given && index.dtype === "i32" && inOrder
       ? [{ data, index, bytes: long * storages[data.storage ?? data.dtype].bytes }]
       : [];
   });

@@ -38,8 +38,10 @@ describe("asked for are", () => {
     expect(soon!.full).toBe(Math.floor(509 / soon!.rows));
   });
   test("none of a small table", () => expect(found(dense({ examples: 600 }))).toEqual([]));
-  test("none whose place is computed, which may not be there yet", () =>
-    expect(found(dense({}, (x, at) => x.gather(at.add(at))))).toEqual([]));
+  test("none whose place is computed, which may not be there yet", () => {
+    expect(found(dense({}, (x, at) => x.gather(at.add(at))))).toEqual([]);
+    expect(found(dense({}, (x, at) => x.gather(at.unsqueeze(1).mul(at.unsqueeze(0)).sum(1))))).toEqual([]);
+  });
   test("none where there is nothing but one block", () => expect(found(dense({ batch: 64 }))).toEqual([]));
   test("none where no product has the time", () => {
     const of = (bytes: number, calls: number, most: number) =>
