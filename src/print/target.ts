@@ -26,7 +26,8 @@ export type Target = {
   freeOrder(clauses: readonly string[]): string | undefined;
   /**
    * a · b + c. A compiler that may round only once takes another choice in another loop, where c is a product as well or
-   * has two cases: where it has the choice, the target says which.
+   * has two cases, or somebody else wants the product: where it has the choice, the target says which. So the same
+   * expression has the same bits in every kernel.
    */
   readonly multiplyAdd: ((d: DType, a: string, b: string, c: string) => string) | undefined;
   /** The line above a loop that is not to be unrolled, where the target wants to be told. */
@@ -381,11 +382,14 @@ class Writer {
       const value = storages[storage].bytes === 4 ? from(place) : from(t.ops.where("i32", valid, place, "0", "i32"));
       return t.ops.where(e.dtype, valid, value, t.literal(0, e.dtype), e.dtype);
     }
-    const [x, y] = e.src as [Expr, Expr];
-    if (e.op === "add" && t.multiplyAdd && isFloat(e.dtype) && (rounds(x) || rounds(y))) {
-      const [product, other] = rounds(x) ? [x, y] : [y, x];
-      const [a, b] = product.src as [Expr, Expr];
-      return t.multiplyAdd(e.dtype, this.text(a), this.text(b), this.text(other));
+    if (e.op === "add" && t.multiplyAdd && isFloat(e.dtype)) {
+      for (const [x, other] of [e.src, e.src.toReversed()] as [Expr, Expr][]) {
+        const product = rounds(x) ? x : negated(x);
+        if (!product || !rounds(product)) continue;
+        const [a, b] = product.src.map((s) => this.text(s)) as [string, string];
+        const factor = product === x ? a : t.ops.mul(e.dtype, a, t.literal(-1, e.dtype), "", e.dtype);
+        return t.multiplyAdd(e.dtype, factor, b, this.text(other));
+      }
     }
     const [a = "", b = "", c = ""] = e.src.map((x) => this.text(x));
     if (e.dtype === "i32" && (e.op === "add" || e.op === "mul") && e.lo === -Infinity) {
@@ -406,7 +410,11 @@ class Writer {
 const loads = (e: Expr): boolean => e.op === "load";
 
 /** A product that is rounded, unlike the one by −1 that makes a sum a difference. */
-const rounds = (e: Expr): boolean => e.op === "mul" && !e.src.some((s) => s.const === -1);
+const rounds = (e: Expr): boolean => e.op === "mul" && !negated(e);
+
+/** What is taken from another number. */
+const negated = (e: Expr): Expr | undefined =>
+  e.op === "mul" && e.src.some((s) => s.const === -1) ? e.src.find((s) => s.const !== -1) : undefined;
 
 function indent(lines: readonly string[]): string[] {
   let depth = 1;

@@ -80,15 +80,15 @@ static void dh_k5(const float *restrict p0, float *restrict p1) {
     }
   }
 }
-static void dh_k6(float *restrict p0, const float *restrict p1) {
+static void dh_k6(const float *restrict p0, float *restrict p1) {
   for (int i0 = 0; i0 < 8; i0++) {
     #pragma GCC unroll 1
     for (int i3 = 0; i3 < 27; i3++) {
-      const int v0 = ((i0 * 27) + i3);
-      const float v1 = p0[v0];
-      const float v2 = p1[(i0 + (i3 * 8))];
-      const float v3 = (v1 + ((v2 * 1.0000000149011612e-1f) * -1e+0f));
-      p0[v0] = v3;
+      const float v0 = p0[(i0 + (i3 * 8))];
+      const int v1 = ((i0 * 27) + i3);
+      const float v2 = p1[v1];
+      const float v3 = dh_fma_f32((v0 * -1e+0f), 1.0000000149011612e-1f, v2);
+      p1[v1] = v3;
     }
   }
 }
@@ -107,7 +107,7 @@ void dh_run(char **memory, double *steps, volatile int *stop) {
     for (int i0 = 0; i0 < 2; i0++) { for (int i5 = 0; i5 < 6; i5++) { dh_product1((float *)(memory[1] + 0) + ((i0 * 576L) + (i5 * 72L)), (float *)(memory[1] + 11712) + 64L, (float *)(memory[1] + 4608) + ((i0 * 42L) + (i5 * 7L)), (float *)product); } }
     dh_k5((float *)(memory[1] + 4608), (float *)(memory[7] + s * 1008L));
     for (int i2 = 0; i2 < 3; i2++) { dh_product2((float *)(memory[1] + 9984) + ((i2 * 72L) + (0 * 9L)), (float *)(memory[1] + 7296) + 0L, (float *)(memory[1] + 0) + ((i2 * 72L) + (0 * 24L)), (float *)product); }
-    dh_k6((float *)(memory[0] + 0), (float *)(memory[1] + 0));
+    dh_k6((float *)(memory[1] + 0), (float *)(memory[0] + 0));
   }
   dh_restore(before);
   steps[1] = (double)s;

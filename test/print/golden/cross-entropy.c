@@ -53,12 +53,12 @@ void dh_k1(const float *restrict p0, const float *restrict p1, const float *rest
     }
   }
 }
-void dh_k6(float *restrict p0, const float *restrict p1) {
+void dh_k6(const float *restrict p0, float *restrict p1) {
   for (int i1 = 0; i1 < 160; i1++) {
     const float v0 = p0[i1];
     const float v1 = p1[i1];
-    const float v2 = (v0 + ((v1 * 1.0000000149011612e-1f) * -1e+0f));
-    p0[i1] = v2;
+    const float v2 = dh_fma_f32((v0 * -1e+0f), 1.0000000149011612e-1f, v1);
+    p1[i1] = v2;
   }
 }
 void dh_k0(const float *restrict p0, const float *restrict p1, float *restrict p2) {
@@ -111,12 +111,12 @@ void dh_k5(const float *restrict p0, float *restrict p1) {
   const float v1 = ((acc0 * 1.25e-1f) * -1e+0f);
   p1[0] = v1;
 }
-void dh_k8(float *restrict p0, const float *restrict p1) {
+void dh_k8(const float *restrict p0, float *restrict p1) {
   for (int i0 = 0; i0 < 10; i0++) {
     const float v0 = p0[i0];
     const float v1 = p1[i0];
-    const float v2 = (v0 + ((v1 * 1.0000000149011612e-1f) * -1e+0f));
-    p0[i0] = v2;
+    const float v2 = dh_fma_f32((v0 * -1e+0f), 1.0000000149011612e-1f, v1);
+    p1[i0] = v2;
   }
 }
 void dh_product0(const float *a, const float *b, float *c, float *scratch);
@@ -127,9 +127,9 @@ void dh_k2(float *restrict p0, const int *restrict p1);
 void dh_k3(const float *restrict p0, const int *restrict p1, const float *restrict p2, const float *restrict p3, const float *restrict p4, const float *restrict p5, float *restrict p6, float *restrict p7);
 void dh_k4(const float *restrict p0, const float *restrict p1, const int *restrict p2, float *restrict p3);
 void dh_k5(const float *restrict p0, float *restrict p1);
-void dh_k6(float *restrict p0, const float *restrict p1);
+void dh_k6(const float *restrict p0, float *restrict p1);
 void dh_k7(const float *restrict p0, float *restrict p1);
-void dh_k8(float *restrict p0, const float *restrict p1);
+void dh_k8(const float *restrict p0, float *restrict p1);
 void dh_run(char **memory, double *steps, volatile int *stop) {
   const long n = (long)steps[0];
   long s = 0;
@@ -144,9 +144,9 @@ void dh_run(char **memory, double *steps, volatile int *stop) {
     dh_k4((float *)(memory[1] + 1024), (float *)(memory[1] + 320), (int *)(memory[5] + s * 32L), (float *)(memory[1] + 640));
     dh_k5((float *)(memory[1] + 960), (float *)(memory[6] + s * 4L));
     dh_product1((float *)(memory[1] + 640) + 0L, (float *)(memory[4] + s * 512L) + 0L, (float *)(memory[1] + 0) + 0L, (float *)product);
-    dh_k6((float *)(memory[0] + 0), (float *)(memory[1] + 0));
+    dh_k6((float *)(memory[1] + 0), (float *)(memory[0] + 0));
     dh_k7((float *)(memory[1] + 640), (float *)(memory[1] + 0));
-    dh_k8((float *)(memory[0] + 640), (float *)(memory[1] + 0));
+    dh_k8((float *)(memory[1] + 0), (float *)(memory[0] + 640));
   }
   dh_restore(before);
   steps[1] = (double)s;

@@ -31,12 +31,12 @@ static void dh_k1(const float *restrict p0, float *restrict p1) {
   const float v2 = (acc0 * 3.90625e-3f);
   p1[0] = v2;
 }
-static void dh_k2(float *restrict p0, const float *restrict p1) {
+static void dh_k2(const float *restrict p0, float *restrict p1) {
   for (int i1 = 0; i1 < 512; i1++) {
     const float v0 = p0[i1];
     const float v1 = p1[i1];
-    const float v2 = (v0 + ((v1 * 1.0000000149011612e-1f) * -1e+0f));
-    p0[i1] = v2;
+    const float v2 = dh_fma_f32((v0 * -1e+0f), 1.0000000149011612e-1f, v1);
+    p1[i1] = v2;
   }
 }
 static void dh_k3(const float *restrict p0, float *restrict p1) {
@@ -53,12 +53,12 @@ static void dh_k3(const float *restrict p0, float *restrict p1) {
     p1[i1] = v8;
   }
 }
-static void dh_k4(float *restrict p0, const float *restrict p1) {
+static void dh_k4(const float *restrict p0, float *restrict p1) {
   for (int i0 = 0; i0 < 32; i0++) {
     const float v0 = p0[i0];
     const float v1 = p1[i0];
-    const float v2 = (v0 + ((v1 * 1.0000000149011612e-1f) * -1e+0f));
-    p0[i0] = v2;
+    const float v2 = dh_fma_f32((v0 * -1e+0f), 1.0000000149011612e-1f, v1);
+    p1[i0] = v2;
   }
 }
 void dh_run(char **memory, double *steps, volatile int *stop) {
@@ -71,9 +71,9 @@ void dh_run(char **memory, double *steps, volatile int *stop) {
     dh_k0((float *)(memory[1] + 0), (float *)(memory[0] + 2048), (float *)(memory[5] + s * 1024L), (float *)(memory[1] + 1024), (float *)(memory[1] + 2048));
     dh_k1((float *)(memory[1] + 1024), (float *)(memory[6] + s * 4L));
     dh_product1((float *)(memory[1] + 2048) + 0L, (float *)(memory[4] + s * 512L) + 0L, (float *)(memory[1] + 0) + 0L, (float *)product);
-    dh_k2((float *)(memory[0] + 0), (float *)(memory[1] + 0));
+    dh_k2((float *)(memory[1] + 0), (float *)(memory[0] + 0));
     dh_k3((float *)(memory[1] + 2048), (float *)(memory[1] + 0));
-    dh_k4((float *)(memory[0] + 2048), (float *)(memory[1] + 0));
+    dh_k4((float *)(memory[1] + 0), (float *)(memory[0] + 2048));
   }
   dh_restore(before);
   steps[1] = (double)s;

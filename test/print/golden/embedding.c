@@ -52,20 +52,20 @@ static void dh_k3(float *restrict p0, const int *restrict p1, const float *restr
     }
   }
 }
-static void dh_k4(float *restrict p0, const float *restrict p1) {
+static void dh_k4(const float *restrict p0, float *restrict p1) {
   for (int i1 = 0; i1 < 400; i1++) {
     const float v0 = p0[i1];
     const float v1 = p1[i1];
-    const float v2 = (v0 + ((v1 * 1.0000000149011612e-1f) * -1e+0f));
-    p0[i1] = v2;
+    const float v2 = dh_fma_f32((v0 * -1e+0f), 1.0000000149011612e-1f, v1);
+    p1[i1] = v2;
   }
 }
-static void dh_k5(float *restrict p0, const float *restrict p1) {
+static void dh_k5(const float *restrict p0, float *restrict p1) {
   for (int i1 = 0; i1 < 24; i1++) {
     const float v0 = p0[i1];
     const float v1 = p1[i1];
-    const float v2 = (v0 + ((v1 * 1.0000000149011612e-1f) * -1e+0f));
-    p0[i1] = v2;
+    const float v2 = dh_fma_f32((v0 * -1e+0f), 1.0000000149011612e-1f, v1);
+    p1[i1] = v2;
   }
 }
 void dh_run(char **memory, double *steps, volatile int *stop) {
@@ -80,9 +80,9 @@ void dh_run(char **memory, double *steps, volatile int *stop) {
     dh_product1((float *)(memory[1] + 1984) + 0L, (float *)(memory[0] + 1600) + 0L, (float *)(memory[1] + 1792) + 0L, (float *)product);
     dh_k2((float *)(memory[1] + 128), (float *)(memory[5] + s * 4L));
     dh_k3((float *)(memory[1] + 0), (int *)(memory[4] + s * 24L), (float *)(memory[1] + 1792));
-    dh_k4((float *)(memory[0] + 0), (float *)(memory[1] + 0));
+    dh_k4((float *)(memory[1] + 0), (float *)(memory[0] + 0));
     dh_product2((float *)(memory[1] + 1984) + 0L, (float *)(memory[1] + 1600) + 0L, (float *)(memory[1] + 0) + 0L, (float *)product);
-    dh_k5((float *)(memory[0] + 1600), (float *)(memory[1] + 0));
+    dh_k5((float *)(memory[1] + 0), (float *)(memory[0] + 1600));
   }
   dh_restore(before);
   steps[1] = (double)s;
