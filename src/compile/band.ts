@@ -31,11 +31,15 @@ export type Band = {
   readonly waits: boolean;
 };
 
-/** The bands of a step. Where it falls into several parts, each is over before the next begins. */
+/**
+ * The bands of a step. Where it falls into several parts, each is over before the next begins. `beside`: kernels of which
+ * nobody reads anything but the one that they stand before, and whose band they go with.
+ */
 export function bands(
   parts: readonly (readonly Kernel[])[],
   named: ReadonlyMap<string, Buffer>,
   grain = GRAIN,
+  beside: ReadonlyMap<Kernel, readonly Kernel[]> = new Map(),
 ): Band[] {
   const groups: Group[] = [];
   const touching = new Map<Place, Group[]>(); // whose slices or wholes a place is among, in the order of the groups
@@ -43,15 +47,21 @@ export function bands(
   const read = new Map<Place, Set<Group>>(); // who has read it since
   const grouped: Group[][] = parts.map(() => []); // the groups of each part
   for (const [part, kernel] of parts.flatMap((list, part) => list.map((k) => [part, k] as const))) {
-    const { reads, writes } = buffersOf(kernel, named);
+    const together = [...(beside.get(kernel) ?? []), kernel].map((k) => ({
+      kernel: k,
+      axis: axisOf(k, named),
+      ...buffersOf(k, named),
+    }));
     const needs = new Set(grouped[part - 1]);
-    for (const b of [...reads, ...writes]) {
-      const g = written.get(placeIn(b));
-      if (g) needs.add(g);
+    for (const { reads, writes } of together) {
+      for (const b of [...reads, ...writes]) {
+        const g = written.get(placeIn(b));
+        if (g) needs.add(g);
+      }
+      for (const b of writes) for (const g of read.get(placeIn(b)) ?? []) needs.add(g);
     }
-    for (const b of writes) for (const g of read.get(placeIn(b)) ?? []) needs.add(g);
-    const axis = axisOf(kernel, named);
-    const joined = axis && joinable(touching, axis, writes, needs, part);
+    const { axis } = together.at(-1)!;
+    const joined = axis && joinable(touching, together, needs, part);
     const home: Group = joined ?? {
       at: groups.length,
       part,
@@ -65,24 +75,26 @@ export function bands(
       groups.push(home);
       grouped[part]!.push(home);
     }
-    if (axis) {
-      for (const place of axis.steps.keys()) {
-        if (home.whole.has(place)) continue;
-        const by = touching.get(place);
-        if (by) by.push(home);
-        else touching.set(place, [home]);
+    for (const { kernel, axis, reads, writes } of together) {
+      if (axis) {
+        for (const place of axis.steps.keys()) {
+          if (home.whole.has(place)) continue;
+          const by = touching.get(place);
+          if (by) by.push(home);
+          else touching.set(place, [home]);
+        }
+        add(home, axis);
       }
-      add(home, axis);
-    }
-    home.members.push({ kernel, axis });
-    for (const b of reads) {
-      const place = placeIn(b);
-      read.set(place, (read.get(place) ?? new Set()).add(home));
-    }
-    for (const b of writes) {
-      home.writes.add(placeIn(b));
-      written.set(placeIn(b), home);
-      read.delete(placeIn(b));
+      home.members.push({ kernel, axis });
+      for (const b of reads) {
+        const place = placeIn(b);
+        read.set(place, (read.get(place) ?? new Set()).add(home));
+      }
+      for (const b of writes) {
+        home.writes.add(placeIn(b));
+        written.set(placeIn(b), home);
+        read.delete(placeIn(b));
+      }
     }
     for (const need of needs) if (need !== home) home.needs.add(need);
   }
@@ -114,28 +126,32 @@ type Group = {
   readonly needs: Set<Group>;
 };
 
-/** The latest group that a kernel can join: nothing else that the kernel needs waits for that group. */
+type Joining = { readonly axis: Axis | undefined; readonly writes: readonly Buffer[] };
+
+/** The latest group that a kernel can join, with those beside it: nothing else that they need waits for that group. */
 function joinable(
   touching: ReadonlyMap<Place, readonly Group[]>,
-  axis: Axis,
-  writes: readonly Buffer[],
+  together: readonly Joining[],
   needs: ReadonlySet<Group>,
   part: number,
 ): Group | undefined {
-  const near = new Set([...axis.steps.keys()].flatMap((place) => touching.get(place) ?? []));
-  const candidates = [...near].filter((g) => g.part === part && canJoin(g, axis, writes)).sort((p, q) => q.at - p.at);
+  const main = together.at(-1)!;
+  const near = new Set([...main.axis!.steps.keys()].flatMap((place) => touching.get(place) ?? []));
+  const fits = (g: Group) =>
+    sharesSlices(g, main) === true && together.every((one) => sharesSlices(g, one) !== undefined);
+  const candidates = [...near].filter((g) => g.part === part && fits(g)).sort((p, q) => q.at - p.at);
   return candidates.find(apart(needs));
 }
 
-/** Whether the kernel finds in g a slice that it shares, and nothing of g's that it would need more than a slice of. */
-function canJoin(g: Group, axis: Axis, writes: readonly Buffer[]): boolean {
-  if (gcd(g.slices, axis.n) < 2) return false;
+/** Whether a kernel finds in g a slice that it shares; undefined where it needs more than a slice of something of g's. */
+function sharesSlices(g: Group, { axis, writes }: Joining): boolean | undefined {
+  if (!axis || gcd(g.slices, axis.n) < 2) return undefined;
   let shared = false;
   for (const [place, step] of axis.steps) {
     const whole = g.whole.get(place);
     if (whole === undefined) continue;
     const same = whole !== null && step !== null && whole === step * axis.n;
-    if (!same && (g.writes.has(place) || writes.some((b) => placeIn(b) === place))) return false;
+    if (!same && (g.writes.has(place) || writes.some((b) => placeIn(b) === place))) return undefined;
     shared ||= same;
   }
   return shared;

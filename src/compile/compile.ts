@@ -21,8 +21,9 @@ import { align, plan } from "./memory.ts";
 import { merge, withoutDeadStores } from "./merge.ts";
 import { partialSums } from "./partial.ts";
 import { roundedTo } from "./precision.ts";
-import { type Buffer, type Check, farthest, type Program, type Role } from "./program.ts";
+import { type Buffer, type Check, farthest, type Kernel, type Program, type Role } from "./program.ts";
 import { recomputed } from "./recompute.ts";
+import { remade } from "./remake.ts";
 import { schedule, settled, type Update } from "./schedule.ts";
 import { simplifySums } from "./sums.ts";
 import { tile } from "./tile.ts";
@@ -51,13 +52,15 @@ export type Options = {
   readonly banded?: boolean;
   /** Multiply-adds that are worth a block of their own in a band. */
   readonly grain?: number;
+  /** Bytes of a tensor from which a band may make it again for itself. */
+  readonly far?: number;
 };
 
 export function compile(trace: Trace, options: Options = {}): Program {
   return fresh(() => build(trace, options));
 }
 
-function build(trace: Trace, { everything = false, banded = false, grain }: Options): Program {
+function build(trace: Trace, { everything = false, banded = false, grain, far }: Options): Program {
   // Each result is a node of its own that is no input, so that each has a kernel that writes it.
   const taken = new Set<Tensor>();
   const asked = unify([...trace.outputs, ...trace.state.map((s) => s.next)]);
@@ -147,9 +150,14 @@ function build(trace: Trace, { everything = false, banded = false, grain }: Opti
     named.set(other.name, other);
     return other;
   };
+  const banding = (parts: readonly (readonly Kernel[])[]) => {
+    const first = bands(parts, named, grain);
+    const again = remade(parts, first, named, twin, far);
+    return again ? bands(again.parts, named, grain, again.beside) : first;
+  };
   const needed = everything ? [ordered] : recomputed(withoutDeadStores(ordered, named), named, twin);
   const parts = needed.map((kernels) => kernels.map((k) => tile(collapse(k))));
-  const list = banded ? bands(parts, named, grain) : uncut(parts.flat());
+  const list = banded ? banding(parts) : uncut(parts.flat());
   const places = plan(list, named, { reuse: !everything });
   for (const [b, at] of places.at) buffers.get(b.tensor)!.at = at;
   for (const [b, at] of places.scratch) Object.assign(buffers.get(b.tensor)!, { role: "scratch", at });

@@ -102,11 +102,11 @@ function again(part: object, list: readonly Kernel[], named: ReadonlyMap<string,
 }
 
 /** Without what nobody wants again, such as a part of a tensor whose other parts are kept. */
-const only = (k: Kernel, wanted: ReadonlySet<Buffer>): Kernel =>
+export const only = (k: Kernel, wanted: ReadonlySet<Buffer>): Kernel =>
   k.kind === "nest" ? { ...k, stores: k.stores.filter((s) => wanted.has(s.buffer)) } : k;
 
 /** The same kernel on other buffers. */
-function renamed(k: Kernel, to: ReadonlyMap<Buffer, Buffer>): Kernel {
+export function renamed(k: Kernel, to: ReadonlyMap<Buffer, Buffer>): Kernel {
   const other = (b: Buffer) => to.get(b) ?? b;
   if (k.kind === "contraction") {
     const { a, b, c } = k;

@@ -12,7 +12,7 @@ import { type Expr, linear, loadsIn } from "../../src/ir/expr.ts";
 import { concat, full, gradients, input, type Tensor } from "../../src/ir/index.ts";
 import { size } from "../../src/ir/shape.ts";
 import { recompute } from "../../src/ir/tensor.ts";
-import { type Choice, choices, combine } from "./graphs.ts";
+import { type Choice, choices, combine, twoLayers } from "./graphs.ts";
 
 type Index = ReadonlyMap<string, number>;
 
@@ -264,6 +264,14 @@ describe("a dense network", () => {
     expect(rows).toContain(batch);
     expect(program.scratchBytes).toBeLessThan(8192);
   });
+});
+
+test("a band that makes again what another one made keeps to its memory", () => {
+  const [x, ...ws] = [input([32, 1, 8, 8]), input([8, 1, 3, 3]), input([8])] as const;
+  const trace = { ...descent(ws, [twoLayers(x, ...ws)]), feeds: [x] };
+  const [program, kept] = [0, Number.POSITIVE_INFINITY].map((far) => compile(trace, { banded: true, grain: 1, far }));
+  expect(program!.kernels.length).toBeGreaterThan(kept!.kernels.length);
+  expect(mistakes(program!)).toEqual([]);
 });
 
 test("a row that is shifted is somebody else's", () => {

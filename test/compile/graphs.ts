@@ -1,8 +1,10 @@
 /** Random graphs for property tests: fast-check draws the plan, so that a failure shrinks to a small one. */
 import fc from "fast-check";
-import { iota, type Tensor } from "../../src/ir/index.ts";
+import { full, iota, type Tensor } from "../../src/ir/index.ts";
+import { relu } from "../../src/ir/math.ts";
 import type { Range } from "../../src/ir/ops.ts";
 import { type Shape, size } from "../../src/ir/shape.ts";
+import { apply, batchNorm2d, conv2d, maxPool2d } from "../../src/nn/index.ts";
 
 /** One choice: which op, and numbers that it draws its arguments from. */
 export type Choice = { readonly op: number; readonly a: number; readonly b: number; readonly c: number };
@@ -110,4 +112,21 @@ export function combine(known: readonly Tensor[], choice: Choice): Tensor {
     default:
       return size(x.shape) > LARGEST ? x.mul(0.7) : move(x, { ...choice, op: c });
   }
+}
+
+/**
+ * The mean of z²·z for z, a convolution, normalised over the batch, shifted, rectified and pooled, and all but the pool again
+ * with a weight for each pair of channels.   x: f32[n, 1, h, w], weight: f32[8, 1, 3, 3], shift, second: f32[8]
+ */
+export function twoLayers(x: Tensor, weight: Tensor, shift: Tensor, second = shift): Tensor {
+  const norm = batchNorm2d(8, { trackRunningStats: false });
+  const normal = (y: Tensor, bias: Tensor) => relu(apply(norm, { params: { weight: full(0.7, [8]), bias } }, y)[0]);
+  const first = apply(conv2d(1, 8, 3, { padding: 1, bias: false }), { params: { weight } }, x)[0];
+  const pairs = weight
+    .slice(2, 1, 2)
+    .slice(3, 1, 2)
+    .sub(weight.slice(2, 0, 1).slice(3, 0, 1).permute([1, 0, 2, 3]));
+  const pooled = maxPool2d(2)(normal(first, shift));
+  const z = normal(apply(conv2d(8, 8, 1, { bias: false }), { params: { weight: pairs } }, pooled)[0], second);
+  return z.square().mul(z).mean();
 }

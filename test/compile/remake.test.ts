@@ -1,0 +1,60 @@
+/** What bands make again: where that saves memory, from what is at hand, and with the same bits. */
+import { expect, test } from "vitest";
+import { compile, type Options, type Trace } from "../../src/compile/compile.ts";
+import { buffersOf, type Program } from "../../src/compile/program.ts";
+import { gradients, input, literal, type Tensor, value } from "../../src/ir/index.ts";
+import { size } from "../../src/ir/shape.ts";
+import { evaluate } from "../../src/run/jit.ts";
+import { hasNative } from "../backends.ts";
+import { twoLayers } from "./graphs.ts";
+
+/** One step of descent; or, `early`, one that halves the shift, of which the second layer has what is new. */
+function trace({ early = false } = {}): Trace {
+  const [x, weight, shift] = [input([32, 1, 8, 8]), input([8, 1, 3, 3]), input([8])];
+  const half = shift.mul(0.5);
+  const loss = twoLayers(x, weight, shift, early ? half : shift);
+  const [dw, ds] = gradients(loss, [weight, shift]) as [Tensor, Tensor];
+  const state = [
+    { now: weight, next: weight.sub(dw) },
+    { now: shift, next: early ? half : shift.sub(ds) },
+  ];
+  return { state, resident: [], feeds: [x], outputs: [loss] };
+}
+
+const build = (t: Trace, options: Options) => compile(t, { banded: true, grain: 1, ...options });
+/** Kernels that rectify, those of the gradient aside. */
+const rectifying = (p: Program) =>
+  p.kernels.filter((k) => buffersOf(k, p.named).writes.some((b) => b.tensor.op === "where" && !b.tensor.origin.of));
+
+test("what is rectified after a batch norm is made again for its gradient where it is large, and never lies in memory", () => {
+  const [kept, made] = [Number.POSITIVE_INFINITY, 0].map((far) => build(trace(), { far })) as [Program, Program];
+  expect([kept, made].map((p) => rectifying(p).length)).toEqual([2, 3]);
+  expect(made.temporaryBytes).toBe(kept.temporaryBytes - 4 * 32 * 8 * 8 * 8);
+});
+
+test("but not where it is small", () => expect(rectifying(build(trace(), {}))).toHaveLength(2));
+
+test("nor where what it is made of is another one by then", () => {
+  expect(rectifying(build(trace({ early: true }), { far: 0 }))).toHaveLength(2);
+});
+
+test.skipIf(!hasNative)("the largest of a window is found again: gradients are those of the reference", async () => {
+  const numbers = (shape: readonly number[], f: (k: number) => number) =>
+    literal(
+      value(
+        shape,
+        Float32Array.from({ length: size(shape) }, (_, k) => f(k)),
+      ),
+    );
+  const [x, weight, shift] = [
+    numbers([32, 1, 32, 32], (k) => Math.sin(k * 0.37) + Math.cos(k * k * 0.11)),
+    numbers([8, 1, 3, 3], (k) => Math.sin(k * 1.7)),
+    numbers([8], (k) => 0.1 * k),
+  ] as const;
+  const slope = () => gradients(twoLayers(x, weight, shift), [weight])[0]!;
+  const [native, reference] = await Promise.all(
+    (["native", "js"] as const).map((backend) => evaluate(slope(), { backend })),
+  );
+  reference!.data.forEach((v, k) => expect(Math.abs(native!.data[k]! - v)).toBeLessThan(1e-4));
+  expect(Math.max(...reference!.data.map(Math.abs))).toBeGreaterThan(0.01);
+});
