@@ -2,18 +2,8 @@
  * The library of kernels: one C object per machine and dtype, in several units that are compiled side by side. Programs
  * declare what they call of it and find it when they are loaded.
  */
-import {
-  copyKernel,
-  dotKernel,
-  dotShapes,
-  type Kernel,
-  pickKernel,
-  tileKernel,
-  tileKinds,
-  tileShapes,
-  transposeKernel,
-  widest,
-} from "./kernels.ts";
+import { copyKernel, dotKernel, dotShapes, type Kernel, pickKernel, transposeKernel } from "./kernels.ts";
+import { tileKernel, tileKinds, tileShapes, widest } from "./tile-kernels.ts";
 import { type Vector, vector, vectorPrelude } from "./vector.ts";
 
 /** Whether a text calls kernels of a dtype. */

@@ -2,8 +2,9 @@
  * Which tile a product uses and what is copied first, by a model of the cycles. Two results must not depend on how many
  * rows a call has: the order of its sums (`setsOf`, `deepest`), and the panels of a packed B (`panelVectors`).
  */
-import { canPack, squareDot, type TileShape, tallest, widest } from "./kernels.ts";
+import { squareDot } from "./kernels.ts";
 import { type Normal, rounds } from "./normal.ts";
+import { canPack, type TileShape, tallest, widest } from "./tile-kernels.ts";
 import { registers, type Vector, vector } from "./vector.ts";
 
 export type Plan = {

@@ -9,21 +9,12 @@
  * A while the first tile of its rows does, or by a copy before, where no such tile is. What is read next is asked for while
  * tiles compute, by each call two lines every few k-steps: the next block of B, the next rows of A, its next block.
  */
-import {
-  canPack,
-  copyKernel,
-  type Kernel,
-  lieOf,
-  line,
-  pace,
-  pickKernel,
-  tileKernel,
-  transposeKernel,
-} from "./kernels.ts";
+import { copyKernel, type Kernel, pickKernel, transposeKernel } from "./kernels.ts";
 import { type Axes, type Normal, rounds, rowAt, tables } from "./normal.ts";
 import { deepest, type Plan, roomForA, roomForB } from "./plan.ts";
 import { tableTile } from "./special.ts";
 import { at, blocks, type Form, indent, least } from "./text.ts";
+import { canPack, lieOf, line, pace, tileKernel } from "./tile-kernels.ts";
 import { type Vector, vector } from "./vector.ts";
 
 /** How a matrix is cut: blocks of k, and panels of columns. */
