@@ -158,12 +158,12 @@ export function tiles(g: Normal, p: Plan): Form {
     if (fetchesA(g, p))
       asked.push({
         when: `${panel} < ${p.rows}`,
-        from: `${startA} + (${i} + ${p.rows} + ${panel}) * ${g.a.row}`,
+        from: `${startA} + ${rowAt(`(${i} + ${p.rows} + ${panel})`, g.a)}`,
         step: line / v.bytes / pace,
       });
     const first = (what: "from" | "step", none: string) =>
       asked.reduceRight((otherwise, { when, [what]: is }) => `(${when} ? ${is} : ${otherwise})`, none);
-    return `${first("from", `${startA} + ${at(i, g.a.row)}`)}, ${first("step", "0")}`;
+    return `${first("from", `${startA} + ${rowAt(i, g.a)}`)}, ${first("step", "0")}`;
   };
   // The block of columns of B after this one, the next steps of k, or the rows of the next call for the same product.
   const nextA =
