@@ -137,8 +137,7 @@ function mapping(
     const range = whole ? within(last, part) : { name: last.name, from: `${from}`, to: `${to}` };
     const n = cut ? (part.count ?? 1) : to - from;
     const across = isAcross(last, stores);
-    const walks = across ? [] : streams(last, stores, named);
-    const far = walks.map(({ buffer, at }) => ({ p: pointer(buffer, false), at }));
+    const far = () => (across ? [] : streams(last, stores, named)).map((w) => ({ ...w, p: pointer(w.buffer, false) }));
     const rest = inStrips(last, stores, range, n, t, writer, far, alone);
     body.push(...(rest?.lines ?? []));
     if (rest?.all) continue;
@@ -157,7 +156,7 @@ const isAcross = (loop: Loop, stores: readonly Store[]): boolean =>
 
 /**
  * The strips of a loop, where it gains by them, and the range that is left. `n`: what its length is a multiple of;
- * `far`: where it walks along memory that is asked for early.
+ * `walks`: where it walks along memory that is asked for early.
  */
 function inStrips(
   loop: Loop,
@@ -166,12 +165,13 @@ function inStrips(
   n: number,
   t: Target,
   writer: () => Writer,
-  far: readonly { readonly p: string; readonly at: Expr }[],
+  walks: () => readonly { readonly p: string; readonly at: Expr }[],
   storing: (stores: readonly Store[]) => string[],
 ) {
   const { strips } = t;
   if (!strips || loop.n < 2 * strips.lanes) return undefined;
   const { roots } = strips;
+  const far = walks();
   const s = strip(loop, stores, roots !== undefined);
   if (s.under.length === 0 && far.length === 0) return undefined;
   const { from, to } = "n" in range ? { from: "0", to: `${range.n}` } : range;
