@@ -182,7 +182,7 @@ export function printC(program: Program, lanes: number, bf16: Bf16 = "none", { c
       ...(kernels.declarations
         ? [
             ...inParts(kernels.texts, processes).map((texts) => unit("-O3", [helpers, halves, ...math, ...texts])),
-            unit(kernels.called.size > MANY ? "-O0" : "-O1", [
+            unit(program.kernels.length > MANY ? "-O0" : "-O1", [
               helpers,
               mode,
               ...around,

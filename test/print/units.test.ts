@@ -34,6 +34,20 @@ test("are one function, called fifty times from a unit of its own", async () => 
   expect(units[1]!.text.match(/ dh_k0\(\(/g)).toHaveLength(count);
 });
 
+test("the list of calls counts products as well: a long one is not optimised", async () => {
+  const run = await Run.start({}, { backend: "js" });
+  const of = (count: number) => {
+    const products = (_: unknown, f: readonly Tensor[]) => ({
+      output: f.slice(0, count).flatMap((x) => [x.square().sum(), x.matmul(x)]),
+    });
+    const { program } = run.loop(products).compiled(squares);
+    return { calls: program.kernels.length, main: printC(program, 16).units[1]!.optimize };
+  };
+  const squares = Array.from({ length: 30 }, () => value([1, 32, 32], new Float32Array(1024)));
+  expect(of(15)).toEqual({ calls: 30, main: "-O1" });
+  expect(of(30)).toEqual({ calls: 60, main: "-O0" });
+});
+
 test("different kernels are dealt out to as many units as the compiler has processes", async () => {
   const lengths = Array.from({ length: 24 }, (_, k) => value([1, 16 + k], new Float32Array(16 + k)));
   const { program } = (await Run.start({}, { backend: "js" })).loop(norms).compiled(lengths);
