@@ -105,6 +105,7 @@ const strips: Strips = {
   array: (name) => `float ${name}[16];`,
   roots: (name) => `dh_roots(${name});`,
   ahead: (p, at) => `DH_AHEAD(${p} + ${at});`,
+  farAhead: (p, at) => `DH_FAR_AHEAD(${p} + ${at});`,
 };
 
 /** The nearest float, so that no compiler has to round; beyond the range it is an infinity. */
@@ -125,6 +126,7 @@ const helpers = `#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
 #define dh_fma_f64(a, b, c) ((a) * (b) + (c))
 #endif
 #define DH_AHEAD(p) __builtin_prefetch((const void *)((__UINTPTR_TYPE__)(p) + 1024))
+#define DH_FAR_AHEAD(p) __builtin_prefetch((const void *)((__UINTPTR_TYPE__)(p) + 4096), 0, 2)
 static inline float dh_max_f32(float a, float b) { const float m = a > b ? a : b; return a != a ? a : m; }
 static inline double dh_max_f64(double a, double b) { const double m = a > b ? a : b; return a != a ? a : m; }
 static inline int dh_div_i32(int a, int b) { return b == 0 ? 0 : b == -1 ? (int)-(unsigned)a : a / b; }

@@ -47,6 +47,8 @@ export type Strips = {
   readonly roots: ((name: string) => string) | undefined;
   /** Ask for the line of memory that the walk comes to some strips after this element. */
   ahead(pointer: string, at: string): string;
+  /** Bring it as far as the second-level cache, much earlier. */
+  farAhead(pointer: string, at: string): string;
 };
 
 /** How a reduction is written: how it starts, what it does with a named value, and how it ends. */
@@ -177,7 +179,9 @@ function inStrips(
   const { from, to } = "n" in range ? { from: "0", to: `${range.n}` } : range;
   const early = writer();
   early.count(far.map(({ at }) => at));
-  const ahead = far.map(({ p, at }) => strips.ahead(p, early.text(at)));
+  // Where elements take long, few strips are in hand at once: asking twice is 3 to 6 % faster. Quick loops lose up to 8 %.
+  const asks = s.under.length > 0 ? [strips.farAhead, strips.ahead] : [strips.ahead];
+  const ahead = far.flatMap(({ p, at }) => asks.map((ask) => ask(p, early.text(at))));
   const w = writer();
   w.count(s.under);
   const under = s.under.map((e) => w.text(e));
