@@ -27,7 +27,7 @@ const whole = (layer) => [`${layer}/layer`, new RegExp(`^${layer}/`)];
 const files = [
   ["ir/fail", /^ir\/fail$/], // all of ir that folder.ts needs
   ["ir/layer", /^(ir\/|tree$|random$)/],
-  ["print/c/gemm/library", /^print\/c\/gemm\/(library|kernels|vector)$/],
+  ["print/c/gemm/library", /^print\/c\/gemm\/(library|kernels|tile-kernels|vector)$/],
   ["run/native/layer", /^run\/native\//],
   ["data/files", /^data\/files$/],
   ...["compile", "print", "run", "nn", "optim", "minimize", "problems"].map(whole),
