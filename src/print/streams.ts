@@ -17,6 +17,8 @@ export type Stream = { readonly buffer: Buffer; readonly at: Expr };
 /** Bytes of an element below which a strip is no whole vector: gcc would take narrow vectors for all of the loop. */
 const NARROW = 4;
 
+const widthOf = (b: Buffer): number => storages[b.storage ?? b.dtype].bytes;
+
 /**
  * The walks along a loop, each once, without those in what is small or a block has made for itself. None where an element
  * of something is narrow, such as a mask.
@@ -24,15 +26,18 @@ const NARROW = 4;
 export function streams(loop: Loop, stores: readonly Store[], named: ReadonlyMap<string, Buffer>): Stream[] {
   const loads = loadsIn(stores.flatMap((s) => [s.at, s.value]));
   const read = loads.map((e) => ({ buffer: named.get(e.arg as string)!, at: e.src[0]!, always: e.src[1]!.const }));
-  const isNarrow = ({ buffer }: Omit<Stream, "at">) => storages[buffer.storage ?? buffer.dtype].bytes < NARROW;
+  const isNarrow = ({ buffer }: Omit<Stream, "at">) => widthOf(buffer) < NARROW;
   if ([...read, ...stores].some(isNarrow)) return [];
   const touched = [...read.filter((r) => r.always), ...stores];
-  const found = new Map<string, Stream>();
+  const found: (Stream & { readonly along: string; readonly begin: number })[] = [];
   for (const { buffer, at } of touched) {
     const form = linear(at);
     if (buffer.role === "scratch" || bytesOf(buffer) < NEAR || form?.of.get(loop.name) !== 1) continue;
-    const walk = `${buffer.role} ${buffer.at} ${[...form.of]}`; // neighbours of an element are on the same
-    if (!found.has(walk)) found.set(walk, { buffer, at });
+    const along = `${buffer.role} ${buffer.at} ${[...form.of]}`;
+    const begin = form.constant * widthOf(buffer);
+    // Neighbours of an element are on the same walk.
+    if (!found.some((s) => s.along === along && Math.abs(s.begin - begin) < NEAR))
+      found.push({ buffer, at, along, begin });
   }
-  return [...found.values()];
+  return found;
 }

@@ -26,6 +26,8 @@ test.each([16, 8, 4])("with %i lanes each walk is asked for once, of what is rea
 );
 test("neighbours of an element are on the same walk", () =>
   expect(asked(traced((x) => x.shrink([[1, 20000]]).add(x.shrink([[0, 19999]])), [20000]))).toEqual([2]));
+test("parts of one tensor that lie far apart are walks of their own", () =>
+  expect(asked(traced((x) => x.shrink([[0, 10000]]).add(x.shrink([[10000, 20000]])), [20000]))).toEqual([3]));
 test("what is small is near", () => expect(asked(traced(sum, [1000], [1000]))).toEqual([0]));
 test("so is a row that all others are added to", () => expect(asked(traced(sum, [512, 300], [1, 300]))).toEqual([2]));
 test("a loop that reads across memory asks for nothing", () =>
