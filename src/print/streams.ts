@@ -11,6 +11,9 @@ import { bytesOf } from "../ir/value.ts";
 /** Bytes of a buffer that stays in the first-level cache beside others. */
 const NEAR = 1 << 14;
 
+/** Bytes of buffers that some cache holds after all, if not the first: there to ask twice takes longer than it saves. */
+const FAR = 1 << 23;
+
 /** Where a walk is at an iteration. */
 export type Stream = { readonly buffer: Buffer; readonly at: Expr };
 
@@ -40,4 +43,10 @@ export function streams(loop: Loop, stores: readonly Store[], named: ReadonlyMap
       found.push({ buffer, at, along, begin });
   }
   return found;
+}
+
+/** Whether walks go through more than caches hold. */
+export function areFar(walks: readonly Pick<Stream, "buffer">[]): boolean {
+  const buffers = new Map(walks.map(({ buffer }) => [`${buffer.role} ${buffer.at}`, buffer]));
+  return [...buffers.values()].reduce((sum, b) => sum + bytesOf(b), 0) >= FAR;
 }

@@ -38,15 +38,16 @@ test("nor does one with a mask, whose lanes are not as wide", () => {
   expect(of(y.lt(0).where(x, y))).toEqual([3]);
   expect(of(mask.where(x, y))).toEqual([0]);
 });
-test("where roots are taken apart, lines are brought to the second-level cache before", () => {
-  const far = (f: (a: Tensor, b: Tensor) => Tensor, lanes: number) =>
-    printC(compile(traced(f, [512, 300], [512, 300]), { banded: true }), lanes).units.flatMap(
+test("where roots are taken apart, lines from memory are brought to the second-level cache before", () => {
+  const far = (f: (a: Tensor, b: Tensor) => Tensor, lanes: number, rows = 4096) =>
+    printC(compile(traced(f, [rows, 300], [rows, 300]), { banded: true }), lanes).units.flatMap(
       ({ text }) => text.match(/^ +DH_FAR_AHEAD\(p\d/gm) ?? [],
     ).length;
   const quotient = (a: Tensor, b: Tensor) => a.div(b.sqrt().add(1));
   expect(far(quotient, 16)).toBe(3);
   expect(far(quotient, 8)).toBe(0);
   expect(far(sum, 16)).toBe(0);
+  expect(far(quotient, 16, 512)).toBe(0); // no more than caches hold
 });
 test("what a block makes for itself is near", () => {
   const trace = traced((x) => softmax(x, 1), [8192, 256]);
