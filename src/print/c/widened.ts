@@ -42,6 +42,7 @@ const even = (n: number, most: number): number => Math.max(1, Math.ceil(n / Math
  * `halves` above it. `scratch` holds `scratchBytes`, aligned to 64. Any strides and any sizes, 0 included.
  */
 export function printWidened(g: HalfGemm): { text: string; scratchBytes: number } {
+  if (g.m === 0 || g.n === 0) return { text: `${head(g)} {}\n`, scratchBytes: 0 };
   const axes = g.sum.filter(({ n }) => n !== 1);
   if (axes.length === 0) axes.push({ n: 1, a: 1, b: 1 });
   // The axis that is cut: those within it are whole in every block, those around it are loops.
