@@ -44,8 +44,7 @@ export function remade(
   }
 
   const twins = new Map<Band, Map<Buffer, Buffer>>(); // what each band reads instead
-  const copies = new Map<Band, Kernel[]>(); // what makes it
-  const begins = new Map<Band, number>(); // and where the first of it is read
+  const copies = new Map<Band, Copy[]>(); // what makes it, each after those whose results it reads
   for (const [b, [k, another]] of writers) {
     if (!k || another || b.role !== "temporary" || bytesOf(b) < far || !isRepeatable(k)) continue;
     const own = home.get(k)!;
@@ -60,29 +59,45 @@ export function remade(
     const hasAtHand = (band: Band) =>
       band.blocks > 1 && [b, ...reads].every((r) => (cut(own, r) ? cut(own, r) === cut(band, r) : bytesOf(r) <= SMALL));
     const places = new Set(reads.map(placeIn));
+    // By the first reader as well: its first block would write what the second one makes it of.
     const replaced = order
-      .slice(at.get(k)!, Math.max(...later.values()))
+      .slice(at.get(k)!, Math.max(...later.values()) + 1)
       .some((between) => buffersOf(between, named).writes.some((w) => places.has(placeIn(w))));
     if (replaced || ![...later.keys()].every(hasAtHand)) continue;
     for (const [band, first] of later) {
       const to = twins.get(band) ?? new Map<Buffer, Buffer>();
-      twins.set(band, to.set(b, twin(b)));
-      copies.set(band, [...(copies.get(band) ?? []), renamed(only(k, new Set([b])), to)]);
-      begins.set(band, Math.min(first, begins.get(band) ?? first));
+      const makes = twin(b);
+      twins.set(band, to.set(b, makes));
+      const copy = { kernel: renamed(only(k, new Set([b])), to), makes, before: first };
+      copies.set(band, [...(copies.get(band) ?? []), copy]);
     }
   }
   if (copies.size === 0) return undefined;
+  for (const list of copies.values()) {
+    for (const { kernel, before } of list.toReversed()) {
+      const { reads } = buffersOf(kernel, named);
+      for (const c of list) if (reads.includes(c.makes)) c.before = Math.min(c.before, before);
+    }
+  }
   const beside = new Map<Kernel, Kernel[]>();
   const now = (k: Kernel) => {
     const band = home.get(k)!;
     const to = twins.get(band);
     if (!to) return k;
     const reader = renamed(k, to);
-    if (begins.get(band) === at.get(k)) beside.set(reader, copies.get(band)!);
+    const first = (copies.get(band) ?? []).filter((c) => c.before === at.get(k));
+    if (first.length > 0)
+      beside.set(
+        reader,
+        first.map((c) => c.kernel),
+      );
     return reader;
   };
   return { parts: parts.map((kernels) => kernels.map(now)), beside };
 }
+
+/** A kernel a second time, what it makes, and the place in the order that it stands before. */
+type Copy = { readonly kernel: Kernel; readonly makes: Buffer; before: number };
 
 /** Whether a kernel maps elements by a few quick operations. */
 function isRepeatable(k: Kernel): k is Nest {
