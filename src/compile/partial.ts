@@ -65,9 +65,8 @@ function squaresInParts(t: Tensor, summed: ReadonlyMap<Tensor, readonly Tensor[]
   const [d, again] = t.src[0]!.op === "mul" ? t.src[0]!.src : [];
   if (!d || d !== again || d.op !== "add") return undefined;
   const over = t.arg as readonly number[];
-  const { varying, same } = termsOf(d, over);
-  const [y, another] = varying;
-  if (!y || another || !summed.get(y)?.some((s) => sameShape(s.arg as readonly number[], over))) return undefined;
+  const { y, same } = apartFromSame(d, over);
+  if (!summed.get(y)?.some((s) => sameShape(s.arg as readonly number[], over))) return undefined;
   const parts = partition(t, y);
   if (!parts) return undefined;
   const seen = parts.view(y);
@@ -75,16 +74,23 @@ function squaresInParts(t: Tensor, summed: ReadonlyMap<Tensor, readonly Tensor[]
   const around = seen.add(mean.neg().expand(seen.shape));
   const off = same.reduce((sum, c) => sum.add(parts.view(c).expand(mean.shape)), mean);
   const moved = off.mul(parts.each(around).mul(2).add(off.mul(parts.count)));
-  return parts.whole(parts.each(around.mul(around)).add(moved));
+  // Of numbers that are all the same, the two cancel but for their rounding: a variance is not negative.
+  return parts.whole(parts.each(around.mul(around)).add(moved).max(0));
 }
 
-/** The terms of x that vary along the axes, and the others, with length 1 there. */
-function termsOf(x: Tensor, over: readonly number[]): { varying: Tensor[]; same: Tensor[] } {
-  const c = narrow(x, over);
-  if (c) return { varying: [], same: [c] };
-  if (x.op !== "add") return { varying: [x], same: [] };
-  const [a, b] = x.src.map((s) => termsOf(s, over)) as [ReturnType<typeof termsOf>, ReturnType<typeof termsOf>];
-  return { varying: [...a.varying, ...b.varying], same: [...a.same, ...b.same] };
+/** x as y and what is added to it that is the same along the axes, with length 1 there. */
+function apartFromSame(x: Tensor, over: readonly number[]): { y: Tensor; same: Tensor[] } {
+  const same: Tensor[] = [];
+  let y = x;
+  while (y.op === "add") {
+    const [a, b] = y.src as [Tensor, Tensor];
+    const [narrowA, narrowB] = [narrow(a, over), narrow(b, over)];
+    const c = narrowA ?? narrowB;
+    if (!c) break;
+    same.push(c);
+    y = narrowA ? b : a;
+  }
+  return { y, same };
 }
 
 /** A sum in two stages: what is summed as parts see it, their sums, each of `count`, and what these are together. */

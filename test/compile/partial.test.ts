@@ -1,7 +1,10 @@
 /** Sums in two stages: which are taken apart, into what, and that they are still the sums. */
 import { describe, expect, test } from "vitest";
 import { compile } from "../../src/compile/compile.ts";
+import { partialSums } from "../../src/compile/partial.ts";
 import { buffersOf } from "../../src/compile/program.ts";
+import { fresh } from "../../src/ir/expr.ts";
+import { topo, unify } from "../../src/ir/graph.ts";
 import { gradients, input, iota, literal, type Tensor, value } from "../../src/ir/index.ts";
 import { variance } from "../../src/ir/math.ts";
 import { apply, conv2d } from "../../src/nn/index.ts";
@@ -110,6 +113,14 @@ describe("a variance", () => {
     expect(reading).toHaveLength(1);
     expect(sums(batchNorm, [64, 8, 14, 14])).toEqual(["64,8,1,1", "64,8,1,1", "1,8,1,1", "64,8,1,1", "1,8,1,1"]);
   });
+  test("of a sum of very many is one of their sum", () => {
+    const [x, y] = [input([256, 64]), input([256, 64])];
+    let sum = x;
+    for (let n = 0; n < 20_000; n++) sum = sum.add(y);
+    const taken = unify(fresh(() => partialSums([variance(sum, [0])])));
+    const around = topo(taken).filter((t) => t.op === "sum" && t.shape.join() === "8,1,64");
+    expect(around).toHaveLength(3); // the sum itself, and around each part's mean, squared and not
+  });
   test("around another number than the mean stays a sum of squares", () =>
     expect(
       sums(
@@ -176,6 +187,16 @@ describe.each(backends)("on %s", (backend) => {
       // What a mean of so many is off, some units in its last place, is in the square as well.
       want.forEach((v, k) => expect(Math.abs(got.data[k]! - v)).toBeLessThan(2e-6 * v + (4 * mean * 2 ** -24) ** 2));
     }
+  });
+
+  test("a variance of numbers that are all the same has a root", async () => {
+    const numbers = (k: number) => 0.1 + 0.37 * (Math.floor(k / 49) % 16);
+    const x = Float32Array.from({ length: 64 * 16 * 49 }, (_, k) => numbers(k));
+    const got = await evaluate(variance(literal(value([64, 16, 7, 7], x)), [0, 2, 3]).sqrt(), { backend });
+    got.data.forEach((v, k) => {
+      expect(v).toBeGreaterThanOrEqual(0);
+      expect(v).toBeLessThan(1e-5 * numbers(49 * k));
+    });
   });
 
   test("a variance of what is not finite is none", async () => {
