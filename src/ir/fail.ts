@@ -100,23 +100,28 @@ export function userLine(trail: Trail): string | undefined {
   return undefined;
 }
 
+// Behind a blank, a bracket or, in other browsers, an @; folders may have blanks and brackets of their own.
+const place = /(?:[ (@])((?:file:\/\/|\/|[A-Za-z]:[\\/]|https?:\/\/).*?):(\d+):\d+\)?$/;
+
 /** The same of a stack as text. */
 export function userFrame(stack: string | undefined, library = here): string | undefined {
   // Ours are also the sources, where source maps lead, and the command line's entry.
-  const ours = [library, ...["/src/", "/bin/"].map((folder) => library.replace(/\/(dist|src)\/$/, folder))];
+  const home = plain(library);
+  const ours = [home, ...["/src/", "/bin/"].map((folder) => home.replace(/\/(dist|src)\/$/, folder))];
   for (const frame of stack?.split("\n").slice(1) ?? []) {
-    const [, file, line] = /\(?((?:file:\/\/|\/|[A-Za-z]:[\\/]|https?:\/\/)[^()]*?):(\d+):\d+\)?$/.exec(frame) ?? [];
-    if (!file || !line || frame.includes("node:") || file.includes("node_modules")) continue;
-    const url = file.startsWith("/") ? `file://${file}` : file;
-    if (ours.some((folder) => url.startsWith(folder))) continue;
-    return `${shorten(file)}:${line}`;
+    const [, file, line] = place.exec(frame) ?? [];
+    if (!file || !line || /node:|node_modules|\(eval at /.test(frame)) continue;
+    const path = plain(file);
+    if (!ours.some((folder) => path.startsWith(folder))) return `${shorten(path)}:${line}`;
   }
   return undefined;
 }
 
+/** A URL of a file as its path: Node gives the one of what it has loaded, and the other where a source map leads. */
+const plain = (file: string): string => (file.startsWith("file://") ? decodeURIComponent(file.slice(7)) : file);
+
 /** Relative to the working folder where there is one, so that messages are the same on every machine. */
-function shorten(file: string): string {
-  const plain = decodeURIComponent(file.replace(/^file:\/\//, ""));
+function shorten(path: string): string {
   const base = typeof process === "object" ? `${process.cwd()}/` : "";
-  return base && plain.startsWith(base) ? plain.slice(base.length) : plain;
+  return base && path.startsWith(base) ? path.slice(base.length) : path;
 }

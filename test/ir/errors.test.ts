@@ -185,4 +185,18 @@ describe("where", () => {
     expect(userFrame(mapped.join("\n"), "file:///lib/dist/")).toBe("/app/digits.ts:4"); // as under --enable-source-maps
     expect(userFrame("Error\n    at C:\\app\\net.ts:12:3")).toBe("C:\\app\\net.ts:12");
   });
+
+  test("folders may have blanks and brackets, and signs that in a URL stand for others", () => {
+    const frames = [
+      "Error",
+      "    at fail (/my lib (1)/src/ir/fail.ts:36:9)",
+      "    at fail (file:///my%20lib%20(1)/dist/ir/fail.js:36:9)",
+      "    at file:///my%20lib%20(1)/dist/ir/layer.js:9:5",
+      "    at eval (eval at made (/my app/made.js:1:2), <anonymous>:1:1)",
+      "    at Object.step [as f] (/my app (2)/100%/digits.js:4:7)",
+    ];
+    const line = "/my app (2)/100%/digits.js:4";
+    expect(userFrame(frames.join("\n"), "file:///my%20lib%20(1)/dist/")).toBe(line);
+    expect(userFrame(`Error\n    at async ${line}:7`)).toBe(line);
+  });
 });
