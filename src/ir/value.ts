@@ -42,13 +42,15 @@ const blanks = new WeakSet<Value>();
  */
 export function zeros<D extends DType>(dtype: D, shape: Shape): Value<D> {
   const v = new Value(dtype, shape, new dtypes[dtype].array(0) as Arrays[D]);
-  const made = () => {
-    const data = new dtypes[dtype].array(size(shape));
-    Object.defineProperty(v, "data", { value: data, enumerable: true, writable: true });
-    blanks.delete(v);
+  let data: Arrays[D] | undefined;
+  const get = () => {
+    if (!data) {
+      data = new dtypes[dtype].array(size(shape)) as Arrays[D];
+      blanks.delete(v);
+    }
     return data;
   };
-  Object.defineProperty(v, "data", { get: made, enumerable: true, configurable: true });
+  Object.defineProperty(v, "data", { get, enumerable: true });
   blanks.add(v);
   return v;
 }

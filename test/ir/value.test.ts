@@ -11,6 +11,7 @@ test("zeros: one array, made by the first look at it", () => {
   expect(isBlank(v)).toBe(false);
   data[4] = 7;
   expect(v.data).toBe(data);
+  expect(Object.freeze(zeros("f32", [2])).data).toEqual(new Float32Array(2));
   expect(zeros("f32", [2])).toEqual(value([2], [0, 0]));
   expect(structuredClone(zeros("i32", []))).toEqual({ dtype: "i32", shape: [], data: new Int32Array(1) });
   expect(isBlank(value([2], [0, 0]))).toBe(false);
