@@ -16,7 +16,7 @@ const TICK = 20; // ms that the file system's clock may be late
 
 /**
  * A digest that speaks for what this process has loaded: of the modules of those layers, where `here` is one of run/native.
- * Undefined in a bundle, where they do not lie, and where one was touched since the process began.
+ * Undefined in a bundle of an application, where they do not lie, and where one was touched since the process began.
  */
 export function modulesOf(here: string, began = performance.timeOrigin): string | undefined {
   const kind = here.slice(here.lastIndexOf("."));
