@@ -47,6 +47,7 @@ const cases: Case[] = [
   product(300, 70, 390, "ttn"), // parts of many rows compute Cᵀ, and one of few does not
   product(270, 40, 60, "ttn", "f64"),
   product(40, 129, 70, "ttn"),
+  product(7, 4, 100, "ttn"), // four sets, and one where vectors of four compute Cᵀ
   product(40, 1, 90, "ntn"),
   product(142, 3, 64, "ntn"), // dots, which are faster than panels
   product(142, 64, 130, "ntn"), // panels, which are faster than dots
