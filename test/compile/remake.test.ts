@@ -46,15 +46,16 @@ test.skipIf(!hasNative)("the largest of a window is found again: gradients are t
         Float32Array.from({ length: size(shape) }, (_, k) => f(k)),
       ),
     );
-  const [x, weight, shift] = [
-    numbers([32, 1, 32, 32], (k) => Math.sin(k * 0.37) + Math.cos(k * k * 0.11)),
-    numbers([8, 1, 3, 3], (k) => Math.sin(k * 1.7)),
-    numbers([8], (k) => 0.1 * k),
-  ] as const;
-  const slope = () => gradients(twoLayers(x, weight, shift), [weight])[0]!;
-  const [native, reference] = await Promise.all(
-    (["native", "js"] as const).map((backend) => evaluate(slope(), { backend })),
-  );
-  reference!.data.forEach((v, k) => expect(Math.abs(native!.data[k]! - v)).toBeLessThan(1e-4));
-  expect(Math.max(...reference!.data.map(Math.abs))).toBeGreaterThan(0.01);
+  // The same two images again and again: of them alone it is the same, and nothing is large.
+  const images = (n: number) =>
+    numbers([n, 1, 32, 32], (k) => Math.sin((k % 2048) * 0.37) + Math.cos((k % 2048) ** 2 * 0.11));
+  const weight = numbers([8, 1, 3, 3], (k) => Math.sin(k * 1.7));
+  const shift = numbers([8], (k) => 0.1 * k);
+  const slope = (n: number) => gradients(twoLayers(images(n), weight, shift), [weight])[0]!;
+  const [native, reference] = await Promise.all([
+    evaluate(slope(32), { backend: "native" }),
+    evaluate(slope(2), { backend: "js" }),
+  ]);
+  reference.data.forEach((v, k) => expect(Math.abs(native.data[k]! - v)).toBeLessThan(1e-4));
+  expect(Math.max(...reference.data.map(Math.abs))).toBeGreaterThan(0.01);
 });
