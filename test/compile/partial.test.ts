@@ -189,6 +189,19 @@ describe.each(backends)("on %s", (backend) => {
     }
   });
 
+  test("sums and largest numbers of the same rows, which are two walks, and sums of two kinds, which are one", async () => {
+    const numbers = Float32Array.from({ length: 512 * 40 }, (_, k) => Math.sin(k * 0.37) - 2);
+    const x = literal(value([512, 40], numbers));
+    const column = (j: number) => [...numbers.filter((_, k) => k % 40 === j)];
+    const got = await evaluate({ sum: x.sum([0]), squares: x.mul(x).sum([0]), most: x.amax([0]) }, { backend });
+    for (const j of [0, 17, 39]) {
+      const want = column(j);
+      expect(Math.abs(got.sum.data[j]! - want.reduce((a, b) => a + b))).toBeLessThan(1e-3);
+      expect(Math.abs(got.squares.data[j]! - want.reduce((a, b) => a + b * b, 0))).toBeLessThan(5e-3);
+      expect(got.most.data[j]).toBe(Math.max(...want));
+    }
+  });
+
   test("a variance of numbers that are all the same has a root", async () => {
     const numbers = (k: number) => 0.1 + 0.37 * (Math.floor(k / 49) % 16);
     const x = Float32Array.from({ length: 64 * 16 * 49 }, (_, k) => numbers(k));
