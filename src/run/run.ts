@@ -206,18 +206,21 @@ export class Run<S> {
     if (this.running) fail("run: a call is under way", "await it first; stop() ends it after its current step");
   }
 
-  /** @internal One call at a time: two would write the same memory. */
-  exclusive<T>(executable: Executable, body: () => Promise<T>): Promise<T> {
-    const call = this.last.then(async () => {
-      this.running = executable;
-      try {
-        return await body();
-      } finally {
-        this.running = undefined;
-      }
+  /** @internal One call at a time: two would write the same memory. Only awaits, so that stacks lead to the user's line. */
+  async exclusive<T>(executable: Executable, body: () => Promise<T>): Promise<T> {
+    const before = this.last;
+    let done = () => {};
+    this.last = new Promise<void>((resolve) => {
+      done = resolve;
     });
-    this.last = call.catch(() => {});
-    return call;
+    await before;
+    this.running = executable;
+    try {
+      return await body();
+    } finally {
+      this.running = undefined;
+      done();
+    }
   }
 
   /** @internal Fresh inputs for a trace, in the order of the slots. */
@@ -295,7 +298,7 @@ export class Loop<S, F, D, O> {
       if (v.shape[0] !== steps) fail(`run: feed ${path} is ${v}; its first axis must be the ${steps} steps`);
     }
     const variant = this.variant(feeds, values);
-    return this.run.exclusive(variant.executable, () => this.call(variant, steps, values, earlier?.output));
+    return await this.run.exclusive(variant.executable, () => this.call(variant, steps, values, earlier?.output));
   }
 
   private async call(

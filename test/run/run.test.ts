@@ -271,12 +271,12 @@ describe("refusals", () => {
 
   test.each(backends)("indices out of range, by name, wherever they come in (%s)", async (backend) => {
     const run = await Run.start({ table: draw([5, 2], "f32") }, { backend });
-    const rows = (f: (s: { table: Tensor }, at: Tensor) => Tensor, at: number[]) =>
-      run
+    const rows = async (f: (s: { table: Tensor }, at: Tensor) => Tensor, at: number[]) =>
+      await run
         .loop((s: { table: Tensor }, feed: { at: Tensor }) => ({ output: f(s, feed.at) }))
         .take(1, { at: value([1, at.length], at, "i32") });
     await expect(rows((s, at) => s.table.gather(at), [0, 5])).rejects.toThrow(
-      "gather from f32[5,2]: at holds 5 at position 1; it must lie in 0 … 4",
+      /^gather from f32\[5,2\]: at holds 5 at position 1; it must lie in 0 … 4\n {2}at .*run\.test\.ts:\d+$/,
     );
     await expect(rows((s, at) => s.table.gather(at), [-1])).rejects.toThrow("at holds -1 at position 0");
     await expect(rows((s, at) => s.table.gather(at.flip(0).cast("u32")), [2, 7])).rejects.toThrow("at holds 7");
