@@ -390,6 +390,7 @@ export class Loop<S, F, D, O> {
     const feed = inputsOf(feeds, 1);
     const data = inputsOf(this.data, 0);
     const result = entering(() => this.step(state.tree, feed.traced, data.traced));
+    checkResult(result);
     const next = result.state === undefined ? state.inputs : nextState(state.tree, result.state);
     const outputs = tree.leaves<Tensor>(result.output);
     for (const [path, t] of tree.paths(result.output)) {
@@ -446,6 +447,18 @@ function residentOf(backend: Backend, v: Value): Memory {
   const m = backend.allocate(bytesOf(v));
   copyIn(m, v, 0, true);
   return m;
+}
+
+/** What a step in JavaScript gives may be anything. */
+function checkResult(result: unknown): void {
+  if (!(typeof result === "object" && result !== null && "output" in result)) {
+    const hint = "return { state, output }: what the state becomes, and what to report, such as {}";
+    fail(`run: the step returned ${shown(result)}`, hint);
+  }
+  for (const name of Object.keys(result)) {
+    if (!["state", "output", "watch"].includes(name))
+      fail(`run: the step returned "${name}"; what it returns are state, output and watch`);
+  }
 }
 
 /** The next state's leaves, in the order of the state's. */

@@ -261,6 +261,23 @@ describe("refusals", () => {
     );
   });
 
+  test("a step that returns something else", async () => {
+    const run = await start();
+    const giving = (result: unknown) => run.loop(() => result as { output: object }).take(1, {});
+    await expect(giving(undefined)).rejects.toThrow(
+      "run: the step returned undefined\n  hint: return { state, output }: what the state becomes, and what to report, such as {}",
+    );
+    await expect(giving(Promise.resolve({ output: {} }))).rejects.toThrow("the step returned a Promise");
+    await expect(giving(input([1], "f32", "x"))).rejects.toThrow("the step returned a Tensor f32[1]");
+    await expect(giving({ state: {} })).rejects.toThrow(
+      "run: the step returned an object with state\n  hint: return {",
+    );
+    await expect(giving({ params: {}, output: {} })).rejects.toThrow(
+      'run: the step returned "params"; what it returns are state, output and watch',
+    );
+    await expect(giving({ output: {} })).resolves.toEqual({ steps: 1, output: {} });
+  });
+
   test("an input of another trace", async () => {
     const run = await start();
     const stray = input([3, 1], "f32", "stray");
