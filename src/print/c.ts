@@ -12,7 +12,7 @@ import { type MathFunction, mathFunctions, mathPrelude } from "./c/math.ts";
 import { Products } from "./c/products.ts";
 import { roots } from "./c/roots.ts";
 import { entry, Kernels } from "./c/step.ts";
-import { types } from "./c/types.ts";
+import { multiplyAdds, types } from "./c/types.ts";
 import { LANE } from "./strips.ts";
 import type { Strips, Target } from "./target.ts";
 
@@ -118,14 +118,7 @@ function single(v: number): string {
 /** A literal that is safe to divide by. */
 const positive = (text: string) => /^[1-9]\d*u?$/.test(text);
 
-const helpers = `#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
-#define dh_fma_f32(a, b, c) __builtin_fmaf(a, b, c)
-#define dh_fma_f64(a, b, c) __builtin_fma(a, b, c)
-#else
-#define dh_fma_f32(a, b, c) ((a) * (b) + (c))
-#define dh_fma_f64(a, b, c) ((a) * (b) + (c))
-#endif
-#define DH_AHEAD(p) __builtin_prefetch((const void *)((__UINTPTR_TYPE__)(p) + 1024))
+const helpers = `${multiplyAdds}#define DH_AHEAD(p) __builtin_prefetch((const void *)((__UINTPTR_TYPE__)(p) + 1024))
 #define DH_FAR_AHEAD(p) __builtin_prefetch((const void *)((__UINTPTR_TYPE__)(p) + 4096), 0, 2)
 static inline float dh_max_f32(float a, float b) { const float m = a > b ? a : b; return a != a ? a : m; }
 static inline double dh_max_f64(double a, double b) { const double m = a > b ? a : b; return a != a ? a : m; }

@@ -11,6 +11,7 @@ import { packingB, panelVectors, plan, transposeCycles } from "./gemm/plan.ts";
 import { type Form, indent } from "./gemm/text.ts";
 import { cutOf, type Idle, idleTiles, panelOf, tiles } from "./gemm/tiles.ts";
 import { vector, vectorPrelude } from "./gemm/vector.ts";
+import { multiplyAdds } from "./types.ts";
 
 export type Gemm = {
   /** The C function's name, prefixed `dh_`. */
@@ -47,7 +48,7 @@ export type { Idle };
 export type Places = { readonly count: number; readonly bytes: number };
 
 /** What a file needs once, before any contraction. */
-export const gemmPrelude = vectorPrelude;
+export const gemmPrelude = (lanes: number): string => `${multiplyAdds}${vectorPrelude(lanes)}`;
 
 /**
  * C = A·B; what C held before is overwritten. The text defines
@@ -220,7 +221,7 @@ function loops(g: Normal): Form {
   const along = (side: "a" | "b") => axes.map((s, d) => `l${d} * ${s[side]}`).join(" + ");
   const sum =
     `${type} s = 0;\n    ${axes.map(({ n }, d) => `for (dh_long l${d} = 0; l${d} < ${n}; l${d}++) `).join("")}` +
-    `s += A[i * ${g.a.row} + ${along("a")}] * B[${along("b")} + j * ${g.b.col}];\n    `;
+    `s = dh_fma_${g.dtype}(A[i * ${g.a.row} + ${along("a")}], B[${along("b")} + j * ${g.b.col}], s);\n    `;
   return { before: [], body: nest(g, "s", sum), scratch: 0 };
 }
 

@@ -55,6 +55,8 @@ const cases: Case[] = [
   product(150, 40, 60, "ntn", "f64"),
   product(1, 40, 90, "ntn"),
   window(40, 18),
+  { ...product(20, 19, 8, "nnn"), c: { row: 39, col: 2 } }, // gaps in both directions
+  { ...product(9, 33, 64, "nnn", "f64"), c: { row: 67, col: 2 } },
 ];
 
 /** Where a dimension is cut: a single one, fewer than a tile, about a tile, the rest. */
