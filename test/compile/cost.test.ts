@@ -53,3 +53,12 @@ test("windows over an image read no more than the image", () => {
   );
   expect(cost).toMatchObject({ kind: "nest", bytes: 4 * (10 + 10) });
 });
+
+test("two sums over the same rows are one walk, and each number is added to both", () => {
+  const x = input([512, 40]);
+  const outputs = [x.sum([0]), x.square().sum([0])];
+  const { kernels, named } = compile({ state: [], resident: [], feeds: [x], outputs });
+  const sums = kernels.filter((k) => k.kind === "accumulate");
+  expect(sums).toHaveLength(1);
+  expect(costOf(sums[0]!, named)).toEqual({ flops: 3 * 512 * 40, bytes: 4 * (512 * 40 + 2 * 40) });
+});
