@@ -87,6 +87,7 @@ const known: Case[] = [
   ),
   ...convolutions(),
   ...folded(),
+  ...turned(),
 ];
 
 /** A matrix product: one axis to sum over. */
@@ -128,6 +129,26 @@ function convolutions(): Case[] {
       { ...all, m: 1, n: taps, sum: image, a: 4 * width, b: 1, c: { row: taps, col: 1 } },
     ];
   });
+}
+
+/** Cᵀ first, of a sum over several axes: that A, B or both walk at offsets of a table, or with more terms than it may have. */
+function turned(): Case[] {
+  const all: Omit<Case, "sum"> = { dtype: "f32", m: 20, n: 24, a: 1, b: 2, c: { row: 26, col: 1 } };
+  const [outer, inner] = [
+    { n: 5, a: 2000, b: 700 },
+    { n: 30, a: 50, b: 11 },
+  ] as const;
+  const sums: Step[][] = [
+    [outer, inner],
+    [{ ...outer, a: 30 * inner.a }, inner],
+    [{ ...outer, b: 30 * inner.b }, inner],
+    [
+      { n: 3, a: 7000, b: 900 },
+      { ...outer, n: 70, a: 90 },
+      { ...inner, n: 60 },
+    ],
+  ];
+  return sums.map((sum) => ({ ...all, sum }));
 }
 
 /** Image rows of w places each in one product: w a tile, a part or some of one, and none; channels lie side by side. */
