@@ -88,7 +88,7 @@ export function printJs(program: Program): string {
   const { named } = program;
   const { calls, bodies } = functions(
     program.kernels,
-    (k) => (k.kind === "contraction" ? contraction(k) : printKernel(k, named, js)),
+    (k) => (k.kind === "contraction" ? contraction(k) : printKernel(k, program, js)),
     (p: Printed) => `(${p.pointers.map((_, n) => `p${n}`).join(", ")}) {\n${p.body}\n}`,
   );
   const fixed = new Map<string, string>();

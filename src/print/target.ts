@@ -7,7 +7,7 @@ import { type DType, isFloat, type Storage, storages } from "../ir/dtype.ts";
 import { type Expr, fresh, linear, loadsIn } from "../ir/expr.ts";
 import type { Elementwise } from "../ir/ops.ts";
 import { runs, steady } from "./innermost.ts";
-import { areFar, type Stream, streams } from "./streams.ts";
+import { areFar, type Memory, type Stream, streams } from "./streams.ts";
 import { array, LANE, strip } from "./strips.ts";
 
 /** `d` is the type of the operands: of the result too, but for comparisons and casts. `to` is the type of the result. */
@@ -75,12 +75,7 @@ export const storageOf = (b: Buffer): Storage => b.storage ?? b.dtype;
 /** One place in memory seen as one dtype. State that is updated in place is one place with two buffers. */
 export const placeOf = (b: Buffer): string => `${b.role} ${b.at} ${storageOf(b)}`;
 
-export function printKernel(
-  k: Nest | Accumulate,
-  named: ReadonlyMap<string, Buffer>,
-  target: Target,
-  part?: Part,
-): Printed {
+export function printKernel(k: Nest | Accumulate, memory: Memory, target: Target, part?: Part): Printed {
   const pointers = new Map<string, { name: string; buffer: Buffer; written: boolean }>();
   const pointer = (buffer: Buffer, written: boolean): string => {
     const key = placeOf(buffer);
@@ -90,7 +85,7 @@ export function printKernel(
     return p.name;
   };
   const load = (name: string) => {
-    const b = named.get(name)!;
+    const b = memory.named.get(name)!;
     return { from: pointer(b, false), storage: storageOf(b) };
   };
   const writer = () => new Writer(target, load);
@@ -98,7 +93,7 @@ export function printKernel(
     if (k.kind === "accumulate") return accumulate(k, writer(), target, pointer, part);
     return k.reductions.length > 0 || k.loops.length === 0
       ? reducing(k, writer(), target, pointer, part)
-      : mapping(k, named, writer, target, pointer, part);
+      : mapping(k, memory, writer, target, pointer, part);
   });
   return { body: indent(lines).join("\n"), pointers: [...pointers.values()] };
 }
@@ -115,7 +110,7 @@ const between = ({ count }: Part, name: string, times = 1): Range => {
 /** A nest without reductions: its innermost loop is what vectorises, in as many pieces as make it simple. */
 function mapping(
   k: Nest,
-  named: ReadonlyMap<string, Buffer>,
+  memory: Memory,
   writer: () => Writer,
   t: Target,
   pointer: Pointers,
@@ -139,7 +134,7 @@ function mapping(
     const range = whole ? within(last, part) : { name: last.name, from: `${from}`, to: `${to}` };
     const n = cut ? (part.count ?? 1) : to - from;
     const across = isAcross(last, stores);
-    const far = () => (across ? [] : streams(last, stores, named)).map((w) => ({ ...w, p: pointer(w.buffer, false) }));
+    const far = () => (across ? [] : streams(last, stores, memory)).map((w) => ({ ...w, p: pointer(w.buffer, false) }));
     const rest = inStrips(last, stores, range, n, t, writer, far, alone);
     body.push(...(rest?.lines ?? []));
     if (rest?.all) continue;

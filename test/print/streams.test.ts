@@ -49,12 +49,19 @@ test("where roots are taken apart, lines from memory are brought to the second-l
   expect(far(sum, 16)).toBe(0);
   expect(far(quotient, 16, 512)).toBe(0); // no more than caches hold
 });
-test("what a block makes for itself is near", () => {
-  const trace = traced((x) => softmax(x, 1), [8192, 256]);
-  const { named, kernels } = compile(trace, { banded: true });
-  expect([...named.values()].some((b) => b.role === "scratch")).toBe(true);
-  expect(asked(trace)).toHaveLength(kernels.length);
-  expect(Math.max(...asked(trace))).toBe(1);
+test("what a block makes for itself is near, where a second-level cache holds all of it", () => {
+  const made = (rows: number, columns: number) => {
+    const trace = traced((x) => softmax(x, 1), [rows, columns]);
+    const { named, kernels, scratchBytes } = compile(trace, { banded: true });
+    expect([...named.values()].some((b) => b.role === "scratch")).toBe(true);
+    expect(asked(trace)).toHaveLength(kernels.length);
+    return { asks: Math.max(...asked(trace)), scratchBytes };
+  };
+  const [short, long] = [made(8192, 256), made(8, 1 << 20)];
+  expect(short.scratchBytes).toBeLessThan(1 << 21);
+  expect(short.asks).toBe(1);
+  expect(long.scratchBytes).toBeGreaterThan(1 << 21);
+  expect(long.asks).toBe(2);
 });
 
 describe.each(backends)("on %s", (backend) => {

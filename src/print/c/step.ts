@@ -49,11 +49,11 @@ export class Kernels {
       members,
       ({ band, member: { kernel, cut } }) => {
         if (kernel.kind === "contraction") throw new Error("print: a product is no loop nest");
-        if (!cut || band.blocks === 1) return { ...printKernel(kernel, program.named, target), range: "" };
+        if (!cut || band.blocks === 1) return { ...printKernel(kernel, program, target), range: "" };
         const whole = band.slices % band.perBlock === 0;
         const part = { loop: cut.axis, ...(whole && { count: band.perBlock * cut.perSlice }) };
         return {
-          ...printKernel(kernel, program.named, target, part),
+          ...printKernel(kernel, program, target, part),
           range: whole ? ", int from" : ", int from, int to",
         };
       },
