@@ -57,10 +57,10 @@ const TEXT = `#include <time.h>
 
 describe.skipIf(!compiler.found)("blocks that members share", () => {
   test.each([
-    { members: 1, steps: 1000, held: 0, blocks: [5, 64] },
-    { members: 2, steps: 4000, held: 0, blocks: [1, 2] },
-    { members: 2, steps: 2000, held: 0, blocks: [7, 256] },
-    { members: 4, steps: 500, held: 0, blocks: [3, 64] },
+    { members: 1, steps: 200, held: 0, blocks: [5, 64] },
+    { members: 2, steps: 300, held: 0, blocks: [1, 2] },
+    { members: 2, steps: 200, held: 0, blocks: [7, 256] },
+    { members: 4, steps: 50, held: 0, blocks: [3, 64] },
     { members: 2, steps: 2, held: 1, blocks: [8, 5] },
     { members: 3, steps: 2, held: 1, blocks: [4, 64] },
   ])("$members members take each of $blocks once in a step, held up: $held", ({ members, steps, held, blocks }) => {
