@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parseCsv } from "../../src/data/csv.ts";
@@ -7,7 +8,7 @@ import { readCsv } from "../../src/data/files.ts";
 import { tableOf } from "../../src/data/table.ts";
 import { normal } from "../../src/random.ts";
 
-const data = new URL("../../examples/data/", import.meta.url).pathname;
+const data = fileURLToPath(new URL("../../examples/data/", import.meta.url));
 const rowsOf = ({ x }: { x: { shape: readonly number[]; data: Float32Array } }) => {
   const width = x.shape[1]!;
   return Array.from({ length: x.shape[0]! }, (_, i) => [...x.data.subarray(i * width, (i + 1) * width)]);

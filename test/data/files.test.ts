@@ -1,13 +1,14 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readBytes, readCsv, readIdx } from "../../src/data/files.ts";
 import { idxLabels } from "../../src/data/idx.ts";
 import { columnOf } from "../../src/data/table.ts";
 
-const data = new URL("../../examples/data/", import.meta.url).pathname;
+const data = fileURLToPath(new URL("../../examples/data/", import.meta.url));
 
 describe("the example data, counted as their README counts them", () => {
   const classes = (file: string, target: string) => {

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { readCsv } from "../../src/data/files.ts";
 import { inspect } from "../../src/data/inspect.ts";
@@ -7,7 +8,7 @@ import { columnOf, type Table, tableOf } from "../../src/data/table.ts";
 import { fitTarget, inferTask } from "../../src/data/target.ts";
 import { normal } from "../../src/random.ts";
 
-const data = new URL("../../examples/data/", import.meta.url).pathname;
+const data = fileURLToPath(new URL("../../examples/data/", import.meta.url));
 const gauss = (n: number, stream: number) => Array.from({ length: n }, (_, i) => normal([8, 9], i, stream));
 
 function look(table: Table, target: string, share = 0.2) {

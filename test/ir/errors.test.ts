@@ -1,4 +1,5 @@
 /** Errors teach: what, with which shapes, where, and what to do about it. */
+import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { userFrame } from "../../src/ir/fail.ts";
 import { topo } from "../../src/ir/graph.ts";
@@ -163,7 +164,7 @@ describe("where", () => {
     expect(new Set(nodes.map((t) => t.origin)).size).toBe(1);
   });
 
-  const here = new URL("../../src/ir/fail.ts", import.meta.url).pathname;
+  const here = fileURLToPath(new URL("../../src/ir/fail.ts", import.meta.url));
   test("frames of the library, of Node and of packages are no user's", () => {
     const frames = [
       "Error",
