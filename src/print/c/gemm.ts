@@ -4,12 +4,14 @@
  * and what is copied to panels first (gemm/plan.ts).
  */
 import type { Step, Strides } from "../../compile/program.ts";
+import { type Idle, idleTiles } from "./gemm/asks.ts";
+import { panelsOf } from "./gemm/cut.ts";
 import { dotCycles, dots, dotsFit } from "./gemm/dots.ts";
 import { type Kernel, transposeKernel } from "./gemm/kernels.ts";
 import { flip, type Normal, normalise, tables } from "./gemm/normal.ts";
 import { packingB, panelVectors, plan, transposeCycles } from "./gemm/plan.ts";
 import { type Form, indent } from "./gemm/text.ts";
-import { cutOf, type Idle, idleTiles, panelOf, tiles } from "./gemm/tiles.ts";
+import { panelOf, tiles } from "./gemm/tiles.ts";
 import { vector, vectorPrelude } from "./gemm/vector.ts";
 import { multiplyAdds } from "./types.ts";
 
@@ -115,7 +117,7 @@ export function printPacking(gemm: Gemm): { text: string; bytes: number; panels:
   const g = normalise({ ...gemm, packed: true });
   if (!packable(g)) return undefined;
   const v = vector(g.dtype, g.lanes);
-  const { deep, wide, padded } = cutOf(g, v, panelVectors(g, v));
+  const { deep, wide, padded } = panelsOf(g, v, panelVectors(g, v));
   const before = new Map<string, string>();
   const use = (k: Kernel) => {
     before.set(k.name, `${k.declaration}\n`);

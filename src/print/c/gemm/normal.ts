@@ -93,6 +93,12 @@ export const rowAt = (i: string, { row, fold }: Axes): string =>
 export const offsetOf = (i: number, { row, fold }: Axes): number =>
   fold ? Math.floor(i / fold.rows) * fold.step + (i % fold.rows) * row : i * row;
 
+/** Where a matrix begins in each pass, and in each block of k; with a table of offsets that is a place in the table. */
+export const passAt = (g: Normal, side: "a" | "b"): string =>
+  side.toUpperCase() + g.passes.map((s, d) => ` + p${d} * ${s[side]}`).join("");
+export const blockAt = (g: Normal, side: "a" | "b"): string =>
+  passAt(g, side) + (g[side].table ? "" : ` + ${at("k0", side === "a" ? g.a.col : g.b.row)}`);
+
 /** The tables of offsets that the normal form names, as text. */
 export const tables = (g: Normal): string =>
   (["a", "b"] as const)
