@@ -10,18 +10,8 @@ export * as random from "./random.ts";
 export type { Backend, BackendName, Executable, Known, Limiter, Limits, Load, Memory, Spent } from "./run/backend.ts";
 export type { Finding, Operand } from "./run/explain.ts";
 export { evaluate, jit } from "./run/jit.ts";
-export {
-  type Footprint,
-  type Loop,
-  type LoopOptions,
-  type Result,
-  Run,
-  type RunOptions,
-  type Step,
-  type Taken,
-  type Traced,
-  type Values,
-} from "./run/run.ts";
+export type { Loop, LoopOptions, Result, Step, Taken, Traced, Values } from "./run/loop.ts";
+export { type Footprint, Run, type RunOptions } from "./run/run.ts";
 export { backendNames, type Selected, selectBackend } from "./run/select.ts";
 /** map, leaves and paths over plain objects and arrays. */
 export * as tree from "./tree.ts";

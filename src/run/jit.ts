@@ -3,7 +3,8 @@ import { fail, shown } from "../ir/fail.ts";
 import { checkOptions } from "../ir/options.ts";
 import { Value } from "../ir/value.ts";
 import * as tree from "../tree.ts";
-import { type Loop, type LoopOptions, Run, type RunOptions, type Values } from "./run.ts";
+import type { Loop, LoopOptions, Values } from "./loop.ts";
+import { Run, type RunOptions } from "./run.ts";
 
 type Nothing = Record<string, never>;
 

@@ -6,7 +6,8 @@
 import { Value } from "../ir/value.ts";
 import type { Module } from "../nn/index.ts";
 import type { Optimizer, TracedState } from "../optim/index.ts";
-import type { Loop, LoopOptions, Run, RunOptions } from "../run/run.ts";
+import type { Loop, LoopOptions } from "../run/loop.ts";
+import type { Run, RunOptions } from "../run/run.ts";
 import * as tree from "../tree.ts";
 import type { Model } from "./checkpoint.ts";
 import type { Examples } from "./examples.ts";

@@ -1,7 +1,7 @@
 /** The calls of a training's programs, and what they are fed: all of it follows from where the training is. */
 import { Value, value } from "../ir/value.ts";
 import { foldIn, key } from "../random.ts";
-import type { Loop } from "../run/run.ts";
+import type { Loop } from "../run/loop.ts";
 import * as tree from "../tree.ts";
 import type { Plan, Position } from "./plan.ts";
 import type { Accumulating, Rates, Rows } from "./step.ts";

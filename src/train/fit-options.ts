@@ -2,7 +2,8 @@
 import type { Module, Params, State } from "../nn/index.ts";
 import type { Optimizer, Schedule } from "../optim/index.ts";
 import type { BackendName } from "../run/backend.ts";
-import type { Footprint, LoopOptions, RunOptions } from "../run/run.ts";
+import type { LoopOptions } from "../run/loop.ts";
+import type { Footprint, RunOptions } from "../run/run.ts";
 import type { EarlyStopping, Every } from "./check.ts";
 import type { Best, Entry } from "./checkpoint.ts";
 import type { Data } from "./examples.ts";

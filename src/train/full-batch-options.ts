@@ -6,7 +6,7 @@ import { input, type Tensor } from "../ir/tensor.ts";
 import type { Value } from "../ir/value.ts";
 import type { Method } from "../minimize/index.ts";
 import { apply, type Module } from "../nn/index.ts";
-import type { Traced } from "../run/run.ts";
+import type { Traced } from "../run/loop.ts";
 import * as tree from "../tree.ts";
 import { count, requireLoss, requireMetrics, requireModel, requireNet, requireObject, rowsOf } from "./check.ts";
 import type { Examples, Resident } from "./examples.ts";

@@ -5,7 +5,8 @@ import { size } from "../ir/shape.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { Value, value } from "../ir/value.ts";
 import type { Module } from "../nn/index.ts";
-import { type Loop, Run, type RunOptions } from "../run/run.ts";
+import type { Loop } from "../run/loop.ts";
+import { Run, type RunOptions } from "../run/run.ts";
 import {
   requireData,
   requireLoss,

@@ -7,7 +7,8 @@ import type { Tensor } from "../ir/tensor.ts";
 import { type Value, value } from "../ir/value.ts";
 import { apply, type Module } from "../nn/index.ts";
 import { foldIn, integer, key } from "../random.ts";
-import { type Result, Run, type RunOptions } from "../run/run.ts";
+import type { Result } from "../run/loop.ts";
+import { Run, type RunOptions } from "../run/run.ts";
 import { requireModel, requireNet, requireObject } from "./check.ts";
 import type { Model } from "./checkpoint.ts";
 

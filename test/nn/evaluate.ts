@@ -1,7 +1,8 @@
 /** What tests of mathematics need: a function of Tensors called with numbers, and slopes that no gradient rule made. */
 import { Value, value } from "../../src/ir/value.ts";
 import type { BackendName } from "../../src/run/backend.ts";
-import { Run, type Traced, type Values } from "../../src/run/run.ts";
+import type { Traced, Values } from "../../src/run/loop.ts";
+import { Run } from "../../src/run/run.ts";
 import * as tree from "../../src/tree.ts";
 
 /** f on Values: one step of a run without state. */

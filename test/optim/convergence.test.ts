@@ -20,7 +20,8 @@ import {
 } from "../../src/optim/index.ts";
 import { type Problem, problems, quadratic } from "../../src/problems/index.ts";
 import { key, normal } from "../../src/random.ts";
-import { type LoopOptions, Run, type Values } from "../../src/run/run.ts";
+import type { LoopOptions, Values } from "../../src/run/loop.ts";
+import { Run } from "../../src/run/run.ts";
 import { leaves, map } from "../../src/tree.ts";
 import { backends } from "../backends.ts";
 

@@ -1,9 +1,10 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { value } from "../../../src/ir/index.ts";
+import type { Step } from "../../../src/run/loop.ts";
 import { nativeBackend } from "../../../src/run/native/backend.ts";
 import { probeCompiler } from "../../../src/run/native/compiler.ts";
 import { alwaysThreads, type Threads } from "../../../src/run/native/threads.ts";
-import { Run, type Step } from "../../../src/run/run.ts";
+import { Run } from "../../../src/run/run.ts";
 
 const tiny = () => [1e-310].map((x) => x * 0.5)[0]; // not a constant that the host could fold
 

@@ -20,6 +20,7 @@ import { apply, checkpoint, crossEntropy, gpt, init, linear, relu, sequential } 
 import { accumulator, adamW, chain, clipGlobalNorm, update } from "../../../src/optim/index.ts";
 import type { Known, Load } from "../../../src/run/backend.ts";
 import { jit } from "../../../src/run/jit.ts";
+import type { LoopOptions } from "../../../src/run/loop.ts";
 import { nativeBackend } from "../../../src/run/native/backend.ts";
 import { storedObject } from "../../../src/run/native/cache.ts";
 import { type Compiler, probeCompiler } from "../../../src/run/native/compiler.ts";
@@ -28,7 +29,7 @@ import { modulesOf } from "../../../src/run/native/modules.ts";
 import { type Entry, keepProgram, programKey, storedProgram } from "../../../src/run/native/programs.ts";
 import { alwaysThreads } from "../../../src/run/native/threads.ts";
 import { unitFor } from "../../../src/run/native/tiles.ts";
-import { type LoopOptions, Run } from "../../../src/run/run.ts";
+import { Run } from "../../../src/run/run.ts";
 import * as tree from "../../../src/tree.ts";
 
 // Somebody may be writing in the sources while this runs; what is kept is still of what this process has loaded.
