@@ -23,5 +23,8 @@ export default defineConfig({
     // Against what hangs. A test that compiles C takes seconds by itself, and many times that on a machine with other work.
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // A machine that stands still for a moment must not hold up a change: there a test has a second go, which is told.
+    retry: process.env.CI ? 1 : 0,
+    reporters: ["default", "./test/house/second-go.ts"],
   },
 });

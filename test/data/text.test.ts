@@ -28,6 +28,7 @@ describe("parseText", () => {
         const bytes = Uint8Array.from([...utf8(before), 0xff, ...utf8(after)]);
         expect(() => parseText(bytes)).toThrow(`byte ${utf8(before).length} (0xFF)`);
       }),
+      { seed: 1 },
     );
   });
 });

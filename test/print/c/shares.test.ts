@@ -9,7 +9,7 @@ import { compiler } from "../../run/native/child.ts";
 
 // In every step two bands are shared, with no wait between them, as bands that do not need each other are. Each block is
 // counted; at the end of a step each must have been taken once. With `held` the first block of the last member is not done
-// before all others of its band are: they have to be taken by somebody else. It gives up after three seconds or four.
+// before all others of its band are: they have to be taken by somebody else. It gives up after half a minute.
 const TEXT = `#include <time.h>
   ${barrier}
   ${shares(2)}
@@ -28,7 +28,7 @@ const TEXT = `#include <time.h>
         for (long block; (block = dh_next(job->shares, band, job->blocks[band], id, members, s)) >= 0; first = 0) {
           if (job->held && first && members > 1)
             for (const time_t begun = time(0); __atomic_load_n(&job->done[band], __ATOMIC_RELAXED) < job->blocks[band] - 1;) {
-              if (time(0) > begun + 3) { __atomic_fetch_add(&job->wrong, 1, __ATOMIC_RELAXED); break; }
+              if (time(0) > begun + 30) { __atomic_fetch_add(&job->wrong, 1, __ATOMIC_RELAXED); break; }
               sched_yield();
             }
           __atomic_fetch_add(&job->taken[band][block], 1, __ATOMIC_RELAXED);
