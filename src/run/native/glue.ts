@@ -73,29 +73,34 @@ static napi_value dh_number(napi_env env, uintptr_t n) {
 
 // ---- memory: every block of this process, so that a stale or foreign address is refused instead of followed ----
 
-// DH_PAGE is a multiple of every page size there is; what is never touched costs nothing.
+// DH_PAGE is a multiple of every page size there is; what is never touched costs nothing. Before and behind a block lies one
+// that belongs to it: where all but some lanes of a load are masked by constants, gcc 12 reads the whole vector.
 enum { DH_PAGE = 65536, DH_HUGE = 2 << 20 };
 struct dh_block { char *at; size_t bytes, mapped; napi_env owner; struct dh_block *next; };
 static struct dh_block *dh_blocks;
 static pthread_mutex_t dh_blocks_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void dh_unmap(struct dh_block *block) { munmap(block->at - DH_PAGE, block->mapped + 2 * DH_PAGE); }
 
 static napi_value dh_alloc(napi_env env, napi_callback_info info) {
   ARGUMENTS(1, "alloc(bytes)");
   uintptr_t bytes;
   if (!dh_positive(env, argv[0], &bytes)) FAIL("alloc: the size must be a positive whole number of bytes");
   size_t mapped = (bytes + DH_PAGE - 1) & ~(size_t)(DH_PAGE - 1), pad = mapped >= DH_HUGE ? DH_HUGE : 0;
+  size_t all = mapped + 2 * DH_PAGE + pad;
   struct dh_block *block = malloc(sizeof *block);
   // No MAP_NORESERVE: what the machine can never hold is refused here, where it can be said, instead of killed later.
-  char *p = block ? mmap(0, mapped + pad, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) : MAP_FAILED;
-  if (p == MAP_FAILED) {
+  char *from = block ? mmap(0, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) : MAP_FAILED;
+  if (from == MAP_FAILED) {
     free(block);
     return dh_throw(env, "DOWNHILL_MEMORY", "out of memory");
   }
+  char *p = from + DH_PAGE;
   if (pad) {
-    char *aligned = (char *)(((uintptr_t)p + DH_HUGE - 1) & ~(uintptr_t)(DH_HUGE - 1));
-    if (aligned > p) munmap(p, aligned - p);
-    if (aligned < p + pad) munmap(aligned + mapped, p + pad - aligned);
-    p = aligned;
+    p = (char *)(((uintptr_t)p + DH_HUGE - 1) & ~(uintptr_t)(DH_HUGE - 1));
+    char *begin = p - DH_PAGE, *end = p + mapped + DH_PAGE;
+    if (begin > from) munmap(from, begin - from);
+    if (end < from + all) munmap(end, from + all - end);
 #ifdef MADV_HUGEPAGE
     madvise(p, mapped, MADV_HUGEPAGE);
 #endif
@@ -117,7 +122,7 @@ static napi_value dh_free(napi_env env, napi_callback_info info) {
   if (block) *link = block->next;
   pthread_mutex_unlock(&dh_blocks_lock);
   if (!block) FAIL("free: no block begins at this address");
-  munmap(block->at, block->mapped);
+  dh_unmap(block);
   free(block);
   return 0;
 }
@@ -128,7 +133,7 @@ static void dh_env_ends(void *env) {
   for (struct dh_block **link = &dh_blocks, *block; (block = *link);) {
     if (block->owner != (napi_env)env) { link = &block->next; continue; }
     *link = block->next;
-    munmap(block->at, block->mapped);
+    dh_unmap(block);
     free(block);
   }
   pthread_mutex_unlock(&dh_blocks_lock);

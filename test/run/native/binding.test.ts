@@ -73,6 +73,17 @@ describe.skipIf(!compiler.found)("the binding", () => {
     }
   });
 
+  test("around a block lies memory that is its own, for vectors that are read as a whole at its ends", () => {
+    const { binding } = fixture();
+    for (const bytes of [2 ** 16, 2 ** 21]) {
+      const blocks = [0, 1, 2, 3, 4].map(() => binding.alloc(bytes)).sort((a, b) => a - b);
+      const [kept] = blocks.splice(2, 1) as [number];
+      for (const neighbour of blocks) binding.free(neighbour);
+      expect(binding.resident(kept - 64, bytes + 128)).toBe(0); // throws where a page is not mapped
+      binding.free(kept);
+    }
+  });
+
   // What would end the process without a check. Each is thrown, and the process lives to see the next.
   const wrong = [0, -1, Number.NaN, Infinity, -Infinity, 0.5, 2 ** 53, 1e300, "1", null, undefined, {}, 1n];
   test.each(wrong.map((value) => [value]))("%s is refused as an address", (value) => {
