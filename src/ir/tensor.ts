@@ -3,7 +3,7 @@
  * the line, what is written in those and so has no gradient rule to get wrong. More of that in math.ts.
  */
 import { type DType, isFloat } from "./dtype.ts";
-import { fail, modulePath, where as place, type Trail, trail, userLine } from "./fail.ts";
+import { fail, modulePath, where as place, shown, type Trail, trail, userLine } from "./fail.ts";
 import {
   type Binary,
   type Elementwise,
@@ -317,7 +317,7 @@ export class Tensor {
     return this.mul(this);
   }
   sub(b: Like): Tensor {
-    return this.add(b instanceof Tensor ? b.neg() : -b);
+    return this.add(typeof b === "number" ? -b : lift(b, this.dtype).neg());
   }
   /** The smaller one. */
   min(b: Like): Tensor {
@@ -487,6 +487,7 @@ export const literal = (v: Value): Tensor => new Tensor("literal", [], v, v.shap
 /** A number as a tensor of that dtype. Throws where it is not one: no dtype is changed, and no fraction dropped, silently. */
 export function lift(x: Like, d: DType): Tensor {
   if (x instanceof Tensor) return x;
+  if (typeof x !== "number") fail(`expected a tensor or a number, got ${shown(x)}`);
   if (isFloat(d)) return scalar(x, d);
   if (!Number.isInteger(x))
     fail(`${x} is not of dtype ${d}, which the other operand has`, `cast that first: x.cast("f32")`);

@@ -14,6 +14,7 @@ import * as tree from "../tree.ts";
 import type { Executable, Memory, Places } from "./backend.ts";
 import { copyIn, copyOut, residentOf } from "./copy.ts";
 import { explain, type Finding } from "./explain.ts";
+import { blame, noting } from "./feeds.ts";
 import { check } from "./indices.ts";
 import { type Loaded, load } from "./load.ts";
 import type { Run } from "./run.ts";
@@ -94,13 +95,16 @@ export class Loop<S, F, D, O> {
    * what a call gave that nobody reads any more: its arrays are written again where they are as long as they have to be,
    * for JavaScript lets those of thousands of short calls lie for long.
    *
-   * Throws where a feed does not fit, or holds an index that is out of range.
+   * Throws where a feed is missing or does not fit, or holds an index that is out of range.
    */
   async take(steps: number, feeds: Values<F>, earlier?: Taken<O>): Promise<Taken<O>> {
     if (!(Number.isInteger(steps) && steps >= 0)) fail(`run: cannot take ${steps} steps`);
     const values = tree.paths<Value>(feeds);
     for (const [path, v] of values) {
-      if (!(v instanceof Value)) fail(`run: feed ${path} must be a Value`, "make one with value(shape, numbers)");
+      if (!(v instanceof Value)) {
+        const what = path ? `feed ${path}` : "what a loop is fed";
+        fail(`run: ${what} must be a Value, got ${shown(v)}`, "make one with value(shape, numbers)");
+      }
       if (v.shape[0] !== steps) fail(`run: feed ${path} is ${v}; its first axis must be the ${steps} steps`);
     }
     const variant = this.variant(feeds, values);
@@ -195,7 +199,7 @@ export class Loop<S, F, D, O> {
     };
     const feed = inputsOf(feeds, 1);
     const data = inputsOf(this.data, 0);
-    const result = entering(() => this.step(state.tree, feed.traced, data.traced));
+    const result = this.traced(state.tree, feed.traced, data.traced, feeds);
     checkResult(result);
     const next = result.state === undefined ? state.inputs : nextState(state.tree, result.state);
     const outputs = tree.leaves<Tensor>(result.output);
@@ -224,6 +228,17 @@ export class Loop<S, F, D, O> {
     const workspace = this.run.workspace(executable.bytes);
     const places = { state: this.run.place, workspace, resident, feeds: [], outputs: [] };
     return { ...loaded, feeds: feed.inputs, outputs, output: result.output, capacity: 0, places };
+  }
+
+  /** The step in tensors. */
+  private traced(state: Traced<S>, feed: Traced<F>, data: Traced<D>, given: Values<F>): Result<S, O> {
+    const { fed, missing } = noting(feed);
+    try {
+      return entering(() => this.step(state, fed, data));
+    } catch (error) {
+      const earlier = [...this.variants.values()].flatMap((v) => v.feeds);
+      return blame(error, missing, tree.leaves<Value>(given), earlier);
+    }
   }
 
   /** Copies the data to where the program is, and lets go of what was given. */

@@ -63,6 +63,12 @@ const refused: Record<string, [() => unknown, string]> = {
     () => i.mul(0.5),
     '0.5 is not of dtype i32, which the other operand has\n  hint: cast that first: x.cast("f32")',
   ],
+  "nothing as an operand": [() => x.add(undefined as never), "expected a tensor or a number, got undefined"],
+  "nothing to subtract": [() => x.sub(undefined as never), "expected a tensor or a number, got undefined"],
+  "numbers of the host as an operand": [
+    () => x.mul(value([2], [1, 2]) as never),
+    "expected a tensor or a number, got a Value f32[2]",
+  ],
   "arithmetic with a bool": [() => condition.add(condition), "add: bool[2,3] is bool"],
   "a sum of bools": [() => condition.sum(), 'sum: bool[2,3] is bool\n  hint: cast it first: x.cast("f32")'],
   "bits of floats": [() => x.xor(x), "xor: f32[2,3] is not u32"],

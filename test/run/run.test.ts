@@ -226,6 +226,52 @@ describe("refusals", () => {
     await expect(taking(3, { ...feeds(3), x: 5 })).rejects.toThrow(
       /feed x must be a Value.*\n.*value\(shape, numbers\)/,
     );
+    await expect(taking(3, undefined)).rejects.toThrow("run: what a loop is fed must be a Value, got undefined");
+  });
+
+  test("a feed that the step reads and the call has not, with its shape where that is known", async () => {
+    const { x, y } = feeds(3);
+    await expect(taking(3, { x })).rejects.toThrow(
+      /^run: the step reads feed y, which this call has not: .*undefined.*\n.*y: value\(\[3, …\], numbers\).*\n {2}at test\/run\/run\.test\.ts:\d+$/,
+    );
+    await expect(taking(3, {})).rejects.toThrow("run: the step reads feed x, which");
+    await expect(taking(3, {})).rejects.toThrow("x: value([steps, …], numbers)");
+
+    const loop = (await start()).loop((s: Weights, f: { x: Tensor; batch: { at: Tensor; y: Tensor } }) => {
+      const { at, y } = f.batch;
+      return { output: f.x.matmul(s.w).gather(at).sub(y) };
+    });
+    const at = value(
+      [3, 8],
+      [...Array(24).keys()].map((k) => k % 8),
+      "i32",
+    );
+    const { steps } = await loop.take(3, { x, batch: { at, y } });
+    expect(steps).toBe(3);
+    const lacking = (part: object) => loop.take(3, part as { x: Value; batch: { at: Value; y: Value } });
+    await expect(lacking({ x, batch: { y } })).rejects.toThrow(
+      /the step reads feed batch\.at, .*\n {2}hint: calls before had batch\.at: value\(\[3, 8\], numbers, "i32"\)\n/,
+    );
+    await expect(lacking({ x, batch: { at } })).rejects.toThrow(
+      "calls before had batch.y: value([3, 8, 1], numbers)\n",
+    );
+    await expect(lacking({ x, batch: {} })).rejects.toThrow("the step reads feeds batch.at, batch.y, which");
+    await expect(lacking({ x })).rejects.toThrow("calls before had batch.at: value([3, 8]");
+  });
+
+  test("a feed that a step can do without is none that is missing, and other errors stay as they are", async () => {
+    const run = await start();
+    type Fed = { x: Tensor; mask?: Tensor; list: Tensor[] };
+    const loop = run.loop((s: Weights, { x, mask = x.le(0).cast("f32"), list }: Fed) => {
+      if (list[1]) throw new TypeError("no list is as long");
+      return { output: x.mul(mask).matmul(list.length ? s.w.mul(list[0]!) : s.w) };
+    });
+    const { x } = feeds(3);
+    const fed = (list: Value[]) => loop.take(3, { x, list } as unknown as Parameters<typeof loop.take>[1]);
+    expect((await fed([])).output.shape).toEqual([3, 8, 1]);
+    const one = value([3], [1, 2, 3]);
+    expect((await fed([one])).output.shape).toEqual([3, 8, 1]);
+    await expect(fed([one, one])).rejects.toThrow(/^no list is as long$/);
   });
 
   test.each([0, -2, 1.5, Number.NaN, 257, "two"])("%s threads", async (threads) => {
