@@ -18,11 +18,11 @@ export default defineConfig({
   resolve: { alias },
   test: {
     include: ["test/**/*.test.ts"],
-    globalSetup: "test/house/cache.ts",
+    globalSetup: "test/house/folder.ts",
     pool: "forks", // a native program runs in the test's process: a crash takes one file with it, not the run
     // Against what hangs. A test that compiles C takes seconds by itself, and many times that on a machine with other work.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
     // A machine that stands still for a moment must not hold up a change: there a test has a second go, which is told.
     retry: process.env.CI ? 1 : 0,
     reporters: ["default", "./test/house/second-go.ts"],

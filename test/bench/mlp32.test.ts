@@ -43,7 +43,7 @@ function weights({ seed, shape, fanIn, first }: Spec): Value {
 const apart = (a: ArrayLike<number>, b: readonly number[]) => Math.max(...b.map((x, k) => Math.abs(a[k]! - x)));
 
 describe.each(backends)("losses from PyTorch's weights, %s", (backend) => {
-  test("20 steps of MLP-32", { timeout: 60_000 }, async () => {
+  test("20 steps of MLP-32", async () => {
     const { steps, tensors, f32 } = golden.mlp32;
     const { w1, b1, w2, b2, x, labels } = tensors as Record<"w1" | "b1" | "w2" | "b2" | "x" | "labels", Spec>;
     const dense = (w: Spec, b: Spec) => ({ weight: weights(w), bias: weights(b) });

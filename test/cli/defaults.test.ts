@@ -19,7 +19,7 @@ const least: readonly [file: string, target: string, least: number, ...more: str
 ];
 
 describe.each(least)("%s", (file, target, wanted, ...more) => {
-  test(`${["--target", target, ...more].join(" ")}: at least ${wanted}`, { timeout: 120_000 }, async () => {
+  test(`${["--target", target, ...more].join(" ")}: at least ${wanted}`, async () => {
     const argv = ["train", data(file), "--target", target, "--json", "--quiet", ...more];
     const { code, out } = await downhill(argv);
     expect(code).toBe(0);

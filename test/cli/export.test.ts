@@ -48,7 +48,7 @@ beforeAll(async () => {
     const { code, err } = await downhill(["train", ...argv]);
     expect({ argv, code, err }).toEqual({ argv, code: 0, err: "" });
   }
-}, 60_000);
+});
 
 const exported = async (...argv: string[]) => {
   const said = await downhill(["export", ...argv]);

@@ -18,7 +18,7 @@ beforeAll(() => {
     encoding: "utf8",
   });
   if (status !== 0) throw new Error(stderr);
-}, 60_000);
+});
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const { exports } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {

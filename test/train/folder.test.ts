@@ -384,5 +384,5 @@ describe.each(probeCompiler().found ? ["js", "native"] : ["js"])("killed with -9
     const entries = (folder: string) =>
       readJournal(folder).flatMap(({ time: _, ...e }) => (e.event === "entry" ? [e] : []));
     expect(entries(path)).toEqual(entries(alone));
-  }, 120_000);
+  });
 });

@@ -77,7 +77,7 @@ describe.skipIf(!hasNative)("2,000 steps stay on the reference's curve", () => {
   test.each([
     ["an MLP", mlp(), 1e-5, 0.2],
     ["a GPT", language(), 0.005, 2.5],
-  ] as const)("%s", { timeout: 120_000 }, async (_, job, within, end) => {
+  ] as const)("%s", async (_, job, within, end) => {
     const compiler = probeCompiler();
     if (!compiler.found) throw new Error(compiler.reason);
     const native = nativeBackend(compiler, alwaysThreads);

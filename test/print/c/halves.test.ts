@@ -134,14 +134,14 @@ int main(void) {
 }
 
 /** C of each case; undefined where the system gives no tiles. */
-function run(target: Target, unit: Bf16, list: readonly Case[], inputs: readonly (readonly Float32Array[])[]) {
+async function run(target: Target, unit: Bf16, list: readonly Case[], inputs: readonly (readonly Float32Array[])[]) {
   const gemms = list.map((g, i): Bf16Gemm => ({ ...g, name: `dh_p${i}`, lanes: target.lanes, unit }));
   const bytes = list.flatMap(({ stored }, i) =>
     [stored.a, stored.b].map((s, o) => new Uint8Array(inMemory(inputs[i]![o]!, s).buffer)),
   );
   let output: Buffer;
   try {
-    output = runProgram(target, program(gemms), Buffer.concat(bytes), "-O2");
+    output = await runProgram(target, program(gemms), Buffer.concat(bytes), "-O2");
   } catch (error) {
     if ((error as { status?: number }).status === 42) return undefined;
     throw error;
@@ -184,9 +184,9 @@ const units = targets.flatMap((target) => {
 });
 
 describe.skipIf(units.length === 0)("products of halves (needs a C compiler)", () => {
-  test.each(units)("$name: any shape and any layout", ({ target, unit }) => {
+  test.each(units)("$name: any shape and any layout", async ({ target, unit }) => {
     const list = posedFor(unit);
-    const outputs = run(
+    const outputs = await run(
       target,
       unit,
       list.map(({ g }) => g),
@@ -201,7 +201,7 @@ describe.skipIf(units.length === 0)("products of halves (needs a C compiler)", (
     expect(errors.filter((g) => !(g.error <= Math.min(1e-5, (terms(g.sum) + 1) * 2 ** -24)))).toEqual([]);
   });
 
-  test.each(units)("$name: rows by themselves give the same bits", (u) => {
+  test.each(units)("$name: rows by themselves give the same bits", async (u) => {
     const [m, n, k] = [70, 50, 700];
     const [A, B] = [numbers(m * k, 1), numbers(k * n, 2)];
     const cuts = [0, 1, 17, 32, 64, m];
@@ -209,7 +209,7 @@ describe.skipIf(units.length === 0)("products of halves (needs a C compiler)", (
     const rows = (count: number) => ({ ...product(count, n, k, "ntn"), whole: { m, n } });
     const all = [m, ...parts.map(({ from, to }) => to - from)].map(rows);
     const inputs = parts.map(({ from, to }) => [A.slice(from * k, to * k), B]);
-    const [whole, ...cut] = run(u.target, u.unit, all, [[A, B], ...inputs]) ?? [];
+    const [whole, ...cut] = (await run(u.target, u.unit, all, [[A, B], ...inputs])) ?? [];
     expect(cut.flatMap((x) => [...x])).toEqual([...(whole ?? [])]);
   });
 });

@@ -1,10 +1,11 @@
 /**
  * Runs printed C as a program of its own: the system's compiler, a temporary folder, binary in and binary out.
  */
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { kernelLibrary } from "../../../src/print/c/gemm/library.ts";
 
 /** A way to compile: which vectors the text may use, and which machine it is compiled for. */
@@ -14,6 +15,8 @@ export type Target = {
   readonly lanes: number;
   readonly flags: readonly string[];
 };
+
+const execute = promisify(execFile);
 
 const mathFlags = ["-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fopenmp-simd"];
 
@@ -43,19 +46,29 @@ export const targets: readonly Target[] = ["cc", "clang"].flatMap((cc) => {
   ];
 });
 
-/** Compiles `source` with the flags of the native backend, feeds it `input` and returns what it writes. */
-export function runProgram(target: Target, source: string, input: Uint8Array, optimise: "-O2" | "-O3"): Buffer {
+/**
+ * Compiles `source` with the flags of the native backend, feeds it `input` and returns what it writes. `optimise` is for
+ * what was printed; what that calls of the library of kernels is compiled as for a product on this machine, and for what
+ * this machine would not use only as far as it takes to be right.
+ */
+export async function runProgram(
+  target: Target,
+  source: string,
+  input: Uint8Array,
+  optimise: "-O1" | "-O2" | "-O3",
+): Promise<Buffer> {
   const folder = mkdtempSync(join(tmpdir(), "downhill-test-"));
+  const compile = (...rest: string[]) => execute(target.cc, [...target.flags, ...mathFlags, "-w", ...rest]);
+  const kernels = (["f32", "f64"] as const).flatMap((dtype) => kernelLibrary(dtype, target.lanes, 1, source));
   try {
-    // What it calls of the library of kernels goes with it.
-    const kernels = (["f32", "f64"] as const).flatMap((dtype) => kernelLibrary(dtype, target.lanes, 1, source));
-    const units = [source, ...kernels].map((text, i) => {
-      const file = join(folder, `${i}.c`);
+    const objects = [source, ...kernels].map(async (text, i) => {
+      const [file, object] = ["c", "o"].map((end) => join(folder, `${i}.${end}`)) as [string, string];
       writeFileSync(file, text);
-      return file;
+      await compile(i === 0 ? optimise : target === targets[0] ? "-O2" : "-O1", "-c", file, "-o", object);
+      return object;
     });
     const program = join(folder, "main");
-    execFileSync(target.cc, [optimise, ...target.flags, ...mathFlags, "-w", ...units, "-o", program, "-lm"]);
+    await compile(...(await Promise.all(objects)), "-o", program, "-lm");
     return execFileSync(program, { input, maxBuffer: 1 << 30 });
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -43,11 +43,8 @@ int main(void) {
 `;
 
 describe.skipIf(targets.length === 0)("roots of vectors (needs a C compiler)", () => {
-  test.each(targets)(
-    "$name",
-    (target) => {
-      expect(runProgram(target, source, new Uint8Array(), "-O3").readUInt32LE(0)).toBe(0);
-    },
-    60_000,
-  );
+  test.each(targets)("$name", async (target) => {
+    const wrong = await runProgram(target, source, new Uint8Array(), "-O3");
+    expect(wrong.readUInt32LE(0)).toBe(0);
+  });
 });

@@ -33,7 +33,7 @@ describe.skipIf(!compiler.found)("the library of kernels (needs a C compiler)", 
     const both = openLibraries(compiler, calledBy([product("f32"), product("f64")], compiler));
     expect(both.note.startsWith(single.note)).toBe(true);
     expect(both.note.split("\n")).toHaveLength(3);
-  }, 60_000);
+  });
 
   test("a program without products needs none", () => {
     expect(openLibraries(compiler, calledBy(["void dh_run(void) {}"], compiler))).toEqual({ note: "", link: [] });
@@ -73,7 +73,7 @@ describe.skipIf(!compiler.found)("an open library (needs a C compiler)", () => {
     await opened(undefined);
     await opened(undefined);
     expect(kernelLibrary).toHaveBeenCalledTimes(4);
-  }, 60_000);
+  });
 });
 
 describe("the file that prints the library", () => {

@@ -91,7 +91,7 @@ describe.skipIf(!compiler.found)("NativeBlock", () => {
       console.log(most < 2 ** 30 ? "flat" : most);`;
     const { status, out } = await child(program);
     expect({ status, out }).toEqual({ status: 0, out: "flat\n" });
-  }, 30_000);
+  });
 
   test("a thread's memory goes with the thread", async () => {
     const program = `
