@@ -43,7 +43,8 @@ const cases: Case[] = [
     product(33, 20, 40, layout, "f64"),
   ]),
   product(261, 130, 600, "tnn"), // tiles that pack A, and B
-  product(262, 200, 390, "nnn"), // A stays in the cache for the parts, not for the whole
+  product(262, 700, 390, "nnn"), // A stays in the cache for the parts, not for the whole, whose B comes from far
+  { ...product(40, 530, 520, "ntn"), a: 1 << 18 }, // B comes from far for few rows at a time: not one fits, so far apart
   product(300, 70, 390, "ttn"), // parts of many rows compute Cᵀ, and one of few does not
   product(270, 40, 60, "ttn", "f64"),
   product(40, 129, 70, "ttn"),

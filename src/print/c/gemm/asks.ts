@@ -1,7 +1,7 @@
 /**
  * What tiles ask for while they compute: memory that is read after them, where no prefetcher of the machine would have it.
- * The next block of B, the next rows of A, its next block, or places that the caller lists. Each call asks for two lines
- * every few steps of k (tile-kernels.ts); which these are is two arguments of the call.
+ * The next block of B or the next of its panels, the next rows of A, its next block, or places that the caller lists. Each
+ * call asks for two lines every few steps of k (tile-kernels.ts); which these are is two arguments of the call.
  */
 import { type Cut, cutOf } from "./cut.ts";
 import { blockAt, type Normal, passAt, rounds, rowAt } from "./normal.ts";
@@ -50,7 +50,8 @@ export type Idle = { readonly calls: number; readonly bytes: number };
 export function idleTiles(g: Normal, p: Plan): Idle {
   const cut = cutOf(g, p);
   const canAsk = p.sets === 1 && p.vectors > 1 && !g.a.table && !g.b.table && !g.a.fold;
-  if (!canAsk || p.packA || fetchesA(cut) || fetchesB(cut) || fetchesNext(cut)) return { calls: 0, bytes: 0 };
+  const asks = p.packA || fetchesA(cut) || fetchesB(cut) || cut.far || fetchesNext(cut);
+  if (!canAsk || asks) return { calls: 0, bytes: 0 };
   const calls = rounds(g.passes) * Math.ceil(g.k / cut.deep) * Math.ceil(g.n / cut.wide) * Math.ceil(g.m / p.rows);
   return { calls, bytes: timesOf(cut) * line };
 }
@@ -74,6 +75,10 @@ function asksAt(cut: Cut, i: string, j: string): Ask[] {
     strided(`${j} + ${chunks * wide} >= j1`, from, `(j1 - 1 - ${j}) / ${wide}`, g.a.col);
   }
   if (cut.panelsA === "copy") strided(`${panel} < ${chunks}`, `nextA + ${i}`, panel, g.a.col);
+  if (cut.far) {
+    const turn = `(${i} - i0) / ${p.rows} * ${mostOf(cut) * pair}`;
+    all.push({ when: `${turn} < ${wide} * kn`, from: `nextB + ${turn}`, step: pair });
+  }
   if (fetchesB(cut)) {
     const from = `nextB + (${j} - j0) + ${tile} % ${pairs} * ${pair}`;
     strided(`${i} < ${p.rows * busy}`, from, `${tile} / ${pairs}`, g.b.row);
@@ -114,11 +119,16 @@ export function declared(cut: Cut): { once: string[]; block: string[]; rows: str
     (cut.panelsA === "tile" && cut.broad.count > 1 ? `j1 < ${g.n} ? ${A} : ` : "") +
     (g.k > deep ? `k0 + kn < ${g.k} ? ${A} + kn * ${g.a.col} : ` : "") +
     `${passAt(g, "a")} + ${g.m}`;
+  // The panel after this one, the first of the next steps of k, or the first of all for the next rows.
+  const nextPanel =
+    `j1 < ${g.n} ? k0 * ${cut.padded} + j1 * kn : ` +
+    `${g.k > deep ? `k0 + kn < ${g.k} ? (k0 + kn) * ${cut.padded} : ` : ""}0`;
   const rows = `${A} + (i1 < ${g.m} ? ${cut.tall.size} : kn * ${g.a.col} - i0)`;
   return {
     once: g.next ? [`const ${v.type} *const *const end = next + ${g.next.count - 1};`] : [],
     block: [
       ...(fetchesNext(cut) && !g.next ? [`const ${v.type} *nextA = ${nextA};`] : []),
+      ...(cut.far ? [`const ${v.type} *nextB = B + (${nextPanel});`] : []),
       ...(fetchesB(cut) ? [`const ${v.type} *nextB = ${B} + (j1 < ${g.n} ? j1 : kn * ${g.b.row});`] : []),
     ],
     rows: cut.panelsA === "copy" ? [`const ${v.type} *nextA = ${rows};`] : [],

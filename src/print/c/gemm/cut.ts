@@ -4,7 +4,7 @@
  * there is one for the shape, or a copy before.
  */
 import type { Normal } from "./normal.ts";
-import { deepest, type Plan, roomForA, roomForB } from "./plan.ts";
+import { comesFromFar, deepest, type Plan, roomForA, roomForB, rowsThatFit } from "./plan.ts";
 import { blocks } from "./text.ts";
 import { canPack, lieOf, type TileShape } from "./tile-kernels.ts";
 import { type Vector, vector } from "./vector.ts";
@@ -30,6 +30,8 @@ export type Cut = Panels & {
   /** Blocks of B's columns, and of A's rows. */
   readonly broad: Blocks;
   readonly tall: Blocks;
+  /** Panels of B come by for one block of A's rows, which stays in the cache, then for the next; else for all in turn. */
+  readonly far: boolean;
   /** Who makes the panels. */
   readonly panelsA: "none" | "tile" | "copy";
   readonly panelsB: "none" | "tile" | "copy" | "given";
@@ -51,13 +53,18 @@ export function cutOf(g: Normal, p: Plan): Cut {
   const broad = p.keepsA
     ? { size: wide, count: Math.ceil(g.n / wide) }
     : blocks(g.n, roomForB(g, v, p.packA) / v.bytes / deep, wide);
-  const tall =
-    panelsA === "copy" ? blocks(g.m, (roomForA / v.bytes / deep / high) * p.rows, p.rows) : { size: g.m, count: 1 };
+  const far = p.keepsA && comesFromFar(g, v);
+  const most = far
+    ? Math.max(p.rows, rowsThatFit(g, v, roomForA))
+    : panelsA === "copy"
+      ? (roomForA / v.bytes / deep / high) * p.rows
+      : g.m;
+  const tall = most < g.m ? blocks(g.m, most, p.rows) : { size: g.m, count: 1 };
   const panelsAtOnce = { none: 0, tile: 1, copy: Math.ceil(tall.size / p.rows) }[panelsA];
   const copiedB = panelsB === "tile" || panelsB === "copy";
   return {
     ...panels,
-    ...{ g, p, v, shape, high, broad, tall, panelsA, panelsB },
+    ...{ g, p, v, shape, high, broad, tall, far, panelsA, panelsB },
     sizeA: panelsAtOnce * high * deep,
     sizeB: copiedB ? Math.ceil(broad.size / wide) * wide * deep : 0,
   };

@@ -63,9 +63,9 @@ export function plan(g: Normal): Plan {
       given: 0,
     })[packB];
   const packsA = !g.a.fold && g.a.row === 1 && g.a.col * v.bytes >= 1024 && g.k > 1;
-  const keepsA = !packsA && fitsA(g, v);
+  const keepsA = !packsA && (comesFromFar(g, v) || g.m <= rowsThatFit(g, v, 384 << 10));
   // Rows a multiple of 4096 bytes apart share one set of the first-level cache, which holds 8 to 12 lines.
-  const most = !keepsA && g.a.col === 1 && (g.a.row * v.bytes) % 4096 === 0 ? 12 : Infinity;
+  const most = g.a.col === 1 && (g.a.row * v.bytes) % 4096 === 0 ? 12 : Infinity;
   // What lies at offsets of a table is walked with one set (gemm/special.ts).
   const turns = g.a.table || (g.b.table && packB === "none") ? 1 : sets;
   const widths =
@@ -95,10 +95,14 @@ export function plan(g: Normal): Plan {
   return { ...best!, sets, packA, packB, keepsA, cycles };
 }
 
-/** Whether a block of A leaves most of a second level of 1 MB or more to others; rows far apart share few sets of it. */
-function fitsA(g: Normal, v: Vector): boolean {
-  const collide = g.a.col === 1 && (g.a.row * v.bytes) % 1024 === 0;
-  return g.m * Math.min(g.k, deepest) * v.bytes < 384 << 10 && (!collide || g.m * g.a.row * v.bytes <= 512 << 10);
+/** Whether B lies in panels, and more of them than a second-level cache holds beside what else a call touches. */
+export const comesFromFar = (g: Normal, v: Vector): boolean => g.packed === true && g.k * g.n * v.bytes > 1 << 20;
+
+/** Rows of A that take less than `room` of a second-level cache of 1 MB or more; rows far apart share few sets of it. */
+export function rowsThatFit(g: Normal, v: Vector, room: number): number {
+  const apart = Math.abs(g.a.row) * v.bytes;
+  const rows = Math.ceil(room / (Math.min(g.k, deepest) * v.bytes)) - 1;
+  return g.a.col === 1 && apart % 1024 === 0 ? Math.min(rows, Math.floor((512 << 10) / apart)) : rows;
 }
 
 /**

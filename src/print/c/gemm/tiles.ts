@@ -3,7 +3,8 @@
  *
  * For a block of k and of columns of B: for the rows of a tile: for the panels of B. Where a block of A stays in the
  * second-level cache, a block of B is one panel, which stays in the first while the rows of A come by; otherwise it is as
- * many as the second level holds, and a tile's share of A stays in the first while they stream past it.
+ * many as the second level holds, and a tile's share of A stays in the first while they stream past it. Panels of B
+ * that come from far come by for one block of rows after the other, so that a block of A always stays.
  *
  * What does not lie as a tile wants it goes to panels in scratch (cut.ts): those of B while the first rows of tiles compute,
  * one of A while the first tile of its rows does, or by a copy before, where no such tile is. What is read next is asked for
@@ -135,18 +136,22 @@ function nest(cut: Cut, { tile, copyA, copyB, copyAllB }: ReturnType<typeof call
   ];
   const copiesB = () => (g.b.col === 1 ? [copyAllB()] : panels((columns, j) => [copyB(columns, j)]));
   const next = declared(cut);
+  const byRows = (lines: readonly string[]) => [
+    `for (dh_long i0 = 0; i0 < ${g.m}; i0 += ${tall.size}) {`,
+    `  const dh_long i1 = i0 + ${least("i0", tall.size, g.m)};`,
+    ...indent(lines),
+    "}",
+  ];
+  const byBlocks = (lines: readonly string[]) => [
+    `for (dh_long k0 = 0; k0 < ${g.k}; k0 += ${deep}) for (dh_long j0 = 0; j0 < ${g.n}; j0 += ${broad.size}) {`,
+    `  const dh_long kn = ${least("k0", deep, g.k)}, j1 = j0 + ${least("j0", broad.size, g.n)};`,
+    ...indent([...(cut.panelsB === "copy" ? copiesB() : []), ...next.block, ...lines]),
+    "}",
+  ];
+  const copiesA = cut.panelsA === "copy" ? [copyA("i0", "i1 - i0"), ...next.rows] : [];
   return [
     ...next.once,
     ...g.passes.map(({ n }, d) => `for (dh_long p${d} = 0; p${d} < ${n}; p${d}++)`),
-    `for (dh_long k0 = 0; k0 < ${g.k}; k0 += ${deep}) for (dh_long j0 = 0; j0 < ${g.n}; j0 += ${broad.size}) {`,
-    `  const dh_long kn = ${least("k0", deep, g.k)}, j1 = j0 + ${least("j0", broad.size, g.n)};`,
-    ...indent(cut.panelsB === "copy" ? copiesB() : []),
-    ...indent(next.block),
-    `  for (dh_long i0 = 0; i0 < ${g.m}; i0 += ${tall.size}) {`,
-    `    const dh_long i1 = i0 + ${least("i0", tall.size, g.m)};`,
-    ...indent(indent(cut.panelsA === "copy" ? [copyA("i0", "i1 - i0"), ...next.rows] : [])),
-    ...indent(indent(rows)),
-    "  }",
-    "}",
+    ...(cut.far ? byRows(byBlocks(rows)) : byBlocks(byRows([...copiesA, ...rows]))),
   ];
 }
