@@ -5,14 +5,14 @@
  *
  * The rule. All begins on one thread. A trial takes some steps on one and some on all, a millisecond of each, in turns. A
  * processor's speed may change by half from one millisecond to the next, so a share on all threads is compared with its
- * neighbours, the shares on one thread just before and after it, and wins its turn if it saves a tenth of their mean.
- * Threads may have slept: a share of theirs that does not save a tenth is followed by another, and the better counts. All
- * threads are taken when they are three turns ahead, because one slow share on one thread is part of two turns; they are
- * dropped when they are two behind, and a turn that takes them half as long again counts for two. After 20 ms they need be
- * only one ahead, or save a third in the first half of a turn. The choice stands for 50 times as long as the trial took, so
- * that trials cost 2 % at most, and no less than 20 ms; after trials that all threads have lost one after the other for up to
- * four times as long. Then it is made again, for a core may have become free. It falls where two shares in a row on all
- * threads were slower than one thread had been; shares are short at first, so that this is soon, and grow while all is well.
+ * neighbours, the shares on one thread just before and after it: it wins its turn if it is faster than both and saves a
+ * tenth of their mean. Threads may have slept: a share of theirs that does not save a tenth is followed by another, and the
+ * better counts. All threads are taken when they are three turns ahead, and dropped when they are two behind, where a turn
+ * that takes them half as long again counts for two. After 20 ms they need be only one ahead, or save a third in the first
+ * half of a turn. The choice stands for 50 times as long as the trial took, so that trials cost 2 % at most, and no less than
+ * 20 ms; after trials that all threads have lost one after the other for up to four times as long. Then it is made again, for
+ * a core may have become free. It falls where two shares in a row on all threads were slower than one thread had been; shares
+ * are short at first, so that this is soon, and grow while all is well.
  *
  * Small steps have little to gain, and lose much while somebody else has a core that a barrier waits for: those of less than
  * half a millisecond are first tried after 100 ms, and those of less than 20 µs, a thread that must be woken taking 30 to 100,
@@ -128,8 +128,7 @@ export class MeasuredThreads implements Threads {
       this.choose("alone", trial, laterUs);
       return;
     }
-    const ratio = trial.together / ((trial.before + alone) / 2); // infinite at the first share
-    if (ratio < Infinity) trial.score += ratio < gain ? 1 : ratio < clear ? -1 : -2;
+    if (trial.together < Infinity) trial.score += counted(trial.together, trial.before, alone);
     const small = trial.alone < smallUs;
     const won = !small && trial.score >= (trial.us < enoughUs ? ahead : 1);
     if (won || small || trial.score <= -behind) this.decide(won, trial);
@@ -162,6 +161,13 @@ export class MeasuredThreads implements Threads {
 }
 
 const begun = (): Trial => ({ mode: "alone", before: 0, together: Infinity, score: 0, alone: Infinity, us: 0 });
+
+/** What a turn counts for all threads: µs per step on them, and before and after it on one thread. */
+function counted(together: number, before: number, after: number): number {
+  const mean = (before + after) / 2;
+  if (together < Math.min(before, after) && together < gain * mean) return 1;
+  return together < clear * mean ? -1 : -2;
+}
 
 /** Always so many, for tests and measurements. */
 export const alwaysThreads = (threads: number): Threads => ({

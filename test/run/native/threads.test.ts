@@ -220,6 +220,13 @@ describe("a machine whose speed changes", () => {
       expect([at, ...[1.3, 1].map((gain) => choice(gain, slowness))]).toEqual([at, 2, 1]);
     }
   });
+
+  test("for a millisecond, again and again: what is slower than a neighbour has won nothing", () => {
+    for (const at of moments) {
+      const slowness = (us: number) => ((us + at) % 6100 < 1000 ? 3 : 1); // every other share on one thread, or on all
+      expect([at, choice(0.95, slowness)]).toEqual([at, 1]);
+    }
+  });
 });
 
 /** Some kinds of trouble, as times as long as in the best of moments; those by chance have a seed. */
@@ -271,7 +278,7 @@ describe("the time lost to the better of one thread and two", () => {
     // Short steps lose 2.3 % by their first tenth of a second on one thread.
     expect(lost(150, 1.3, trouble)).toBeLessThan(0.032);
     expect(lost(700, 1.3, trouble)).toBeLessThan(0.01);
-    expect(lost(12_000, 1.3, trouble)).toBeLessThan(0.05);
+    expect(lost(12_000, 1.3, trouble)).toBeLessThan(0.065);
     for (const alone of [150, 700, 12_000]) expect(lost(alone, 1.1, trouble)).toBeLessThan(0.11); // all of it
     for (const gain of [1, 0.95, 0.85]) {
       expect(lost(150, gain, trouble)).toBeLessThan(0.003);
