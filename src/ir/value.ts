@@ -41,17 +41,23 @@ const blanks = new WeakSet<Value>();
  * network, goes into a run without having been in memory.
  */
 export function zeros<D extends DType>(dtype: D, shape: Shape): Value<D> {
+  const v = lazy(dtype, shape, () => {
+    blanks.delete(v);
+    return new dtypes[dtype].array(size(shape)) as Arrays[D];
+  });
+  blanks.add(v);
+  return v;
+}
+
+/** A Value whose numbers are made, or looked for, when somebody asks for them. */
+export function lazy<D extends DType>(dtype: D, shape: Shape, make: () => Arrays[D]): Value<D> {
   const v = new Value(dtype, shape, new dtypes[dtype].array(0) as Arrays[D]);
   let data: Arrays[D] | undefined;
   const get = () => {
-    if (!data) {
-      data = new dtypes[dtype].array(size(shape)) as Arrays[D];
-      blanks.delete(v);
-    }
+    data ??= make();
     return data;
   };
   Object.defineProperty(v, "data", { get, enumerable: true });
-  blanks.add(v);
   return v;
 }
 

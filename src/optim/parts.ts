@@ -8,8 +8,10 @@ import { leaves } from "../tree.ts";
 import { type Gives, leafwise, type Rule, type Transform } from "./transform.ts";
 
 /** A rule of ours: where its nodes were written need not be looked for at each of them. */
-export const lifted = <S extends Record<string, Value>>(describe: string, rule: Rule<S>, gives?: Gives): Transform =>
-  leafwise(describe, { ...rule, update: (...given) => asOne(() => rule.update(...given)) }, gives);
+export function lifted<S extends Record<string, Value>>(describe: string, rule: Rule<S>, gives?: Gives): Transform {
+  const transform = leafwise(describe, rule, gives);
+  return { ...transform, update: (...given) => asOne(() => transform.update(...given)) };
+}
 
 /** The widest float among some Values: the dtype of a scalar that is one for all of them. */
 export const floatOf = (params: unknown): "f32" | "f64" =>
@@ -19,13 +21,24 @@ export const floatOf = (params: unknown): "f32" | "f64" =>
 export const ema = (average: Tensor, x: Tensor, b: Like): Tensor =>
   average.mul(b).add(x.mul(typeof b === "number" ? 1 - b : lift(b, x.dtype).neg().add(1)));
 
+/** Of each step what it made of which b: a rule asks again for each of its tensors. */
+const unbiased = new WeakMap<Tensor, Map<Like, Tensor>>();
+
 /** 1 / (1 − bᵗ), a scalar. */
-export const unbias = (b: Like, step: Tensor): Tensor => {
+export function unbias(b: Like, step: Tensor): Tensor {
+  const known = unbiased.get(step) ?? new Map<Like, Tensor>();
+  unbiased.set(step, known);
+  const made = known.get(b) ?? correction(b, step);
+  known.set(b, made);
+  return made;
+}
+
+function correction(b: Like, step: Tensor): Tensor {
   const one = scalar(1, step.dtype);
   if (b === 0) return one;
   const log = typeof b === "number" ? Math.log(b) : lift(b, step.dtype).log();
   return one.div(step.mul(log).expm1().neg());
-};
+}
 
 /** a / b, where 0 / 0 is 0 if nothing else keeps the divisor from 0. */
 export const over = (a: Tensor, b: Tensor, guard: number): Tensor =>

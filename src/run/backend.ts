@@ -9,6 +9,8 @@ export type BackendName = "native" | "js";
 export interface Memory {
   readonly buffer: ArrayBuffer;
   readonly bytes: number;
+  /** Copies numbers to byte `at` and on, as their arrays hold them. */
+  write(at: number, numbers: Value["data"]): void;
   /** How many of its bytes take memory: what was never touched does not. Missing where nobody knows. */
   readonly residentBytes?: number;
 }

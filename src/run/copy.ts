@@ -5,8 +5,11 @@ import type { Backend, Memory } from "./backend.ts";
 
 /** `fresh`: the memory is as it was allocated, so that zeros are there, and stay untouched where no step writes them. */
 export function copyIn(memory: Memory, v: Value, at: number, fresh = false): void {
-  if (!isBlank(v)) new dtypes[v.dtype].array(memory.buffer, at, v.data.length).set(v.data);
-  else if (!fresh) new Uint8Array(memory.buffer, at, bytesOf(v)).fill(0);
+  const kind = dtypes[v.dtype].array;
+  if (isBlank(v)) {
+    if (!fresh) new Uint8Array(memory.buffer, at, bytesOf(v)).fill(0);
+  } else if (v.data instanceof kind) memory.write(at, v.data);
+  else new kind(memory.buffer, at, v.data.length).set(v.data); // a Value that was made by hand
 }
 
 export function copyOut<D extends DType>(memory: Memory, dtype: D, n: number, at: number, into?: Value) {

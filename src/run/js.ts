@@ -3,7 +3,15 @@ import type { Program } from "../compile/program.ts";
 import { loadJs, printJs } from "../print/js.ts";
 import type { Backend, Executable, Memory, Places } from "./backend.ts";
 
-const allocate = (bytes: number): Memory => ({ buffer: new ArrayBuffer(bytes), bytes });
+function allocate(bytes: number): Memory {
+  const buffer = new ArrayBuffer(bytes);
+  return {
+    buffer,
+    bytes,
+    write: (at, { buffer: from, byteOffset, byteLength }) =>
+      new Uint8Array(buffer, at, byteLength).set(new Uint8Array(from, byteOffset, byteLength)),
+  };
+}
 
 export const jsBackend: Backend = {
   name: "js",

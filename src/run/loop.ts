@@ -9,7 +9,7 @@ import { type DType, dtypes } from "../ir/dtype.ts";
 import { entering, fail, shown } from "../ir/fail.ts";
 import { type Shape, sameShape, size } from "../ir/shape.ts";
 import { input, Tensor } from "../ir/tensor.ts";
-import { bytesOf, Value } from "../ir/value.ts";
+import { bytesOf, lazy, Value } from "../ir/value.ts";
 import * as tree from "../tree.ts";
 import type { Executable, Memory, Places } from "./backend.ts";
 import { copyIn, copyOut, residentOf } from "./copy.ts";
@@ -245,7 +245,7 @@ export class Loop<S, F, D, O> {
   private settle(given: readonly Value[]): Memory[] {
     const memories = given.map((v) => residentOf(this.run.backend, v));
     const settled = given.map(({ dtype, shape }, k) => {
-      return new Value(dtype, shape, new dtypes[dtype].array(memories[k]!.buffer, 0, size(shape)));
+      return lazy(dtype, shape, () => new dtypes[dtype].array(memories[k]!.buffer, 0, size(shape)));
     });
     let k = 0;
     this.data = tree.map(() => settled[k++], this.data);

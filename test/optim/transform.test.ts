@@ -51,6 +51,14 @@ const golden = JSON.parse(readFileSync(new URL("../golden/clipping.json", import
   cases: Case[];
 };
 
+test("what depends on the step alone is made once for all tensors", () => {
+  const params = Object.fromEntries(["a", "b", "c"].map((name) => [name, input([2])]));
+  const state = Object.fromEntries(["a", "b", "c"].map((name) => [name, { m: input([2]), v: input([2]) }]));
+  const at = { params, step: input([]), lr: scalar(0.1) };
+  const [next] = update(adam(), params, state, at);
+  expect(topo(Object.values(next)).filter((t) => t.op === "expm1")).toHaveLength(2);
+});
+
 describe("clipping", () => {
   const kinds = {
     globalNorm: (limit: number, dialect: Dialect) => clipGlobalNorm(limit, { dialect }),

@@ -21,6 +21,8 @@ export interface Binding {
   free(address: number): void;
   /** `bytes` from `address` on, inside one block, as a buffer that shares the memory. At most `maxView` bytes. */
   view(address: number, bytes: number): ArrayBuffer;
+  /** Copies the bytes of a typed array to `address` and on, inside one block. */
+  write(address: number, array: NodeJS.TypedArray): void;
   /** Bytes of the pages, from `address` on, that have been touched: the others take no memory yet. */
   resident(address: number, bytes: number): number;
   /** Cut a view off its memory: its length becomes 0. */

@@ -3,7 +3,7 @@ import { align } from "../../compile/memory.ts";
 import type { Program } from "../../compile/program.ts";
 import { type DType, dtypes } from "../../ir/dtype.ts";
 import type { Shape } from "../../ir/shape.ts";
-import { bytesOf } from "../../ir/value.ts";
+import { bytesOf, type Value } from "../../ir/value.ts";
 import { clockSlots } from "../../print/c/clock.ts";
 import type { Executable, Memory, Places, Spent } from "../backend.ts";
 import { loadBinding } from "./binding.ts";
@@ -24,6 +24,9 @@ export class NativeMemory implements Memory {
   }
   get bytes(): number {
     return this.block.bytes;
+  }
+  write(at: number, numbers: Value["data"]): void {
+    this.block.write(at, numbers);
   }
   get residentBytes(): number {
     return this.block.residentBytes;

@@ -12,6 +12,7 @@ export const GLUE = String.raw`
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -144,16 +145,21 @@ static napi_value dh_free_at_exit(napi_env env, napi_callback_info info) {
   return 0;
 }
 
-static napi_value dh_view(napi_env env, napi_callback_info info) {
-  ARGUMENTS(2, "view(address, bytes)");
-  uintptr_t at, bytes;
-  if (!dh_positive(env, argv[0], &at) || !dh_whole(env, argv[1], &bytes)) FAIL("view: not an address and a size");
+// Whether so many bytes from an address on lie inside one block.
+static int dh_inside(uintptr_t at, size_t bytes) {
   pthread_mutex_lock(&dh_blocks_lock);
   struct dh_block *block = dh_blocks;
   while (block && !(at >= (uintptr_t)block->at && at - (uintptr_t)block->at <= block->bytes
     && bytes <= block->bytes - (at - (uintptr_t)block->at))) block = block->next;
   pthread_mutex_unlock(&dh_blocks_lock);
-  if (!block) FAIL("view: the range is not inside one allocated block");
+  return block != 0;
+}
+
+static napi_value dh_view(napi_env env, napi_callback_info info) {
+  ARGUMENTS(2, "view(address, bytes)");
+  uintptr_t at, bytes;
+  if (!dh_positive(env, argv[0], &at) || !dh_whole(env, argv[1], &bytes)) FAIL("view: not an address and a size");
+  if (!dh_inside(at, bytes)) FAIL("view: the range is not inside one allocated block");
   napi_value buffer;
   int status = napi_create_external_arraybuffer(env, (void *)at, bytes, 0, 0, &buffer);
   if (status == 22) FAIL("view: this build of Node does not allow memory of its own outside of JavaScript");
@@ -179,6 +185,22 @@ static napi_value dh_resident(napi_env env, napi_callback_info info) {
     for (uintptr_t k = 0; k < n; k++) found += there[k] & 1;
   }
   return dh_number(env, found * page);
+}
+
+static napi_value dh_write(napi_env env, napi_callback_info info) {
+  ARGUMENTS(2, "write(address, typedArray)");
+  static const unsigned char sizes[] = { 1, 1, 1, 2, 2, 4, 4, 4, 8, 8, 8 };   // of enum napi_typedarray_type
+  uintptr_t at;
+  void *p = 0;
+  size_t length;
+  int kind;
+  if (!dh_positive(env, argv[0], &at)) FAIL("write: not an address");
+  if (napi_get_typedarray_info(env, argv[1], &kind, &length, &p, 0, 0) || (unsigned)kind >= sizeof sizes)
+    FAIL("write: not a typed array of a known kind");
+  const size_t bytes = length * sizes[kind];
+  if (!dh_inside(at, bytes)) FAIL("write: the range is not inside one allocated block");
+  if (bytes) memmove((void *)at, p, bytes);
+  return 0;
 }
 
 static napi_value dh_detach(napi_env env, napi_callback_info info) {
@@ -307,7 +329,8 @@ static napi_value dh_call_async(napi_env env, napi_callback_info info) {
 __attribute__((visibility("default"))) napi_value napi_register_module_v1(napi_env env, napi_value exports) {
   static const struct { const char *name; napi_callback function; } table[] = {
     { "alloc", dh_alloc }, { "free", dh_free }, { "freeAtExit", dh_free_at_exit }, { "view", dh_view },
-    { "resident", dh_resident }, { "detach", dh_detach }, { "addr", dh_addr }, { "indices", dh_indices },
+    { "resident", dh_resident }, { "write", dh_write }, { "detach", dh_detach }, { "addr", dh_addr },
+    { "indices", dh_indices },
     { "open", dh_open }, { "sym", dh_sym },
     { "call", dh_call }, { "callAsync", dh_call_async },
   };

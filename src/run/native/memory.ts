@@ -15,6 +15,22 @@ const dropped = new FinalizationRegistry<number>((address) => loadBinding().free
 /** Blocks that a running call uses, and by how many calls. Also what keeps them reachable until the calls are over. */
 const inUse = new Map<NativeBlock, number>();
 
+/**
+ * V8 counts what it has a view of, and collects when that grows. It does so within the call that makes the view, for 5 to
+ * 10 ms, when a training that begins has made nothing but memory it keeps. Nothing goes back before the event loop turns:
+ * new blocks are shown then.
+ */
+let unseen: NativeBlock[] = [];
+
+function showLater(block: NativeBlock): void {
+  if (unseen.push(block) > 1) return;
+  setImmediate(() => {
+    const blocks = unseen;
+    unseen = [];
+    for (const block of blocks) block.show();
+  }).unref();
+}
+
 export class NativeBlock {
   /** 64-byte aligned; 2 MiB aligned for large blocks. */
   readonly address: number;
@@ -26,7 +42,7 @@ export class NativeBlock {
     this.address = loadBinding().alloc(bytes === 0 ? 1 : bytes); // an empty block still has an address
     this.bytes = bytes;
     dropped.register(this, this.address, this);
-    if (bytes <= maxView) this.view(); // V8 counts what it sees, and collects when that grows
+    showLater(this);
   }
 
   /**
@@ -34,18 +50,39 @@ export class NativeBlock {
    * same buffer. Throws beyond the block, and above `maxView` bytes in one piece.
    */
   view(offset = 0, bytes = this.bytes - offset): ArrayBuffer {
+    const views = this.within(offset, bytes);
+    const range = `${offset}+${bytes}`;
+    let view = views.get(range);
+    if (!view) {
+      view = loadBinding().view(this.address + offset, bytes);
+      views.set(range, view);
+      blockOf.set(view, this);
+    }
+    return view;
+  }
+
+  /** The views of a block that is not freed and has these bytes. */
+  private within(offset: number, bytes: number): Map<string, ArrayBuffer> {
     if (!this.views) throw new DownhillError("native: this block has been freed");
     if (!(offset >= 0 && bytes >= 0 && offset + bytes <= this.bytes)) {
       throw new DownhillError(`native: bytes ${offset} to ${offset + bytes} are not inside a block of ${this.bytes}`);
     }
-    const range = `${offset}+${bytes}`;
-    let view = this.views.get(range);
-    if (!view) {
-      view = loadBinding().view(this.address + offset, bytes);
-      this.views.set(range, view);
-      blockOf.set(view, this);
+    return this.views;
+  }
+
+  /** Let V8 count it. Where that is refused, whoever needs a view is told. */
+  show(): void {
+    try {
+      if (this.views && this.bytes <= maxView) this.view();
+    } catch {
+      // memory outside of JavaScript is not allowed by this build of Node
     }
-    return view;
+  }
+
+  /** Copies the bytes of a typed array to `offset` and on. Throws beyond the block. */
+  write(offset: number, array: NodeJS.TypedArray): void {
+    this.within(offset, array.byteLength);
+    loadBinding().write(this.address + offset, array);
   }
 
   /** How many of its bytes take memory, because they have been touched. */

@@ -15,6 +15,45 @@ describe.skipIf(!compiler.found)("NativeBlock", () => {
     expect(new Float32Array(block.view())[8]).toBe(3);
   });
 
+  test.each([Uint8Array, Int8Array, Int16Array, Int32Array, Uint32Array, Float32Array, Float64Array])(
+    "what is written lies there, and nothing beside it is touched: %o",
+    (kind) => {
+      const block = new NativeBlock(64);
+      block.write(8, kind.of(9, 1, 2, 3).subarray(1));
+      block.write(40, new kind(0));
+      const found = new Uint8Array(block.view());
+      const bytes = 3 * kind.BYTES_PER_ELEMENT;
+      expect(new kind(block.view().slice(8, 8 + bytes))).toEqual(kind.of(1, 2, 3));
+      expect([...found.subarray(0, 8), ...found.subarray(8 + bytes)].every((x) => x === 0)).toBe(true);
+    },
+  );
+
+  test("what does not fit is not written", () => {
+    const block = new NativeBlock(64);
+    for (const at of [-1, 57, 64, Number.NaN])
+      expect(() => block.write(at, new Float64Array(1).fill(1))).toThrow("not inside a block of 64");
+    expect(() => loadBinding().write(block.address + 57, new Float64Array(1).fill(1))).toThrow("not inside");
+    expect(new Uint8Array(block.view()).every((x) => x === 0)).toBe(true);
+    block.free();
+    expect(() => block.write(0, new Uint8Array(1))).toThrow("has been freed");
+    expect(() => loadBinding().write(block.address, new Uint8Array(1))).toThrow("not inside");
+  });
+
+  test("V8 counts blocks from the next turn of the event loop on, and none that is freed by then", async () => {
+    const program = `
+      import { setImmediate as turn } from "node:timers/promises";
+      import { NativeBlock } from "./memory.js";
+      const counted = () => Math.round(process.memoryUsage().external / 2 ** 20);
+      const before = counted();
+      const blocks = [32, 16].map((mb) => new NativeBlock(mb * 2 ** 20));
+      blocks[0].write(0, new Uint8Array(8));
+      blocks[1].free();
+      const early = counted() - before;
+      await turn();
+      console.log(early, counted() - before, blocks[0].bytes);`;
+    expect(await child(program)).toMatchObject({ status: 0, out: `0 32 ${2 ** 25}\n` });
+  });
+
   test.each([
     [-1, 4],
     [0, 65],
