@@ -22,7 +22,7 @@ export function start(
 ): Worker {
   const spawned = performance.timeOrigin + performance.now();
   const words = ["measure", name, workload?.name ?? "", backend, `${threads}`, more, `${spawned}`];
-  const flags = ["--enable-source-maps", "--expose-gc"];
+  const flags = ["--expose-gc"]; // no source maps: Node reads all of them at the start
   // Node 20 reads these certificates at each start, for 50 ms, whether anything is asked of a network or not.
   const { NODE_EXTRA_CA_CERTS: _, ...own } = process.env;
   const env = {
