@@ -146,7 +146,6 @@ function build(trace: Trace, { everything = false, banded = false, grain, far }:
   const twin = (b: Buffer) => {
     const { op, src, arg, shape, dtype, origin } = b.tensor;
     const other = give(new Tensor(op, src, arg, shape, dtype, origin), "temporary", 0);
-    if (b.storage) other.storage = b.storage;
     named.set(other.name, other);
     return other;
   };

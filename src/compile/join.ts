@@ -34,8 +34,7 @@ export function joins(
   let lying = layouts;
   for (const whole of order) {
     const result = results.has(whole);
-    if (whole.op !== (result ? "reshape" : "add") || !keep.has(whole) || wholes.has(whole) || roundedTo(whole))
-      continue;
+    if (whole.op !== (result ? "reshape" : "add") || !keep.has(whole) || wholes.has(whole)) continue;
     const lies = layoutOf(whole, lying);
     const found: Part[] | undefined = result ? [[whole, lies]] : partsOf(whole, readers, lies);
     const placed = found?.map((part) => computed(part, keep, results, products, wholes, joined));

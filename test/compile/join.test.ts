@@ -4,6 +4,7 @@ import { compile } from "../../src/compile/compile.ts";
 import { concat, gradients, input, split, stack, type Tensor } from "../../src/ir/index.ts";
 import type { Shape } from "../../src/ir/shape.ts";
 import { recompute } from "../../src/ir/tensor.ts";
+import { apply, conv2d } from "../../src/nn/index.ts";
 import { jit } from "../../src/run/jit.ts";
 import { backends } from "../backends.ts";
 import { naive } from "../ir/naive.ts";
@@ -68,6 +69,45 @@ const cases: Record<string, Case> = {
     of: (x, w) => {
       const y = x.matmul(w);
       return [concat([y, y], 1).matmul(w.transpose())];
+    },
+    beside: 0,
+  },
+  "one that is joined twice, along an axis where it could be written": {
+    shapes: [x!, w!],
+    of: (x, w) => {
+      const y = x.matmul(w);
+      return [concat([y, y]).matmul(w.transpose())];
+    },
+    beside: 0,
+  },
+  "two joins, each of which has a part that is made of one in the other": {
+    shapes: [
+      [6, 8],
+      [8, 8],
+      [8, 8],
+    ],
+    of: (x, w, v) => {
+      const [a, d] = [x.matmul(w), x.matmul(v)];
+      const [b, c] = [d.matmul(w), a.matmul(v)];
+      return [concat([a, b]).matmul(w), concat([c, d]).matmul(v)];
+    },
+    beside: 1,
+  },
+  "parts that leave a rest of zeros": {
+    shapes: [x!, w!],
+    of: (x, w) => {
+      const [y, z] = [x.matmul(w), x.square().matmul(w)];
+      const within = (t: Tensor, before: number, after: number) =>
+        t.pad([
+          [before, after],
+          [0, 0],
+          [0, 0],
+        ]);
+      return [
+        within(y, 0, 5)
+          .add(within(z, 4, 1))
+          .matmul(w.transpose()),
+      ];
     },
     beside: 0,
   },
@@ -179,6 +219,17 @@ describe("a result that is a product in another shape", () => {
   test("is copied where the product reads the state that it becomes, and where it is two results", () => {
     expect(kinds(h.matmul(w))).toEqual(["contraction", "nest"]);
     expect(kinds(x.matmul(w), [x.matmul(w)])).toEqual(["contraction", "nest"]);
+  });
+  test("is copied where the product lies in an order of its own, channels side by side", () => {
+    const [images, weight] = [input([2, 3, 6, 6]), input([8, 3, 3, 3])];
+    const y = apply(conv2d(3, 8, 3, { bias: false }), { params: { weight } }, images)[0];
+    const { kernels } = compile(
+      { state: [], resident: [images, weight], feeds: [], outputs: [y.reshape([2, 128])] },
+      { banded: true },
+    );
+    const [product, last] = kernels.slice(-2);
+    expect(product).toMatchObject({ kind: "contraction", m: 4, n: 8, c: { strides: { row: 8, col: 1 } } });
+    expect(last!.kind).toBe("nest");
   });
   test.each(backends)("on %s lies in the order of its shape, whoever else reads the product", async (backend) => {
     const of = (x: Tensor, w: Tensor) => {
