@@ -185,7 +185,8 @@ function band({ members, slices, whole }: Group, grain: number): Omit<Band, "wai
 
 /**
  * The bands in an order with few waits: each goes to the first phase in which all that it needs was made in an earlier
- * one, or by the same thread. What is not cut runs on one thread, always the same, and need not wait for itself.
+ * one, or by the same thread. What is not cut runs on one thread, always the same, and need not wait for itself; it comes
+ * first in its phase, for the others then have blocks to take meanwhile.
  */
 function phases(groups: readonly Group[], grain: number): Band[] {
   const index = new Map(groups.map((g, k) => [g, k]));
@@ -204,7 +205,7 @@ function phases(groups: readonly Group[], grain: number): Band[] {
   }
   let now = 0;
   return order
-    .sort((a, b) => phase[a]! - phase[b]!)
+    .sort((a, b) => phase[a]! - phase[b]! || Number(cut[a]) - Number(cut[b]))
     .map((k) => {
       const waits = phase[k]! > now;
       now = phase[k]!;

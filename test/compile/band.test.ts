@@ -307,6 +307,14 @@ describe("a band that makes again what another one made", () => {
   });
 });
 
+test("a phase begins with what only one thread can do: the others have blocks to take meanwhile", () => {
+  const [x, w, v] = [input([512, 256]), input([256, 256]), input([256, 10])];
+  const trace = { ...descent([w, v], [x.matmul(w).max(0).matmul(v)]), feeds: [x] };
+  const { bands } = compile(trace, { banded: true });
+  const phases = picture(bands).join(" ").split("| ");
+  expect(phases.at(-1)).toMatch(/^[nac ]+ [NAC]+$/);
+});
+
 test("a row that is shifted is somebody else's", () => {
   const x = input([8, 4]);
   const y = x.sub(x.sum([1], { keep: true })).exp();
