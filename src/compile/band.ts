@@ -7,7 +7,7 @@
  * A slice is a run of memory. A kernel is cut along the loop whose steps lead from one run to the next in all it writes;
  * of another's results it may read just its own slice. What it reads as a whole, such as weights, must be there before.
  */
-import { GRAIN, perBlock } from "./block.ts";
+import { columnsOf, GRAIN, perBlock } from "./block.ts";
 import { type Axis, axisOf, type Place, placeIn } from "./cut.ts";
 import { type Buffer, buffersOf, type Kernel } from "./program.ts";
 import { apart, sorted } from "./schedule.ts";
@@ -49,7 +49,7 @@ export function bands(
   for (const [part, kernel] of parts.flatMap((list, part) => list.map((k) => [part, k] as const))) {
     const together = [...(beside.get(kernel) ?? []), kernel].map((k) => ({
       kernel: k,
-      axis: axisOf(k, named),
+      axis: (beside.has(kernel) ? undefined : columnsOf(k, grain)) ?? axisOf(k, named),
       ...buffersOf(k, named),
     }));
     const needs = new Set(grouped[part - 1]);

@@ -3,7 +3,7 @@
  * there are blocks for every thread; many, so that a product does not wait for the factor that it reads anew in each.
  */
 import { storages } from "../ir/dtype.ts";
-import { type Axis, type Place, placeIn } from "./cut.ts";
+import { type Axis, crossing, type Place, placeIn } from "./cut.ts";
 import type { Buffer, Contraction, Kernel } from "./program.ts";
 
 /** What two neighbouring kernels of a block may take of the second-level cache. */
@@ -26,12 +26,40 @@ const COPIED = 1 << 18;
 /** Blocks that a band of enough work should have: more threads than this find less to do in it. */
 const SHARES = 16;
 
+/** Columns of a product that make a block: tiles are full, and a wide factor comes by once for all of its blocks. */
+const COLUMNS = 128;
+/** With fewer for each row it reads more of the narrow factor, block by block, than rows would of the wide one. */
+const WIDE = 4;
+/** Grains of such a block: less is not worth that what is made of the product waits for all of it. */
+const ENOUGH = 16;
+
+/**
+ * The columns of a product, where they are what threads should share: of a large one that has few rows and reads slices of
+ * nothing, such as the gradient of a layer that makes few numbers of many. Its rows would be two or three blocks.
+ */
+export function columnsOf(k: Kernel, grain: number): Axis | undefined {
+  // What is in 16 bits is packed in each call: the rows too, for so few columns.
+  if (k.kind !== "contraction" || k.a.buffer.storage || k.b.buffer.storage) return undefined;
+  const found = crossing(k);
+  if (!found) return undefined;
+  const { rows, columns } = found;
+  const block = Math.min(grain, COLUMNS);
+  const blocks = Math.floor(columns.n / block);
+  const wide = columns.n >= WIDE * rows.n && blocks > Math.ceil(rows.n / Math.min(grain, fewestFar(rows.n)));
+  return wide && workOf(k) >= ENOUGH * grain * blocks ? { ...columns, block } : undefined;
+}
+
+/** Rows of a product that its other factor comes to from beyond the cache. */
+const fewestFar = (rows: number) => Math.min(ROWS.far, Math.max(FEWEST, rows / 4));
+
 /** `slices`: how many there are. Where a kernel is not cut, all of them are one block. */
 export function perBlock(
   members: readonly { readonly kernel: Kernel; readonly axis: Axis | undefined }[],
   slices: number,
   grain: number,
 ): number {
+  const block = members[0]!.axis?.block;
+  if (block !== undefined) return block;
   let bytes = 1;
   let work = 0;
   let products = 0; // the work of those that read a factor anew in each block
@@ -60,7 +88,7 @@ export function perBlock(
     if (!axis || !alongMatrix(kernel, axis)) continue;
     const packs = kernel.a.buffer.storage && kernel.b.buffer.storage;
     const again = far || copied(axis.name === "m" ? kernel.b.buffer : kernel.a.buffer);
-    const fewest = packs ? ROWS.packed : again ? Math.min(ROWS.far, Math.max(FEWEST, axis.n / 4)) : ROWS.near;
+    const fewest = packs ? ROWS.packed : again ? fewestFar(axis.n) : ROWS.near;
     // Where products are the smaller part of the band, so is what they lose by waiting.
     const enough = 2 * products < work ? TILE : fewest;
     rows = Math.max(rows, Math.ceil((Math.min(grain, enough) * slices) / axis.n));

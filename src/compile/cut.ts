@@ -11,7 +11,13 @@ export type Place = Buffer | string;
 export const placeIn = (b: Buffer): Place => (b.role === "state" ? `state ${b.at}` : b);
 
 /** The loop a kernel can be cut along: its length, and per place the elements between two steps, null for all of it. */
-export type Axis = { readonly name: string; readonly n: number; readonly steps: ReadonlyMap<Place, number | null> };
+export type Axis = {
+  readonly name: string;
+  readonly n: number;
+  readonly steps: ReadonlyMap<Place, number | null>;
+  /** Steps of a block, where the kernel shares slices with nobody and says so itself. */
+  readonly block?: number;
+};
 
 /** The loop along which a kernel writes run after run of memory, or undefined. */
 export function axisOf(k: Kernel, named: ReadonlyMap<string, Buffer>): Axis | undefined {
@@ -19,6 +25,19 @@ export function axisOf(k: Kernel, named: ReadonlyMap<string, Buffer>): Axis | un
     if (axis.n > 1 && axis.writes.every((b) => typeof axis.steps.get(placeIn(b)) === "number")) return axis;
   }
   return undefined;
+}
+
+/**
+ * The two loops of a product that reads slices of nothing, such as the gradient of a weight: along one it writes run after
+ * run of memory, `rows`, and along the other a piece of each.
+ */
+export function crossing(k: Contraction): { readonly rows: Axis; readonly columns: Axis } | undefined {
+  if (k.loops.length > 0) return undefined;
+  const axes: readonly Axis[] = productAxes(k);
+  const rows = axes.find((axis) => axis.steps.get(placeIn(k.c.buffer)) !== null);
+  const columns = axes.find((axis) => axis !== rows);
+  const slices = axes.flatMap(({ steps }) => [...steps.values()].filter((step) => step !== null));
+  return rows && columns && slices.length === 1 ? { rows, columns } : undefined;
 }
 
 type Candidate = Axis & { readonly writes: readonly Buffer[] };

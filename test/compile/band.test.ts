@@ -307,6 +307,16 @@ describe("a band that makes again what another one made", () => {
   });
 });
 
+test("a gradient that is cut along its columns shares nothing, and its update waits for it", () => {
+  const [w, x, g] = [input([2, 12]), input([64, 12]), input([64, 2])];
+  const state = [{ now: w, next: w.sub(g.transpose().matmul(x)) }];
+  const program = compile({ state, resident: [], feeds: [x, g], outputs: [] }, { banded: true, grain: 1 });
+  const [gradient, update] = program.bands;
+  expect(gradient).toMatchObject({ members: [{ cut: { axis: "n" } }], blocks: 12, waits: false });
+  expect(update!.waits).toBe(true);
+  expect(mistakes(program)).toEqual([]);
+});
+
 test("a phase begins with what only one thread can do: the others have blocks to take meanwhile", () => {
   const [x, w, v] = [input([512, 256]), input([256, 256]), input([256, 10])];
   const trace = { ...descent([w, v], [x.matmul(w).max(0).matmul(v)]), feeds: [x] };

@@ -1,5 +1,5 @@
 /** How many slices make a block: enough for a product that waits for its factor, but of a band that is mostly other work. */
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { compile } from "../../src/compile/compile.ts";
 import { input, type Tensor } from "../../src/ir/index.ts";
 
@@ -31,4 +31,26 @@ test("work beside a product leaves its blocks as they are, where the product is 
   expect(band!.members.map((member) => member.kernel.kind)).toContain("contraction");
   expect(band!.members.length).toBeGreaterThan(1);
   expect((band!.perBlock * 128) / band!.slices).toBe(64);
+});
+
+describe("the gradient of a weight of few rows and its update", () => {
+  /** The bands of the last step: how their products are cut, and into how many blocks. */
+  const cuts = (batch: number, rows: number, columns: number) => {
+    const [w, x, g] = [input([rows, columns]), input([batch, columns]), input([batch, rows])];
+    const state = [{ now: w, next: w.sub(g.transpose().matmul(x)) }];
+    const { bands } = compile({ state, resident: [], feeds: [x, g], outputs: [] }, { banded: true });
+    return bands.map((b) => `${b.members.map((m) => m.cut?.axis).join(" ")}: ${b.blocks}`);
+  };
+
+  test("go together, rows by rows, where they are little work", () =>
+    expect(cuts(512, 128, 784)).toEqual([expect.stringMatching(/^m .*: 2$/)]));
+
+  test("go together where rows make as many blocks", () =>
+    expect(cuts(4096, 784, 784)).toEqual([expect.stringMatching(/^m .*: 4$/)]));
+
+  test("are apart where they are much work: the gradient has blocks of columns", () => {
+    const [gradient, update] = cuts(4096, 128, 784);
+    expect(gradient).toBe("n: 7");
+    expect(update).toMatch(/: [2-9]$/);
+  });
 });
