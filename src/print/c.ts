@@ -104,7 +104,7 @@ const strips: Strips = {
   inner: ["#pragma omp simd", `for (int ${LANE} = 0; ${LANE} < 16; ${LANE}++) {`],
   array: (name) => `float ${name}[16];`,
   roots: (name) => `dh_roots(${name});`,
-  ahead: (p, at) => `DH_AHEAD(${p} + ${at});`,
+  ahead: (p, at, written) => `${written ? "DH_OWN_AHEAD" : "DH_AHEAD"}(${p} + ${at});`,
   farAhead: (p, at) => `DH_FAR_AHEAD(${p} + ${at});`,
 };
 
@@ -119,6 +119,7 @@ function single(v: number): string {
 const positive = (text: string) => /^[1-9]\d*u?$/.test(text);
 
 const helpers = `${multiplyAdds}#define DH_AHEAD(p) __builtin_prefetch((const void *)((__UINTPTR_TYPE__)(p) + 1024))
+#define DH_OWN_AHEAD(p) __builtin_prefetch((const void *)((__UINTPTR_TYPE__)(p) + 1024), 1)
 #define DH_FAR_AHEAD(p) __builtin_prefetch((const void *)((__UINTPTR_TYPE__)(p) + 4096), 0, 2)
 static inline float dh_max_f32(float a, float b) { const float m = a > b ? a : b; return a != a ? a : m; }
 static inline double dh_max_f64(double a, double b) { const double m = a > b ? a : b; return a != a ? a : m; }

@@ -20,8 +20,11 @@ const BEYOND = 1 << 21;
 /** What a kernel's buffers are part of. */
 export type Memory = Pick<Program, "named" | "scratchBytes">;
 
-/** Where a walk is at an iteration. */
-export type Stream = { readonly buffer: Buffer; readonly at: Expr };
+/**
+ * Where a walk is at an iteration, and whether it writes there what other threads read: the line is then asked for as its
+ * own, before a store has to wait until their caches give it up. Scratch memory is in no other thread's cache.
+ */
+export type Stream = { readonly buffer: Buffer; readonly at: Expr; readonly written: boolean };
 
 /** Bytes of an element below which a strip is no whole vector: gcc would take narrow vectors for all of the loop. */
 const NARROW = 4;
@@ -35,19 +38,23 @@ const widthOf = (b: Buffer): number => storages[b.storage ?? b.dtype].bytes;
 export function streams(loop: Loop, stores: readonly Store[], { named, scratchBytes }: Memory): Stream[] {
   const loads = loadsIn(stores.flatMap((s) => [s.at, s.value]));
   const read = loads.map((e) => ({ buffer: named.get(e.arg as string)!, at: e.src[0]!, always: e.src[1]!.const }));
-  const isNarrow = ({ buffer }: Omit<Stream, "at">) => widthOf(buffer) < NARROW;
+  const isNarrow = ({ buffer }: Pick<Stream, "buffer">) => widthOf(buffer) < NARROW;
   if ([...read, ...stores].some(isNarrow)) return [];
-  const touched = [...read.filter((r) => r.always), ...stores];
-  const found: (Stream & { readonly along: string; readonly begin: number })[] = [];
-  for (const { buffer, at } of touched) {
+  const touched = [
+    ...read.filter((r) => r.always).map((r) => ({ ...r, written: false })),
+    ...stores.map((s) => ({ ...s, written: s.buffer.role !== "scratch" })),
+  ];
+  const found: { buffer: Buffer; at: Expr; written: boolean; along: string; begin: number }[] = [];
+  for (const { buffer, at, written } of touched) {
     const form = linear(at);
     const near = bytesOf(buffer) < NEAR || (buffer.role === "scratch" && scratchBytes < BEYOND);
     if (near || form?.of.get(loop.name) !== 1) continue;
     const along = `${buffer.role} ${buffer.at} ${[...form.of]}`;
     const begin = form.constant * widthOf(buffer);
     // Neighbours of an element are on the same walk.
-    if (!found.some((s) => s.along === along && Math.abs(s.begin - begin) < NEAR))
-      found.push({ buffer, at, along, begin });
+    const same = found.find((s) => s.along === along && Math.abs(s.begin - begin) < NEAR);
+    if (same) same.written ||= written;
+    else found.push({ buffer, at, written, along, begin });
   }
   return found;
 }

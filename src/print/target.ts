@@ -45,8 +45,11 @@ export type Strips = {
   array(name: string): string;
   /** Every number of an array by its square root; undefined where the instruction is as fast. */
   readonly roots: ((name: string) => string) | undefined;
-  /** Ask for the line of memory that the walk comes to some strips after this element. */
-  ahead(pointer: string, at: string): string;
+  /**
+   * Ask for the line of memory that the walk comes to some strips after this element; what will be written is taken from
+   * other threads' caches at once.
+   */
+  ahead(pointer: string, at: string, written: boolean): string;
   /** Bring it as far as the second-level cache, much earlier. */
   farAhead(pointer: string, at: string): string;
 };
@@ -177,7 +180,7 @@ function inStrips(
   // Where elements take long, few strips are in hand at once: asking memory twice is 3 to 6 % faster. Quick loops lose up
   // to 8 %, and those in caches up to 5.
   const asks = s.under.length > 0 && areFar(far) ? [strips.farAhead, strips.ahead] : [strips.ahead];
-  const ahead = far.flatMap(({ p, at }) => asks.map((ask) => ask(p, early.text(at))));
+  const ahead = far.flatMap(({ p, at, written }) => asks.map((ask) => ask(p, early.text(at), written)));
   const w = writer();
   w.count(s.under);
   const under = s.under.map((e) => w.text(e));

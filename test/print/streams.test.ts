@@ -13,10 +13,10 @@ const traced = (f: (...x: Tensor[]) => Tensor, ...shapes: (readonly number[])[])
   return { state: [], resident, feeds: [], outputs: [f(...resident)] };
 };
 
-/** How often each kernel asks; for a target with vectors of so many lanes. */
-const asked = (trace: Trace, lanes = 16) =>
+/** How often each kernel asks, by such words; for a target with vectors of so many lanes. */
+const asked = (trace: Trace, lanes = 16, words = /^ +DH_(OWN_)?AHEAD\(/gm) =>
   printC(compile(trace, { banded: true }), lanes).units.flatMap(({ text }) =>
-    text.split(/^(?:static )?void dh_k\d+\(/m).flatMap((k, n) => (n ? [k.match(/^ +DH_AHEAD\(/gm)?.length ?? 0] : [])),
+    text.split(/^(?:static )?void dh_k\d+\(/m).flatMap((k, n) => (n ? [k.match(words)?.length ?? 0] : [])),
   );
 
 const sum = (a: Tensor, b: Tensor) => a.add(b);
@@ -24,6 +24,13 @@ const sum = (a: Tensor, b: Tensor) => a.add(b);
 test.each([16, 8, 4])("with %i lanes each walk is asked for once, of what is read and what is written", (lanes) =>
   expect(asked(traced(sum, [512, 300], [512, 300]), lanes)).toEqual([3]),
 );
+test("what is written is asked for as one's own, also where it is read before", () => {
+  const [w, g] = [input([512, 300]), input([512, 300])];
+  const own = (trace: Trace) => asked(trace, 16, /^ +DH_OWN_AHEAD\(/gm)[0];
+  expect(own(traced(sum, [512, 300], [512, 300]))).toBe(1);
+  const update: Trace = { state: [{ now: w, next: w.sub(g) }], resident: [g], feeds: [], outputs: [] };
+  expect([asked(update), own(update)]).toEqual([[2], 1]);
+});
 test("neighbours of an element are on the same walk", () =>
   expect(asked(traced((x) => x.shrink([[1, 20000]]).add(x.shrink([[0, 19999]])), [20000]))).toEqual([2]));
 test("parts of one tensor that lie far apart are walks of their own", () =>
