@@ -64,6 +64,14 @@ const cases: Record<string, Case> = {
     },
     beside: 0,
   },
+  "rows of one product that lie apart in the whole": {
+    shapes: [[24, 8], w!],
+    of: (x, w) => {
+      const [y, z] = [x, x.square()].map((t) => t.matmul(w).reshape([4, 6, 12])) as [Tensor, Tensor];
+      return [concat([y, z], 1).matmul(w.transpose())];
+    },
+    beside: 0,
+  },
   "one that is joined twice": {
     shapes: [x!, w!],
     of: (x, w) => {
