@@ -5,11 +5,11 @@
  */
 import type { Step, Strides } from "../../compile/program.ts";
 import { type Idle, idleTiles } from "./gemm/asks.ts";
-import { panelsOf } from "./gemm/cut.ts";
+import { cutOf, panelsOf } from "./gemm/cut.ts";
 import { dotCycles, dots, dotsFit } from "./gemm/dots.ts";
 import { type Kernel, transposeKernel } from "./gemm/kernels.ts";
 import { flip, type Normal, normalise, tables } from "./gemm/normal.ts";
-import { packingB, panelVectors, plan, transposeCycles } from "./gemm/plan.ts";
+import { comesFromFar, packingB, panelVectors, plan, transposeCycles } from "./gemm/plan.ts";
 import { type Form, indent } from "./gemm/text.ts";
 import { panelOf, tiles } from "./gemm/tiles.ts";
 import { vector, vectorPrelude } from "./gemm/vector.ts";
@@ -109,7 +109,8 @@ export function foldable(gemm: Gemm & { readonly fold: Fold }): boolean {
  * aligned to 64. `name` is that function's; the rest of `gemm` is the product's as each call has it, m aside: the panels
  * depend on n, the axes of the sum, B's layout and the lanes, so that calls with any m share them.
  *
- * →  undefined where nothing is gained: one call computes all rows, they are few, or B is small and its rows are contiguous;
+ * →  undefined where nothing is gained: one call computes all rows, they are few, few calls share a B that their tiles can
+ *    pack and that does not come from far, or B is small and its rows are contiguous;
  *    where the product is taken by dots, whose sums have another order; and where no such form exists: C is contiguous along
  *    its rows, so that A takes the part of B, or the sum has more terms than a table of offsets.
  */
@@ -148,16 +149,16 @@ export function printPacking(gemm: Gemm): { text: string; bytes: number; panels:
   };
 }
 
+/** So few calls pack B themselves, while tiles compute, at less cost than in a pass of its own. */
+const FEW = 8;
+
 function packable(g: Normal): boolean {
   const exists = !g.flipped && g.c.col === 1 && g.passes.length === 0 && g.m * g.n * g.k > 0;
-  return (
-    exists &&
-    !byDots(g) &&
-    !transposed(g) &&
-    g.m < g.whole.m &&
-    g.whole.m >= 32 &&
-    (g.b.col !== 1 || packingB({ ...g, m: g.whole.m, packed: false }) !== "none")
-  );
+  if (!exists || byDots(g) || transposed(g) || g.m === g.whole.m || g.whole.m < 32) return false;
+  const each = { ...g, packed: false };
+  const far = comesFromFar(g, vector(g.dtype, g.lanes));
+  if (!far && g.whole.m <= FEW * g.m && cutOf(each, plan(each)).panelsB === "tile") return false;
+  return g.b.col !== 1 || packingB({ ...each, m: g.whole.m }) !== "none";
 }
 
 function form(g: Normal): Form {

@@ -105,7 +105,7 @@ function check(g: Case, i: number, lanes: number): { text: string; call: string;
   const one = part(`dh_whole${i}`, all(g.m), all(g.n));
   const rows = cuts(g.m).map((r, q) => part(`dh_rows${i}_${q}`, r, all(g.n)));
   const columns = cuts(g.n).map((c, q) => part(`dh_columns${i}_${q}`, all(g.m), c));
-  const packing = printPacking({ ...g, m: Math.ceil(g.m / 2), whole, name: `dh_pack${i}`, lanes });
+  const packing = printPacking({ ...g, m: Math.ceil(g.m / 16), whole, name: `dh_pack${i}`, lanes });
   const lines = [
     one("C"),
     ...rows.map((r) => r("D")),
@@ -166,6 +166,9 @@ test("a B is packed once only where many calls gain by it", () => {
   expect(printPacking({ ...gemm, m: 64 })).toMatchObject({ bytes: 4 * 128 * 784, panels: 4 });
   expect(printPacking({ ...gemm, m: 32 })?.text).toBe(printPacking({ ...gemm, m: 64 })?.text);
   expect(printPacking(gemm)).toBe(undefined); // one call
+  const rows: Gemm = { ...gemm, ...product(512, 128, 784, "nnn") };
+  expect(printPacking({ ...rows, m: 64 })).toBe(undefined); // tiles pack it themselves
+  expect(printPacking({ ...rows, m: 32 })).toMatchObject({ bytes: 4 * 128 * 784, panels: 4 });
   expect(printPacking({ ...gemm, m: 8, whole: { m: 16, n: 128 } })).toBe(undefined); // few rows
   expect(printPacking({ ...product(512, 128, 64, "nnn"), name: "dh_pack", lanes: 16, whole: { m: 512, n: 128 } })).toBe(
     undefined,
