@@ -202,6 +202,19 @@ describe.each(backends)("on %s", (backend) => {
     }
   });
 
+  test("what is around its mean times something else is no sum of squares", async () => {
+    const n = 256 * 100;
+    const x = value(
+      [256, 100],
+      Float32Array.from({ length: n }, (_, k) => Math.sin(k * 0.37)),
+    );
+    const y = literal(x);
+    const around = y.sub(y.mean());
+    const [got] = await evaluate([around.mul(y.cos()).sum().reshape([1])], { backend });
+    const mean = x.data.reduce((sum, v) => sum + v, 0) / n;
+    const want = x.data.reduce((sum, v) => sum + (v - mean) * Math.cos(v), 0);
+    expect(Math.abs(got!.data[0]! - want)).toBeLessThan(0.05);
+  });
   test("a variance of numbers that are all the same has a root", async () => {
     const numbers = (k: number) => 0.1 + 0.37 * (Math.floor(k / 49) % 16);
     const x = Float32Array.from({ length: 64 * 16 * 49 }, (_, k) => numbers(k));
