@@ -110,13 +110,14 @@ export function foldable(gemm: Gemm & { readonly fold: Fold }): boolean {
  * depend on n, the axes of the sum, B's layout and the lanes, so that calls with any m share them.
  *
  * →  undefined where nothing is gained: one call computes all rows, they are few, few calls share a B that their tiles can
- *    pack and that does not come from far, or B is small and its rows are contiguous;
- *    where the product is taken by dots, whose sums have another order; and where no such form exists: C is contiguous along
- *    its rows, so that A takes the part of B, or the sum has more terms than a table of offsets.
+ *    pack and that does not come from far, or B is small and its rows are contiguous; where the product is taken by dots,
+ *    whose sums have another order; and where no such form exists: C is contiguous along its rows, so that A takes the part
+ *    of B, or the sum has more terms than a table of offsets. `asks`: the calls are to ask for other places while they
+ *    compute, for which tiles that pack have no time.
  */
-export function printPacking(gemm: Gemm): { text: string; bytes: number; panels: number } | undefined {
+export function printPacking(gemm: Gemm, asks = false): { text: string; bytes: number; panels: number } | undefined {
   const g = normalise({ ...gemm, packed: true });
-  if (!packable(g)) return undefined;
+  if (!packable(g, asks)) return undefined;
   const v = vector(g.dtype, g.lanes);
   const { deep, wide, padded } = panelsOf(g, v, panelVectors(g, v));
   const before = new Map<string, string>();
@@ -152,12 +153,12 @@ export function printPacking(gemm: Gemm): { text: string; bytes: number; panels:
 /** So few calls pack B themselves, while tiles compute, at less cost than in a pass of its own. */
 const FEW = 8;
 
-function packable(g: Normal): boolean {
+function packable(g: Normal, asks: boolean): boolean {
   const exists = !g.flipped && g.c.col === 1 && g.passes.length === 0 && g.m * g.n * g.k > 0;
   if (!exists || byDots(g) || transposed(g) || g.m === g.whole.m || g.whole.m < 32) return false;
   const each = { ...g, packed: false };
   const far = comesFromFar(g, vector(g.dtype, g.lanes));
-  if (!far && g.whole.m <= FEW * g.m && cutOf(each, plan(each)).panelsB === "tile") return false;
+  if (!far && !asks && g.whole.m <= FEW * g.m && cutOf(each, plan(each)).panelsB === "tile") return false;
   return g.b.col !== 1 || packingB({ ...each, m: g.whole.m }) !== "none";
 }
 

@@ -25,11 +25,11 @@ export class Packs {
 
   /**
    * Where the panels of the B of a product with calls of m rows are, as C; undefined where B is better read as it is. `b`
-   * is where B lies.
+   * is where B lies; `asks`: the calls ask for other places while they compute.
    */
-  of(k: Contraction, m: number, b: string): string | undefined {
+  of(k: Contraction, m: number, b: string, asks: boolean): string | undefined {
     if (k.loops.length > 0 || !this.given.has(k.b.buffer)) return undefined;
-    const packing = this.products.packing(k, m);
+    const packing = this.products.packing(k, m, asks);
     if (!packing) return undefined;
     const key = `${packing.name} ${b}`;
     const at = this.known.get(key) ?? this.behind + this.bytes;

@@ -77,15 +77,18 @@ export class Products {
     return { ...this.shape(k), m, whole: { m, n: k.n }, fold: { rows: k.m, step } };
   }
 
-  /** The function (b, panels, lo, hi) that packs the B of a product for all of its calls of m rows, where that is of use. */
-  packing(k: Contraction, m: number): Packing | undefined {
+  /**
+   * The function (b, panels, lo, hi) that packs the B of a product for all of its calls of m rows, where that is of use;
+   * `asks`: they ask for other places while they compute.
+   */
+  packing(k: Contraction, m: number, asks: boolean): Packing | undefined {
     if (k.a.buffer.storage || k.b.buffer.storage) return undefined;
     const shape = { ...this.shape(k), m };
-    const key = JSON.stringify([shape, "packing"]);
+    const key = JSON.stringify([shape, "packing", asks]);
     const known = this.packings.get(key);
     if (known !== undefined) return known ?? undefined;
     const name = `dh_pack${this.packings.size}`;
-    const printed = printPacking({ name: `${name}_body`, ...shape });
+    const printed = printPacking({ name: `${name}_body`, ...shape }, asks);
     const type = types[shape.dtype];
     const packing = printed && { name, type, bytes: printed.bytes, panels: printed.panels };
     this.packings.set(key, packing ?? null);

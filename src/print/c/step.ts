@@ -88,7 +88,8 @@ export class Kernels {
       const moved = along[side] && cut ? ` + lo * ${along[side] * cut.perSlice}L` : "";
       return `${this.pointer(k[side].buffer, band)} + ${shift(k[side].at, outer)}${moved}`;
     };
-    const panels = cut?.axis === "m" ? this.packs.of(k, band.perBlock * cut.perSlice, at("b")) : undefined;
+    const rows = cut?.axis === "m" ? band.perBlock * cut.perSlice : 0;
+    const panels = rows > 0 ? this.packs.of(k, rows, at("b"), soon !== undefined) : undefined;
     const type = types[k.c.buffer.dtype];
     const call = (slices: number) => {
       const part = cut && (cut.axis === "m" || cut.axis === "n") && { [cut.axis]: slices * cut.perSlice };

@@ -168,6 +168,7 @@ test("a B is packed once only where many calls gain by it", () => {
   expect(printPacking(gemm)).toBe(undefined); // one call
   const rows: Gemm = { ...gemm, ...product(512, 128, 784, "nnn") };
   expect(printPacking({ ...rows, m: 64 })).toBe(undefined); // tiles pack it themselves
+  expect(printPacking({ ...rows, m: 64 }, true)).toBeDefined(); // or have other things to ask for
   expect(printPacking({ ...rows, m: 32 })).toMatchObject({ bytes: 4 * 128 * 784, panels: 4 });
   expect(printPacking({ ...gemm, m: 8, whole: { m: 16, n: 128 } })).toBe(undefined); // few rows
   expect(printPacking({ ...product(512, 128, 64, "nnn"), name: "dh_pack", lanes: 16, whole: { m: 512, n: 128 } })).toBe(
