@@ -24,6 +24,38 @@ describe.skipIf(!probeCompiler().found)("native programs", () => {
     expect(tiny()).toBe(5e-311);
   });
 
+  test("a large gradient of few rows, shared by its columns, is the same on any number of threads", async () => {
+    const compiler = probeCompiler();
+    if (!compiler.found) throw new Error(compiler.reason);
+    const [batch, rows, columns] = [4200, 96, 500]; // three blocks of 128 columns, and the rest
+    // Small whole numbers: every sum is exact, whatever its order.
+    const small = (n: number, by: number) => Float32Array.from({ length: n }, (_, k) => ((k * by) % 7) - 3);
+    const g = value([batch, rows], small(batch * rows, 3));
+    const x = value([batch, columns], small(batch * columns, 11));
+    const trained = async (threads: number) => {
+      const w = value([rows, columns], new Float32Array(rows * columns));
+      const run = await Run.start({ w }, { backend: nativeBackend(compiler, () => alwaysThreads(threads)), threads });
+      const loop = run.loop(
+        (s: { w: any }, _: object, d: any) => ({ state: { w: s.w.sub(d.g.transpose().matmul(d.x)) }, output: {} }),
+        {
+          data: { g, x },
+        },
+      );
+      const cuts = loop.compiled({}).program.bands.map((b) => b.members[0]!.cut?.axis);
+      expect(cuts[0]).toBe("n");
+      await loop.take(2, {});
+      return run.state().w.data;
+    };
+    const alone = await trained(1);
+    for (const threads of [2, 3]) expect(await trained(threads)).toEqual(alone);
+    for (let at = 0; at < rows * columns; at += 97) {
+      const [i, j] = [Math.floor(at / columns), at % columns];
+      let sum = 0;
+      for (let k = 0; k < batch; k++) sum += g.data[k * rows + i]! * x.data[k * columns + j]!;
+      expect(alone[at]).toBe(-2 * sum || 0);
+    }
+  });
+
   /** Calls are taken in shares of four steps; `shares` has how many steps each of them took. */
   const inFours = async (x: number) => {
     const compiler = probeCompiler();
